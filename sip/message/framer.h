@@ -1,0 +1,67 @@
+// Cuts one flow's plaintext into SIP messages (RFC 3261 §18.3; keep-alive RFC 5626 §3.5.1, §4.4.1).
+// Borrows: a frame points into the caller's buffer and dies when that is refilled or released.
+// Shard:   lives with one flow; never called from two shards. Small: one per connection.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sallyport::sip {
+
+enum class FrameOutcome : uint8_t {
+  kMessage,     // `bytes` is one whole message: parse it, then consume it.
+  kKeepAlive,   // A ping (CRLFCRLF) is complete: consume `bytes`, answer CRLF at once.
+  kIgnored,     // A CRLF before a message, or a pong: consume `bytes`, do nothing.
+  kNeedMore,    // Not an error. `message_bytes` says how much there will be, once that is known.
+  kTooLarge,    // Answer 513 if `bytes` is there, then close the flow.
+  kBadFraming,  // No, repeated or unreadable Content-Length, or not SIP at all. Answer 400 if
+                // `bytes` is there, then close.
+};
+
+struct Frame {
+  FrameOutcome outcome = FrameOutcome::kNeedMore;
+  // kMessage, kKeepAlive, kIgnored: what to consume. kTooLarge, kBadFraming: the header block where
+  // its end was seen within the bound, else empty. kNeedMore: empty.
+  std::string_view bytes;
+  uint32_t header_bytes =
+      0;  // Start line, headers and empty line; 0 as long as the end has not been seen.
+  uint32_t message_bytes = 0;  // Headers plus body; 0 as long as it is not known.
+};
+
+struct FramerLimits {
+  uint32_t header_bytes_max = 16384;
+  uint32_t body_bytes_max = 65536;
+};
+
+class Framer {
+ public:
+  explicit Framer(FramerLimits limits) : limits_(limits) {}
+
+  // `unread` starts where the previous consumed frame ended and only grows until the next one.
+  // A ping comes as two frames, kIgnored for its first CRLF and kKeepAlive for the second: so it is
+  // recognised wherever TCP cuts it, and an idle flow never has to keep bytes. After kTooLarge or
+  // kBadFraming close the flow: the next boundary is unknown, and guessing it is how a second
+  // request gets smuggled in. Bytes that cannot be SIP (TLS, HTTP, binary) are refused as soon as
+  // the first line shows it. Cost: linear in bytes not seen before, even when they arrive one at a
+  // time.
+  [[nodiscard]] Frame Next(std::string_view unread);
+
+  // True between messages: nothing of a message has been seen since the last frame.
+  [[nodiscard]] bool is_between_messages() const { return searched_bytes_ == 0; }
+
+ private:
+  [[nodiscard]] Frame SkipLineEnd(std::string_view unread);
+  [[nodiscard]] bool SearchHeaderEnd(std::string_view unread);
+  [[nodiscard]] bool CheckStartLine(std::string_view unread);
+  [[nodiscard]] Frame MeasureBody(std::string_view unread);
+  [[nodiscard]] Frame Refuse(FrameOutcome outcome, std::string_view unread) const;
+
+  FramerLimits limits_;
+  uint32_t searched_bytes_ = 0;  // Prefix of `unread` known not to contain the header end.
+  uint32_t header_bytes_ = 0;    // 0: end not seen yet.
+  uint32_t body_bytes_ = 0;
+  bool start_line_checked_ = false;  // It is complete and looks like SIP.
+  bool after_line_end_ = false;      // The previous frame was a CRLF: another one makes a ping.
+};
+
+}  // namespace sallyport::sip

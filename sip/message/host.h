@@ -1,0 +1,29 @@
+// host of RFC 3261 §25.1: hostname / IPv4address / IPv6reference. Used by URIs and by Via. Pure, no
+// state.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sallyport::sip {
+
+enum class HostKind : uint8_t {
+  kInvalid,
+  kName,
+  kIpv4,
+  kIpv6,  // In brackets, as the grammar wants it in a URI and in sent-by.
+};
+
+// Decides about the whole of `text`. No escapes, no zone ids, labels of at most 63 and names of at
+// most 253 characters. One trailing dot is legal in a name. A last label without any letter is
+// refused unless the whole is an IPv4 address: "a.123" is neither, while "0xc0000201" is an (odd)
+// name and is never read as an address.
+[[nodiscard]] HostKind ClassifyHost(std::string_view text);
+
+// IPv6address without brackets (RFC 5954 §4.1: "::" at most once).
+[[nodiscard]] bool IsIpv6Address(std::string_view text);
+
+// ASCII case-insensitive. One trailing dot on either side does not count.
+[[nodiscard]] bool EqualsHost(std::string_view a, std::string_view b);
+
+}  // namespace sallyport::sip

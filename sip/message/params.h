@@ -1,0 +1,40 @@
+// Parameters after ';': of a header field value (generic-param, RFC 3261 §25.1) and, as a subset of
+// the same shape, of a URI. Borrows: all views point into the text that was given.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace sallyport::sip {
+
+struct Param {
+  std::string_view name;
+  std::string_view value;  // Quotes included if it was quoted; empty if there was none.
+  std::string_view whole;  // From ';' to the end of the value: what an edit removes.
+  bool has_value = false;
+};
+
+// Walks  *( SEMI name [ EQUAL value ] )  and is strict about it: a name is a token, a value is a
+// token, a quoted string or an IPv6reference (also without brackets where the grammar of `received`
+// has it so).
+class ParamReader {
+ public:
+  explicit ParamReader(std::string_view params)
+      : position_(params.data()), end_(params.data() + params.size()) {}
+
+  // True: `param` is the next one. False: the end, or malformed (`malformed()` tells which).
+  [[nodiscard]] bool Next(Param& param);
+  [[nodiscard]] bool malformed() const { return malformed_; }
+
+ private:
+  const char* position_;
+  const char* const end_;
+  bool malformed_ = false;
+};
+
+// The value of the first parameter called `name` (any case): empty if it has none, nullopt if it is
+// absent. For header parameters and URI parameters that a parser here has accepted before.
+[[nodiscard]] std::optional<std::string_view> FindParam(std::string_view params,
+                                                        std::string_view name);
+
+}  // namespace sallyport::sip

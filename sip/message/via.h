@@ -1,0 +1,31 @@
+// One Via value (RFC 3261 §20.42; rport: RFC 3581). Borrows the value that was given.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sallyport::sip {
+
+struct Via {
+  std::string_view whole;      // The value, without LWS around it.
+  std::string_view protocol;   // "SIP"
+  std::string_view version;    // "2.0"
+  std::string_view transport;  // As written; compare without case. Unknown ones are legal.
+  std::string_view host;       // sent-by, IPv6 with its brackets.
+  std::string_view params;     // From the first ';' on; empty: none.
+  std::string_view branch;     // Empty: none (RFC 2543 peers).
+  std::string_view received;   // Value; IPv6 may come with or without brackets (RFC 5118 §4.5).
+  std::string_view rport;      // Value; empty where the parameter stands alone.
+  std::string_view maddr;
+  std::string_view ttl;             // Digits, 0..255.
+  std::string_view received_param;  // ";received=..." as written, for edits; empty: none.
+  std::string_view rport_param;     // ";rport" or ";rport=..." as written; empty: none.
+  uint16_t port = 0;                // 0: absent.
+  bool has_rport = false;
+  bool has_alias = false;  // RFC 5923 §4.
+};
+
+// False: malformed. Strict: known parameters are checked and must not be repeated.
+[[nodiscard]] bool ParseVia(std::string_view value, Via& via);
+
+}  // namespace sallyport::sip
