@@ -155,6 +155,8 @@ class ConfigTable {
   void RefuseUnknown();
 
  private:
+  // The value if it is there and of that kind; another kind is reported.
+  const ConfigValue* FindKind(std::string_view key, ConfigKind kind, std::string_view example);
   std::optional<size_t> ChoiceIndex(std::string_view key,
                                     const std::vector<std::string_view>& words);
 

@@ -1,0 +1,85 @@
+// The whole configuration of one edge: plain values, immutable once loaded. LoadEdgeConfig is the
+// one way to them, for `run`, `check` and reload alike, so what `check` accepts, `run` starts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "core/config_document.h"
+#include "core/log.h"
+#include "core/socket_address.h"
+#include "sip/policy/identity_headers.h"
+#include "sip/proxy/limits_config.h"
+#include "sip/proxy/listener_config.h"
+#include "sip/proxy/next_hop_config.h"
+#include "sip/proxy/tls_profile_config.h"
+
+namespace sallyport::sip {
+
+// [edge] unmatched: a certificate that no [[peer]] matches.
+enum class UnmatchedPeer : uint8_t { kOwnIdentities, kRefuse };
+
+struct LogConfig {
+  core::LogFormat format = core::LogFormat::kAuto;
+  core::LogLevel level = core::LogLevel::kInfo;
+};
+
+struct EdgeConfig {
+  std::string file;    // As given to LoadEdgeConfig.
+  std::string folder;  // Relative paths of the file start here; "." at the least.
+
+  std::string domain;                // Lower case.
+  std::vector<std::string> domains;  // Lower case; never empty.
+  std::string instance;
+  uint32_t shards = 0;  // 0: one for each CPU that we may run on.
+  core::SocketAddress admin;
+  std::string control;  // Unix socket; "" = none asked for.
+  UnmatchedPeer unmatched = UnmatchedPeer::kOwnIdentities;
+  // "file:PATH" (made relative to the folder), "env:NAME" or "credential:NAME"; empty: make one for
+  // this process.
+  std::string secret;
+
+  std::vector<TlsProfileConfig> tls_profiles;
+  std::vector<ListenerConfig> listeners;
+  std::vector<NextHopConfig> next_hops;
+  AssertedHeader identity_header = AssertedHeader::kPAssertedIdentity;
+  LimitsConfig limits;
+  TimeoutsConfig timeouts;
+  LogConfig log;
+
+  // nullptr if there is none of that name.
+  const TlsProfileConfig* FindTlsProfile(std::string_view name) const;
+};
+
+// `config` is usable only if no diagnostic is an error. In file order.
+struct LoadedConfig {
+  EdgeConfig config;
+  std::vector<core::Diagnostic> diagnostics;
+
+  bool ok() const;
+};
+
+struct LoadOptions {
+  absl::Time now = absl::Now();
+  std::string host_name;  // Default of `instance`; empty: asked of the system.
+  bool open_files =
+      true;  // False: values only; no certificate, key, CA or secret is opened (fuzzing).
+};
+
+// Reads, checks and opens everything that the file names. Blocks on the file system: never on a
+// shard's thread.
+LoadedConfig LoadEdgeConfig(const std::string& path, const LoadOptions& options = {});
+
+// The same for a text in memory; `path` gives places and the folder of relative paths.
+LoadedConfig LoadEdgeConfigText(std::string_view text, const std::string& path,
+                                const LoadOptions& options = {});
+
+// Keys whose values differ and that a running process cannot take over, such as "edge.shards" or
+// "listener \"federation\" address". Empty: a reload may swap `next` in.
+std::vector<std::string> RestartOnlyDifferences(const EdgeConfig& running, const EdgeConfig& next);
+
+}  // namespace sallyport::sip

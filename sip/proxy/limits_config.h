@@ -1,0 +1,53 @@
+// [limits] and [timeouts]: every bound that an operator may move. Each has a default that serves.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "core/config_document.h"
+
+namespace sallyport::sip {
+
+// Per process unless said; a shard gets its part (total / shards, rounded up). All are live but
+// those marked R, which need a restart because memory is reserved for them at start.
+struct LimitsConfig {
+  // Of one message.
+  uint32_t header_bytes_max = 16384;  // header-bytes: start line and headers. Beyond: 513, close.
+  uint32_t body_bytes_max = 65536;    // body-bytes. Beyond: 513, close.
+  uint32_t headers_max = 128;         // headers: header fields of a message. Beyond: 513.
+
+  // connections (R): accepted ones, all listeners together. Beyond: closed at once and counted.
+  uint32_t connections_max = 20000;
+  // transactions (R): server transactions. Beyond: 503 with Retry-After.
+  uint32_t transactions_max = 65536;
+  // queue-bytes: unsent bytes towards one connection. Beyond: a slow reader is closed.
+  uint64_t queue_bytes_max = uint64_t{1} << 20;
+  // partial-bytes: messages not yet complete, all connections together. Beyond: that one closes.
+  uint64_t partial_bytes_max = uint64_t{64} << 20;
+  // handshakes-per-turn: TLS handshake steps in one turn of a shard's loop.
+  uint32_t handshakes_per_turn_max = 4;
+  // messages-per-turn: served from one connection before the others get their turn.
+  uint32_t messages_per_turn_max = 16;
+  // peer-identities (R): certificates whose names are remembered.
+  uint32_t peer_identities_max = 65536;
+  // receive-buffers (R): of each shard, 16 KiB each; a power of two.
+  uint32_t receive_buffers = 1024;
+  // log-lines-per-second: for each (reason, peer); the rest is counted and told later.
+  uint32_t log_lines_per_second_max = 5;
+};
+
+struct TimeoutsConfig {
+  absl::Duration first_byte = absl::Seconds(5);  // first-byte: from accept to the first byte.
+  absl::Duration handshake = absl::Seconds(10);  // handshake: from accept to the end of TLS's.
+  absl::Duration message = absl::Seconds(10);   // message: from a message's first byte to its last.
+  absl::Duration idle = absl::Seconds(3600);    // idle: neither message nor keep-alive.
+  absl::Duration close = absl::Seconds(5);      // close: from close_notify to closing anyway.
+  absl::Duration connect = absl::Seconds(5);    // connect: to a next hop.
+  absl::Duration drain = absl::Seconds(40);     // drain: from SIGTERM to the end.
+  absl::Duration timer_c = absl::Seconds(190);  // timer-c: RFC 3261 §16.6 step 11, over 3 minutes.
+};
+
+LimitsConfig ReadLimits(core::ConfigTable table);
+TimeoutsConfig ReadTimeouts(core::ConfigTable table);
+
+}  // namespace sallyport::sip
