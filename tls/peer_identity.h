@@ -1,8 +1,9 @@
-// Facts read from the bytes of one leaf certificate (RFC 5280). No meaning: which names are SIP identities is decided in
-// sip/policy (RFC 5922 §7.1); which anchor verified the certificate belongs to the connection and its ticket, because one
-// leaf may be trusted on one listener and not on another.
-// Memory:  one allocation holds the facts, the name table and every text; views borrow it and die with the last reference.
-// Threads: immutable after Create, so any thread may read. The reference count is atomic; it is touched when a connection
+// Facts read from the bytes of one leaf certificate (RFC 5280). No meaning: which names are SIP
+// identities is decided in sip/policy (RFC 5922 §7.1); which anchor verified the certificate
+// belongs to the connection and its ticket, because one leaf may be trusted on one listener and not
+// on another. Memory:  one allocation holds the facts, the name table and every text; views borrow
+// it and die with the last reference. Threads: immutable after Create, so any thread may read. The
+// reference count is atomic; it is touched when a connection
 //          begins and ends and by the cache, never per message.
 #pragma once
 
@@ -27,8 +28,9 @@ using Sha256Digest = std::array<uint8_t, 32>;
 // Names per certificate, of all types together. The reader refuses a certificate with more.
 inline constexpr size_t kCertificateNamesMax = 1000;
 
-// kCommonName comes from the subject (UTF-8, in certificate order, so the most specific is last); the others from
-// subjectAltName. kIpAddress is 4 or 16 raw bytes. Names of the other GeneralName forms are not kept.
+// kCommonName comes from the subject (UTF-8, in certificate order, so the most specific is last);
+// the others from subjectAltName. kIpAddress is 4 or 16 raw bytes. Names of the other GeneralName
+// forms are not kept.
 enum class NameType : uint8_t { kCommonName, kDns, kUri, kEmail, kIpAddress };
 
 struct CertificateName {
@@ -70,9 +72,9 @@ struct ExtendedKeyUsage {
 
 // The part of fixed size.
 struct CertificateFacts {
-  Sha256Digest fingerprint{};       // SHA-256 of the whole DER.
+  Sha256Digest fingerprint{};        // SHA-256 of the whole DER.
   Sha256Digest public_key_sha256{};  // SHA-256 of SubjectPublicKeyInfo, header included.
-  int64_t not_before = 0;           // Unix seconds, both inclusive (RFC 5280 §4.1.2.5).
+  int64_t not_before = 0;            // Unix seconds, both inclusive (RFC 5280 §4.1.2.5).
   int64_t not_after = 0;
   KeyUsage key_usage;
   ExtendedKeyUsage extended_key_usage;
@@ -89,7 +91,7 @@ struct CertificateFacts {
 
 // What PeerIdentity::Create copies.
 struct CertificateTexts {
-  std::string_view serial_hex;  // Lower case, two digits per byte of the INTEGER, as in the DER.
+  std::string_view serial_hex;  // Lower case, two digits per byte, without the sign byte: "0a1b".
   std::string_view subject_dn;  // RFC 4514 §2 string.
   std::string_view issuer_dn;
   std::string_view subject_der;  // The Name as encoded, for comparison by value.
@@ -154,7 +156,8 @@ class PeerIdentity {
   Extent Append(std::string_view text, uint32_t& used);
 
   void AddReference() const {
-    // Relaxed: whoever adds a reference holds one already, or is inside a read side that keeps the cache's alive.
+    // Relaxed: whoever adds a reference holds one already, or is inside a read side that keeps the
+    // cache's alive.
     references_.fetch_add(1, std::memory_order_relaxed);
   }
   void DropReference() const;
@@ -192,8 +195,8 @@ class PeerIdentityRef {
   const PeerIdentity* operator->() const { return identity_; }
   explicit operator bool() const { return identity_ != nullptr; }
 
-  // For a holder that keeps the bare pointer in an atomic: Release hands out this reference, Adopt takes it back,
-  // Share adds one to an identity that somebody else keeps alive.
+  // For a holder that keeps the bare pointer in an atomic: Release hands out this reference, Adopt
+  // takes it back, Share adds one to an identity that somebody else keeps alive.
   const PeerIdentity* Release() { return std::exchange(identity_, nullptr); }
   static PeerIdentityRef Adopt(const PeerIdentity* identity) { return PeerIdentityRef(identity); }
   static PeerIdentityRef Share(const PeerIdentity* identity) {
@@ -208,7 +211,8 @@ class PeerIdentityRef {
 };
 
 inline void PeerIdentity::DropReference() const {
-  // Release pairs with the acquire of the last drop: all reads through other references happen before the memory goes.
+  // Release pairs with the acquire of the last drop: all reads through other references happen
+  // before the memory goes.
   if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   this->~PeerIdentity();
   ::operator delete(const_cast<PeerIdentity*>(this));
@@ -226,8 +230,8 @@ inline PeerIdentityRef PeerIdentity::Create(const CertificateFacts& facts,
                                             const std::vector<CertificateName>& names) {
   CHECK(names.size() <= kCertificateNamesMax);
   size_t bytes = sizeof(PeerIdentity) + names.size() * sizeof(NameEntry);
-  for (const std::string_view text : {texts.serial_hex, texts.subject_dn, texts.issuer_dn,
-                                      texts.subject_der, texts.issuer_der}) {
+  for (const std::string_view text :
+       {texts.serial_hex, texts.subject_dn, texts.issuer_dn, texts.subject_der, texts.issuer_der}) {
     bytes += text.size();
   }
   for (const CertificateName& name : names) {

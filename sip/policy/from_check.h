@@ -1,5 +1,5 @@
-// Does the peer's certificate cover this addr-spec (RFC 5922 §7.2, RFC 3261 §26.3.2.2)? One pure function, one verdict,
-// deny by default; the data path, the dry run and `explain` all call it.
+// Does the peer's certificate cover this addr-spec (RFC 5922 §7.2, RFC 3261 §26.3.2.2)? One pure
+// function, one verdict, deny by default; the data path, the dry run and `explain` all call it.
 // Borrows: everything, only during the call. Allocates nothing (ExplainFrom does). Any thread.
 #pragma once
 
@@ -17,7 +17,8 @@ enum class FromVerdict : uint8_t {
   kCoveredByDomain,  // The host is one of the domain identities.
   kCoveredByUser,    // User part and host are one of the user identities.
   kNotCovered,       // A host name, but no identity of this peer.
-  kNamesNoDomain,    // tel:, another scheme, or an IP literal: nothing that a certificate could cover.
+  kNamesNoDomain,    // tel:, another scheme, or an IP literal: nothing that a certificate could
+                     // cover.
   kNoIdentity,       // The peer proved none at all: no certificate.
   kMalformed         // The addr-spec could not be read; the caller found that while parsing.
 };
@@ -29,9 +30,10 @@ constexpr bool IsCovered(FromVerdict verdict) {
 // "covered-by-domain" and so on, for log lines and `explain`.
 std::string_view VerdictText(FromVerdict verdict);
 
-// `identities` is null where the connection proved none. Only the DNS name is compared, and the user part where a user
-// identity is at stake: sip and sips alike; port, password, parameters and headers of the URI say nothing about who sent
-// it and are ignored (RFC 3261 §19.1.1). A To or Referred-By addr-spec is judged by the same function.
+// `identities` is null where the connection proved none. Only the DNS name is compared, and the
+// user part where a user identity is at stake: sip and sips alike; port, password, parameters and
+// headers of the URI say nothing about who sent it and are ignored (RFC 3261 §19.1.1). A To or
+// Referred-By addr-spec is judged by the same function.
 [[nodiscard]] FromVerdict CheckFrom(const SipIdentities* identities, const Uri& from);
 
 // The same verdict by the same code, and one sentence per rule that was looked at.

@@ -1,11 +1,12 @@
-// Step 2 of judging a request from outside: identity. From always; To on REGISTER (RFC 3261 §10.3: it is the
-// address-of-record); Referred-By on REFER (RFC 3892). Deny by default.
-// Pure: bytes and standing in, decision out; allocates nothing; any thread. Counting, logging and answering are the caller's.
-// Responses are never judged here: they echo the request's From.
+// Step 2 of judging a request from outside: identity. From always; To on REGISTER (RFC 3261 §10.3:
+// it is the address-of-record); Referred-By on REFER (RFC 3892). Deny by default. Pure: bytes and
+// standing in, decision out; allocates nothing; any thread. Counting, logging and answering are the
+// caller's. Responses are never judged here: they echo the request's From.
 #pragma once
 
 #include <cstdint>
 
+#include "sip/message/header_name.h"
 #include "sip/message/message_view.h"
 #include "sip/policy/from_check.h"
 #include "sip/policy/reason_code.h"
@@ -13,25 +14,27 @@
 
 namespace sallyport::sip {
 
-// What the peer of one connection may do. Built once when its certificate is known, again when the policy changes.
+// What the peer of one connection may do. Built once when its certificate is known, again when the
+// policy changes.
 struct PeerStanding {
   SipIdentities identities;
-  bool has_identity = false;  // A verified certificate (it may prove no SIP identity at all). False: anonymous.
-  bool refused = false;       // unmatched = "refuse", or standing lost: nothing from this peer is accepted.
+  bool has_identity =
+      false;  // A verified certificate (it may prove no SIP identity at all). False: anonymous.
+  bool refused =
+      false;  // unmatched = "refuse", or standing lost: nothing from this peer is accepted.
 };
-
-enum class JudgedHeader : uint8_t { kNone, kFrom, kTo, kReferredBy };
-std::string_view HeaderText(JudgedHeader header);  // "From", ...; "" for kNone.
 
 struct IdentityDecision {
   bool accepted = false;
-  ReasonCode reason = ReasonCode::kNoIdentity;      // Meaningful when not accepted.
-  JudgedHeader failed_header = JudgedHeader::kNone;  // The header that failed; kNone: the peer itself did.
-  FromVerdict verdict = FromVerdict::kNoIdentity;   // Of the failed header; of From when accepted.
+  ReasonCode reason = ReasonCode::kNoIdentity;  // Meaningful when not accepted.
+  HeaderId failed_header =
+      HeaderId::kOther;  // kFrom, kTo or kReferredBy; kOther: the peer itself failed.
+  FromVerdict verdict = FromVerdict::kNoIdentity;  // Of the failed header; of From when accepted.
 };
 
-// In this order, the first failure decides: peer refused; From unreadable (400 even from an anonymous peer); no identity;
-// From, To, Referred-By.
+// `request` parsed kOk, so From and To are readable; a request whose From is not was answered
+// from-malformed before, also to an anonymous peer. In this order, the first failure decides: peer
+// refused, no identity, From, To, Referred-By.
 [[nodiscard]] IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& request);
 
 }  // namespace sallyport::sip
