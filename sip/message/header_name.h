@@ -80,6 +80,20 @@ inline constexpr size_t kHeaderIdCount = static_cast<size_t>(HeaderId::kCount);
 // malformed) is kOther.
 [[nodiscard]] HeaderId LookUpHeader(std::string_view name);
 
+// The name at the start of a header line, found and looked up in one step: what the parser does for
+// each line.
+struct NameAtLine {
+  uint32_t colon = 0;  // Offset of the first colon; the line's length: there is none.
+  uint32_t name_bytes =
+      0;  // Without SP and HTAB before the colon. 0: no name, or a byte that no name may hold.
+  HeaderId id = HeaderId::kOther;
+};
+
+// `line` is the line (at least), `readable` how many bytes may be read from its beginning: more
+// than the line is faster.
+[[nodiscard]] NameAtLine ReadNameAtLine(const char* line, size_t line_bytes, size_t readable);
+[[nodiscard]] NameAtLine ReadNameAtLineScalar(const char* line, size_t line_bytes);
+
 // The canonical long form, such as "Call-ID". kOther is "", kSallyport is "X-Sallyport-".
 [[nodiscard]] std::string_view HeaderText(HeaderId id);
 

@@ -78,10 +78,7 @@ void RemoveTopVia(const MessageView& view, MessageEdit& edit);
 // Removes every line with this id. Returns how many.
 size_t RemoveAll(const MessageView& view, HeaderId id, MessageEdit& edit);
 
-// Notes in the topmost Via where the request came from (RFC 3261 §18.2.1, RFC 3581 §4): `received`
-// becomes the only received parameter (empty: none is added, and one that came in is removed,
-// because only we know the source); `rport` fills an rport that stands there (empty: left alone).
-// Both are borrowed. `view` parsed kOk.
+// Applies MarkVia (via.h) to the topmost Via. `view` parsed kOk; both texts are borrowed.
 void MarkTopVia(const MessageView& view, std::string_view received, std::string_view rport,
                 MessageEdit& edit);
 

@@ -1,7 +1,9 @@
 // One Via value (RFC 3261 §20.42; rport: RFC 3581). Borrows the value that was given.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace sallyport::sip {
@@ -27,5 +29,20 @@ struct Via {
 
 // False: malformed. Strict: known parameters are checked and must not be repeated.
 [[nodiscard]] bool ParseVia(std::string_view value, Via& via);
+
+// What to change in a Via value to note where its request came from (RFC 3261 §18.2.1, RFC 3581
+// §4): `received` becomes the only received parameter (empty: none, and one that came in goes too,
+// because only we know the source); `rport` becomes the value of an rport parameter that stands
+// there (empty: left alone). Texts are borrowed.
+struct ViaPatch {
+  const char* begin;
+  const char* end;  // begin == end: an insertion.
+  std::string_view text;
+};
+inline constexpr size_t kViaPatchesMax = 5;
+
+// Fills `patches` in ascending order of position and returns how many.
+[[nodiscard]] size_t MarkVia(const Via& via, std::string_view received, std::string_view rport,
+                             std::span<ViaPatch, kViaPatchesMax> patches);
 
 }  // namespace sallyport::sip

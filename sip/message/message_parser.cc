@@ -1,0 +1,450 @@
+#include "sip/message/message_parser.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "core/check.h"
+#include "sip/message/call_id.h"
+#include "sip/message/content_length.h"
+#include "sip/message/grammar.h"
+#include "sip/message/line_scan.h"
+#include "sip/message/value_list.h"
+
+namespace sallyport::sip {
+
+// One pass: blocks of 64 bytes -> line ends -> header lines -> index; then the fields that
+// everybody needs.
+class MessageReader {
+ public:
+  MessageReader(std::string_view bytes, Framing framing, size_t headers_max, MessageView& out)
+      : bytes_(bytes), framing_(framing), headers_max_(headers_max), out_(out) {}
+
+  ParseOutcome Read();
+
+ private:
+  void Note(ParseOutcome outcome) {
+    if (outcome_ == ParseOutcome::kOk) outcome_ = outcome;
+  }
+
+  void Clear();
+  void IndexLines();
+  void OnLineFeed(size_t at);
+  void OnControl(size_t at);
+  void TakeStartLine(std::string_view line);
+  void TakeStatusLine(std::string_view line);
+  void TakeRequestLine(std::string_view line);
+  void TakeHeaderLine(const char* begin, const char* end);
+  void ReadFields();
+  void ReadVias();
+  void ReadMaxForwards();
+  void ReadBody();
+  void ReadContacts();
+
+  // Checks that the field is there exactly once; nullptr: noted.
+  const HeaderField* Single(HeaderId id, ParseOutcome missing, ParseOutcome repeated);
+
+  const std::string_view bytes_;
+  const Framing framing_;
+  const size_t headers_max_;
+  MessageView& out_;
+  ParseOutcome outcome_ = ParseOutcome::kOk;
+
+  // The line that is being collected, continuation lines included.
+  size_t line_begin_ = 0;
+  size_t segment_begin_ = 0;  // Where its last continuation line begins.
+  bool line_broken_ = false;  // A bare LF in it.
+  bool line_has_control_ = false;
+  bool start_line_taken_ = false;
+  size_t header_bytes_ = 0;  // 0: the empty line has not been seen.
+};
+
+namespace {
+
+bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+
+// A line with control characters is legal only if each is the second half of a quoted-pair (or
+// belongs to a fold).
+bool ControlsAreEscaped(std::string_view line) {
+  bool in_quotes = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const auto c = static_cast<unsigned char>(line[i]);
+    if (c == '"') in_quotes = !in_quotes;
+    if (c == '\\' && in_quotes) {
+      ++i;
+      if (i == line.size() || line[i] == '\r' || line[i] == '\n') return false;
+      continue;
+    }
+    if (c >= 0x20 || c == '\t') continue;
+    if (c == '\r' && i + 1 < line.size() && line[i + 1] == '\n') {
+      ++i;
+      continue;
+    }
+    return false;
+  }
+  return true;
+}
+
+// Without LWS at both ends; the common value has one SP before it and nothing after it.
+std::string_view TrimValue(const char* begin, const char* end) {
+  if (begin != end && *begin == ' ') ++begin;
+  const bool trimmed = begin == end || (!IsBlank(*begin) && *begin != '\r' && !IsBlank(end[-1]));
+  const std::string_view value(begin, static_cast<size_t>(end - begin));
+  return trimmed ? value : TrimLws(value);
+}
+
+enum class VersionOutcome : uint8_t { kOk, kOther, kNone };
+
+// "SIP" "/" 1*DIGIT "." 1*DIGIT, case-insensitive (RFC 3261 §7.1).
+VersionOutcome ReadVersion(std::string_view text) {
+  if (text == "SIP/2.0") return VersionOutcome::kOk;
+  if (!StartsWithIgnoreCase(text, "SIP/")) return VersionOutcome::kNone;
+  const std::string_view number = text.substr(4);
+  const size_t dot = number.find('.');
+  if (dot == std::string_view::npos || dot == 0 || dot + 1 == number.size())
+    return VersionOutcome::kNone;
+  const bool digits =
+      IsAll(number.substr(0, dot), kDigitChar) && IsAll(number.substr(dot + 1), kDigitChar);
+  if (!digits) return VersionOutcome::kNone;
+  return number == "2.0" ? VersionOutcome::kOk : VersionOutcome::kOther;
+}
+
+ParseOutcome ToParseOutcome(VersionOutcome version) {
+  switch (version) {
+    case VersionOutcome::kOk:
+      return ParseOutcome::kOk;
+    case VersionOutcome::kOther:
+      return ParseOutcome::kBadVersion;
+    case VersionOutcome::kNone:
+      return ParseOutcome::kBadStartLine;
+  }
+  UNREACHABLE();
+}
+
+}  // namespace
+
+ParseOutcome MessageReader::Read() {
+  Clear();
+  IndexLines();
+  const bool finished = header_bytes_ != 0;
+  if (!finished) Note(ParseOutcome::kUnfinishedHeaders);
+  const size_t headers_end = finished ? header_bytes_ - 2 : line_begin_;
+  out_.headers_end_ = bytes_.data() + headers_end;
+  out_.header_block_ = finished ? bytes_.substr(0, header_bytes_) : bytes_;
+  out_.body_ = bytes_.substr(out_.header_block_.size());
+  ReadFields();
+  return outcome_;
+}
+
+void MessageReader::Clear() {
+  out_.bytes_ = bytes_;
+  out_.headers_begin_ = bytes_.data();
+  out_.method_text_ = {};
+  out_.request_uri_ = {};
+  out_.reason_ = {};
+  out_.call_id_ = {};
+  out_.top_via_rest_ = {};
+  out_.content_length_.reset();
+  out_.max_forwards_.reset();
+  out_.status_code_ = 0;
+  out_.is_request_ = false;
+  out_.method_ = Method::kOther;
+  out_.header_count_ = 0;
+  out_.first_.fill(0);
+  out_.count_.fill(0);
+}
+
+void MessageReader::IndexLines() {
+  for (size_t base = 0; base < bytes_.size() && header_bytes_ == 0; base += 64) {
+    const size_t left = bytes_.size() - base;
+    const char* const block = bytes_.data() + base;
+    const ControlMasks masks = left >= 64 ? ScanBlock(block) : ScanTail(block, left);
+    // The byte before a line feed must be CR; OnLineFeed sees to that. What remains is HTAB or
+    // suspicious.
+    const uint64_t others = masks.controls & ~(masks.line_feeds | masks.line_feeds >> 1);
+    for (uint64_t stops = masks.line_feeds | others; stops != 0 && header_bytes_ == 0;
+         stops &= stops - 1) {
+      const size_t at = base + static_cast<size_t>(std::countr_zero(stops));
+      if (bytes_[at] == '\n') {
+        OnLineFeed(at);
+      } else {
+        OnControl(at);
+      }
+    }
+  }
+}
+
+void MessageReader::OnControl(size_t at) {
+  const char c = bytes_[at];
+  const bool begins_line_end = c == '\r' && at + 1 < bytes_.size() && bytes_[at + 1] == '\n';
+  if (c != '\t' && !begins_line_end) line_has_control_ = true;
+}
+
+void MessageReader::OnLineFeed(size_t at) {
+  if (at == 0 || bytes_[at - 1] != '\r') {
+    line_broken_ = true;  // A bare LF ends nothing; the CRLF that follows ends a broken line.
+    return;
+  }
+  const size_t next = at + 1;
+  const char* const begin = bytes_.data() + line_begin_;
+  if (!start_line_taken_) {
+    // Nothing continues a start line: whitespace after it begins a header line without a name.
+    start_line_taken_ = true;
+    out_.headers_begin_ = bytes_.data() + next;
+    TakeStartLine({begin, at - 1 - line_begin_});
+  } else if (at - 1 == line_begin_) {
+    header_bytes_ = next;
+  } else {
+    if (segment_begin_ != line_begin_) {
+      // A continuation line of nothing but whitespace looks like the end of the headers to a reader
+      // that trims lines.
+      const char* const segment = bytes_.data() + segment_begin_;
+      line_broken_ |= std::all_of(segment, bytes_.data() + at - 1, IsBlank);
+    }
+    if (next < bytes_.size() && IsBlank(bytes_[next])) {
+      segment_begin_ = next;
+      return;
+    }
+    TakeHeaderLine(begin, bytes_.data() + next);
+  }
+  line_begin_ = segment_begin_ = next;
+  line_broken_ = line_has_control_ = false;
+}
+
+void MessageReader::TakeStartLine(std::string_view line) {
+  if (line_broken_ || line_has_control_) return Note(ParseOutcome::kBadStartLine);
+  // A method is a token and has no '/', so this cannot be a request.
+  if (StartsWithIgnoreCase(line, "SIP/")) return TakeStatusLine(line);
+  out_.is_request_ = true;
+  TakeRequestLine(line);
+}
+
+// SIP-Version SP 3DIGIT SP Reason-Phrase; the phrase may be empty, the SP before it may not be
+// missing.
+void MessageReader::TakeStatusLine(std::string_view line) {
+  const std::string_view version = line.substr(0, line.find(' '));
+  const ParseOutcome outcome = ToParseOutcome(ReadVersion(version));
+  if (outcome != ParseOutcome::kOk) return Note(outcome);
+  const std::string_view rest = line.substr(version.size());
+  const bool framed = rest.size() >= 5 && rest[0] == ' ' && rest[4] == ' ';
+  uint32_t code = 0;
+  if (!framed || !ReadDecimal(rest.substr(1, 3), 699, code) || code < 100) {
+    return Note(ParseOutcome::kBadStartLine);
+  }
+  out_.status_code_ = static_cast<uint16_t>(code);
+  out_.reason_ = rest.substr(5);
+}
+
+// Method SP Request-URI SP SIP-Version, nothing more and nothing less.
+void MessageReader::TakeRequestLine(std::string_view line) {
+  const char* const end = line.data() + line.size();
+  const char* const method_end = SkipClass(line.data(), end, kTokenChar);
+  const auto method_bytes = static_cast<size_t>(method_end - line.data());
+  const size_t version_begin = line.rfind(' ');
+  if (method_bytes == 0 || method_end == end || *method_end != ' ' ||
+      version_begin == method_bytes) {
+    return Note(ParseOutcome::kBadStartLine);
+  }
+  const ParseOutcome version = ToParseOutcome(ReadVersion(line.substr(version_begin + 1)));
+  if (version == ParseOutcome::kBadStartLine) return Note(version);
+  out_.method_text_ = line.substr(0, method_bytes);
+  out_.method_ = ParseMethod(out_.method_text_);
+  out_.request_uri_ = line.substr(method_bytes + 1, version_begin - method_bytes - 1);
+  if (version != ParseOutcome::kOk) return Note(version);
+  // Headers have no place in a Request-URI (RFC 3261 §19.1.1 table 1, RFC 4475 §3.1.2.11).
+  const UriOutcome outcome = ParseUri(out_.request_uri_, out_.parsed_request_uri_);
+  if (outcome != UriOutcome::kOk || !out_.parsed_request_uri_.headers.empty()) {
+    Note(ParseOutcome::kBadRequestUri);
+  }
+}
+
+// [begin, end) is one header line, continuation lines and the last CRLF included.
+void MessageReader::TakeHeaderLine(const char* begin, const char* end) {
+  const auto line_bytes = static_cast<size_t>(end - begin);
+  if (line_broken_ || (line_has_control_ && !ControlsAreEscaped({begin, line_bytes - 2}))) {
+    return Note(ParseOutcome::kBadHeaderLine);
+  }
+  const auto readable = static_cast<size_t>(bytes_.data() + bytes_.size() - begin);
+  const NameAtLine name = ReadNameAtLine(begin, line_bytes - 2, readable);
+  if (name.name_bytes == 0) return Note(ParseOutcome::kBadHeaderLine);
+  if (out_.header_count_ == headers_max_) return Note(ParseOutcome::kTooManyHeaders);
+  HeaderField& field = out_.headers_[out_.header_count_++];
+  field.name = {begin, name.name_bytes};
+  field.value = TrimValue(begin + name.colon + 1, end - 2);
+  field.line_bytes = static_cast<uint32_t>(line_bytes);
+  field.id = name.id;
+  uint8_t& first = out_.first_[static_cast<size_t>(name.id)];
+  first = first != 0 ? first : static_cast<uint8_t>(out_.header_count_);
+  ++out_.count_[static_cast<size_t>(name.id)];
+}
+
+const HeaderField* MessageReader::Single(HeaderId id, ParseOutcome missing, ParseOutcome repeated) {
+  const HeaderField* const field = out_.First(id);
+  if (field == nullptr) {
+    Note(missing);
+    return nullptr;
+  }
+  if (out_.Count(id) == 1) return field;
+  Note(repeated);
+  return nullptr;
+}
+
+void MessageReader::ReadFields() {
+  using Outcome = ParseOutcome;
+  const HeaderField* field = Single(HeaderId::kFrom, Outcome::kMissingFrom, Outcome::kRepeatedFrom);
+  if (field != nullptr && ParseNameAddr(field->value, out_.from_) != NameAddrOutcome::kOk) {
+    Note(Outcome::kBadFrom);
+  }
+  field = Single(HeaderId::kTo, Outcome::kMissingTo, Outcome::kRepeatedTo);
+  if (field != nullptr && ParseNameAddr(field->value, out_.to_) != NameAddrOutcome::kOk)
+    Note(Outcome::kBadTo);
+
+  field = Single(HeaderId::kCallId, Outcome::kMissingCallId, Outcome::kRepeatedCallId);
+  if (field != nullptr) {
+    out_.call_id_ = field->value;
+    if (!IsCallId(field->value)) Note(Outcome::kBadCallId);
+  }
+  field = Single(HeaderId::kCSeq, Outcome::kMissingCSeq, Outcome::kRepeatedCSeq);
+  if (field != nullptr) {
+    const bool readable = ParseCSeq(field->value, out_.cseq_);
+    const bool fits = !out_.is_request_ || out_.cseq_.method_text == out_.method_text_;
+    if (!readable || !fits) Note(Outcome::kBadCSeq);
+  }
+  ReadVias();
+  ReadMaxForwards();
+  ReadBody();
+  ReadContacts();
+}
+
+void MessageReader::ReadVias() {
+  const HeaderField* field = out_.First(HeaderId::kVia);
+  if (field == nullptr) return Note(ParseOutcome::kMissingVia);
+  ValueList top(field->value);
+  std::string_view value;
+  bool good = top.Next(value) && ParseVia(value, out_.top_via_);
+  out_.top_via_rest_ = top.rest();
+  Via other;
+  while (good && top.Next(value)) good = ParseVia(value, other);
+  while (good && (field = out_.NextSame(field)) != nullptr) {
+    ValueList values(field->value);
+    while (good && values.Next(value)) good = ParseVia(value, other);
+  }
+  if (!good) Note(ParseOutcome::kBadVia);
+}
+
+void MessageReader::ReadMaxForwards() {
+  const HeaderField* const field = out_.First(HeaderId::kMaxForwards);
+  if (field == nullptr) return;
+  if (out_.Count(HeaderId::kMaxForwards) > 1) return Note(ParseOutcome::kRepeatedMaxForwards);
+  uint32_t hops = 0;
+  if (!ReadDecimal(field->value, 255, hops)) return Note(ParseOutcome::kBadMaxForwards);
+  out_.max_forwards_ = static_cast<uint8_t>(hops);
+}
+
+// RFC 3261 §18.3.
+void MessageReader::ReadBody() {
+  const HeaderField* const field = out_.First(HeaderId::kContentLength);
+  if (field == nullptr) {
+    if (framing_ == Framing::kStream) Note(ParseOutcome::kMissingContentLength);
+    return;
+  }
+  if (out_.Count(HeaderId::kContentLength) > 1) return Note(ParseOutcome::kRepeatedContentLength);
+  uint32_t length = 0;
+  if (!ReadContentLength(field->value, length)) return Note(ParseOutcome::kBadContentLength);
+  out_.content_length_ = length;
+  if (framing_ == Framing::kStream) {
+    if (length != out_.body_.size()) Note(ParseOutcome::kBadContentLength);
+    return;
+  }
+  if (length > out_.body_.size()) return Note(ParseOutcome::kBadBody);
+  out_.body_ = out_.body_.substr(0, length);
+  out_.bytes_ = bytes_.substr(0, out_.header_block_.size() + length);
+}
+
+void MessageReader::ReadContacts() {
+  const HeaderField* field = out_.First(HeaderId::kContact);
+  if (field == nullptr) return;
+  if (field->value == "*") {
+    // Stands alone (RFC 3261 §10.2.2).
+    if (out_.Count(HeaderId::kContact) > 1) Note(ParseOutcome::kBadContact);
+    return;
+  }
+  NameAddr address;
+  for (; field != nullptr; field = out_.NextSame(field)) {
+    ValueList values(field->value);
+    std::string_view value;
+    while (values.Next(value)) {
+      if (ParseNameAddr(value, address) != NameAddrOutcome::kOk)
+        return Note(ParseOutcome::kBadContact);
+    }
+  }
+}
+
+ParseOutcome ParseMessage(std::string_view bytes, Framing framing, MessageView& out,
+                          size_t headers_max) {
+  DCHECK(headers_max <= kHeadersMax);
+  return MessageReader(bytes, framing, headers_max, out).Read();
+}
+
+std::string_view ParseOutcomeText(ParseOutcome outcome) {
+  switch (outcome) {
+    case ParseOutcome::kOk:
+      return "OK";
+    case ParseOutcome::kBadStartLine:
+      return "Malformed Start Line";
+    case ParseOutcome::kBadVersion:
+      return "Version Not Supported";
+    case ParseOutcome::kBadRequestUri:
+      return "Malformed Request-URI";
+    case ParseOutcome::kBadHeaderLine:
+      return "Malformed Header Line";
+    case ParseOutcome::kUnfinishedHeaders:
+      return "Unfinished Headers";
+    case ParseOutcome::kTooManyHeaders:
+      return "Too Many Headers";
+    case ParseOutcome::kMissingFrom:
+      return "Missing From";
+    case ParseOutcome::kRepeatedFrom:
+      return "Repeated From";
+    case ParseOutcome::kBadFrom:
+      return "Malformed From";
+    case ParseOutcome::kMissingTo:
+      return "Missing To";
+    case ParseOutcome::kRepeatedTo:
+      return "Repeated To";
+    case ParseOutcome::kBadTo:
+      return "Malformed To";
+    case ParseOutcome::kMissingCallId:
+      return "Missing Call-ID";
+    case ParseOutcome::kRepeatedCallId:
+      return "Repeated Call-ID";
+    case ParseOutcome::kBadCallId:
+      return "Malformed Call-ID";
+    case ParseOutcome::kMissingCSeq:
+      return "Missing CSeq";
+    case ParseOutcome::kRepeatedCSeq:
+      return "Repeated CSeq";
+    case ParseOutcome::kBadCSeq:
+      return "Malformed CSeq";
+    case ParseOutcome::kMissingVia:
+      return "Missing Via";
+    case ParseOutcome::kBadVia:
+      return "Malformed Via";
+    case ParseOutcome::kRepeatedMaxForwards:
+      return "Repeated Max-Forwards";
+    case ParseOutcome::kBadMaxForwards:
+      return "Malformed Max-Forwards";
+    case ParseOutcome::kMissingContentLength:
+      return "Missing Content-Length";
+    case ParseOutcome::kRepeatedContentLength:
+      return "Repeated Content-Length";
+    case ParseOutcome::kBadContentLength:
+      return "Malformed Content-Length";
+    case ParseOutcome::kBadContact:
+      return "Malformed Contact";
+    case ParseOutcome::kBadBody:
+      return "Body Shorter Than Content-Length";
+  }
+  UNREACHABLE();
+}
+
+}  // namespace sallyport::sip
