@@ -7,39 +7,12 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/socket_address.h"
+#include "core/status_page.h"
 
 namespace sallyport::core {
-
-// Why the instance is not ready: short stable words such as "draining", "starting".
-struct Readiness {
-  bool ready = false;
-  std::vector<std::string> reasons;  // Empty when ready.
-};
-
-struct StatusRow {
-  std::string name;
-  std::string value;
-};
-
-// A table of the status page, shown in this order; empty tables show `when_empty`.
-struct StatusSection {
-  std::string title;
-  std::vector<StatusRow> rows;
-  std::string when_empty;
-};
-
-struct StatusPage {
-  std::string title;     // "edge.example"
-  std::string subtitle;  // "sallyport 0.1.0, instance edge-1"
-  Readiness readiness;
-  bool draining = false;
-  std::vector<StatusRow> tiles;  // The few figures that matter: uptime, connections, requests.
-  std::vector<StatusSection> sections;
-};
 
 enum class AdminEndpoint : uint8_t { kMetrics, kLivez, kReadyz, kStatus, kOther };
 const char* AdminEndpointName(AdminEndpoint endpoint);  // "metrics", ..., a label value.
@@ -65,15 +38,10 @@ class AdminServer {
   uint16_t port() const;
 
  private:
-  class Listener;
-  explicit AdminServer(std::unique_ptr<Listener> listener);
+  class Http;  // cpp-httplib, which only the .cc sees.
+  explicit AdminServer(std::unique_ptr<Http> http);
 
-  std::unique_ptr<Listener> listener_;
+  const std::unique_ptr<Http> http_;
 };
-
-// The page as text: pure, for tests. Every value is escaped.
-std::string RenderStatusPage(const StatusPage& page);
-// {"ready":false,"reasons":["draining"]}
-std::string RenderReadiness(const Readiness& readiness);
 
 }  // namespace sallyport::core

@@ -169,6 +169,15 @@ class MetricRegistry {
   Family& Add(MetricType type, std::string_view name, std::string_view help,
               std::vector<MetricLabel> labels, uint32_t slots_per_series);
 
+  static void RenderSlots(const Family& family, std::span<const StatsBlock* const> blocks,
+                          std::string& out);
+  static void RenderShardSlots(const Family& family, std::span<const StatsBlock* const> blocks,
+                               std::string& out);
+  static void RenderHistogram(const Family& family, std::span<const StatsBlock* const> blocks,
+                              std::string& out);
+  static void RenderShared(const Family& family, std::string& out);
+  static void RenderCallback(const Family& family, std::string& out);
+
   const std::string prefix_;
   std::vector<Family> families_;
   uint32_t next_slot_ = 0;

@@ -73,6 +73,8 @@ struct EdgeMetrics {
   // `listeners` and `next_hops` are configured names in file order; their index is the label index.
   // A next hop that a reload added has the index next_hops.size(), shown as "_other".
   EdgeMetrics(const std::vector<std::string>& listeners, const std::vector<std::string>& next_hops);
+  EdgeMetrics(const EdgeMetrics&) = delete;
+  EdgeMetrics& operator=(const EdgeMetrics&) = delete;
 
   core::MetricRegistry registry;
 
@@ -125,7 +127,7 @@ struct EdgeMetrics {
   core::MetricSlots io_buffers_in_use;       // gauge (BufferPool)
   core::MetricSlots io_buffers_exhausted;    // (BufferPool)
   core::MetricSlots memory;                  // gauge, bytes (MemoryArea)
-  core::MetricSlots log_records_suppressed;  // Held back by the rate limit.
+  core::MetricSlots log_records_suppressed;  // (ReasonCode) held back by the rate limit
 
   // Off the shards; any thread.
   core::SharedMetric& config_reloads;                        // (ReloadResult)
@@ -144,10 +146,6 @@ struct EdgeMetrics {
   void ReportCertificates(std::function<std::vector<core::MetricSample>()> samples);
   void ReportNextHopHealth(std::function<std::vector<core::MetricSample>()> samples);
   void ReportLogDrops(std::function<uint64_t()> dropped);
-
- private:
-  struct Labels;
-  EdgeMetrics(const Labels& labels);
 };
 
 }  // namespace sallyport::sip

@@ -1,0 +1,227 @@
+#include "sip/proxy/edge_metrics.h"
+
+#include <array>
+#include <utility>
+
+namespace sallyport::sip {
+namespace {
+
+using core::MetricLabel;
+using core::MetricType;
+
+constexpr double kNanoseconds = 1e9;  // Slots hold nanoseconds, the text seconds.
+
+constexpr uint64_t Microseconds(uint64_t count) { return count * 1000; }
+constexpr uint64_t Milliseconds(uint64_t count) { return count * 1'000'000; }
+
+constexpr std::array<uint64_t, 12> kHandshakeBounds = {
+    Microseconds(500), Milliseconds(1),   Microseconds(2500), Milliseconds(5),
+    Milliseconds(10),  Milliseconds(25),  Milliseconds(50),   Milliseconds(100),
+    Milliseconds(250), Milliseconds(500), Milliseconds(1000), Milliseconds(5000)};
+constexpr std::array<uint64_t, 12> kMessageBounds = {
+    Microseconds(5),   Microseconds(10),  Microseconds(25),  Microseconds(50),
+    Microseconds(100), Microseconds(250), Microseconds(500), Milliseconds(1),
+    Milliseconds(5),   Milliseconds(10),  Milliseconds(50),  Milliseconds(100)};
+constexpr std::array<uint64_t, 12> kLoopDelayBounds = {
+    Microseconds(50), Microseconds(100), Microseconds(250), Microseconds(500),
+    Milliseconds(1),  Milliseconds(2),   Milliseconds(5),   Milliseconds(10),
+    Milliseconds(25), Milliseconds(50),  Milliseconds(100), Milliseconds(500)};
+
+// The order of names is the order of the enum that indexes them.
+MetricLabel Direction() { return {"direction", {"in", "out"}}; }
+MetricLabel Kind() { return {"kind", {"full", "resumed"}}; }
+MetricLabel CacheLookup() { return {"result", {"hit", "miss"}}; }
+MetricLabel Pool() { return {"pool", {"receive", "send"}}; }
+
+MetricLabel Methods() {
+  MetricLabel label{"method", {}};
+  for (size_t i = 0; i <= static_cast<size_t>(Method::kOther); ++i) {
+    const auto method = static_cast<Method>(i);
+    label.values.emplace_back(method == Method::kOther ? "OTHER" : MethodText(method));
+  }
+  return label;
+}
+
+MetricLabel Reasons() {
+  MetricLabel label{"reason", {}};
+  for (size_t i = 0; i < kReasonCodeCount; ++i) {
+    label.values.emplace_back(CodeText(static_cast<ReasonCode>(i)));
+  }
+  return label;
+}
+
+MetricLabel NextHops(std::vector<std::string> names) {
+  names.emplace_back("_other");
+  return {"next_hop", std::move(names)};
+}
+
+}  // namespace
+
+// The table. Members in the order of their declaration, which is the order of the text.
+EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
+                         const std::vector<std::string>& next_hops)
+    : registry("sallyport_"),
+
+      connections_active(registry.AddGauge(
+          "connections_active", "Connections now.",
+          {{"listener", listeners}, {"state", {"handshake", "open", "closing"}}})),
+      connections_accepted(registry.AddCounter("connections_accepted_total",
+                                               "Connections accepted.", {{"listener", listeners}})),
+      connections_closed(registry.AddCounter(
+          "connections_closed_total", "Accepted connections that ended, by who or what ended them.",
+          {{"reason", {"peer", "idle", "policy", "error", "drain", "overload"}}})),
+      connections_rejected(
+          registry.AddCounter("connections_rejected_total", "Connections closed before TLS began.",
+                              {{"reason", {"limit", "acl", "descriptors", "drain"}}})),
+      slow_peers_disconnected(
+          registry.AddCounter("slow_peers_disconnected_total",
+                              "Connections closed because their send queue reached its bound.")),
+      send_queue_bytes(
+          registry.AddGauge("send_queue_bytes", "Bytes waiting to be sent, all connections.")),
+
+      tls_handshakes(registry.AddCounter(
+          "tls_handshakes_total", "TLS handshakes as server, finished or given up.",
+          {{"version", {"1.2", "1.3", "unknown"}}, Kind(), {"result", {"ok", "failed"}}})),
+      tls_handshake_failures(registry.AddCounter(
+          "tls_handshake_failures_total", "TLS handshakes that failed, by cause.",
+          {{"reason",
+            {"no_cert", "untrusted_ca", "expired", "not_yet_valid", "bad_cert", "protocol",
+             "timeout", "alert", "closed", "other"}}})),
+      tls_handshake_duration(registry.AddHistogram(
+          "tls_handshake_duration_seconds", "From the first byte to the end of the handshake.",
+          {Kind()}, kHandshakeBounds, kNanoseconds)),
+      tls_handshake_cpu(registry.AddCounter("tls_handshake_cpu_seconds_total",
+                                            "CPU time spent in handshake steps.", {Kind()},
+                                            kNanoseconds)),
+      tls_handshakes_in_progress(
+          registry.AddGauge("tls_handshakes_in_progress", "TLS handshakes begun and not ended.")),
+      tls_verify_cache_lookups(registry.AddCounter(
+          "tls_verify_cache_lookups_total",
+          "Certificate signatures looked up among those that verified before.", {CacheLookup()})),
+      tls_identity_cache_lookups(registry.AddCounter(
+          "tls_identity_cache_lookups_total",
+          "Peer certificates looked up among those whose names were read before.",
+          {CacheLookup()})),
+      tls_tickets_issued(
+          registry.AddCounter("tls_tickets_issued_total", "Session tickets sent to clients.")),
+      tls_ticket_decrypts(registry.AddCounter(
+          "tls_ticket_decrypts_total", "Session tickets that clients brought back.",
+          {{"result",
+            {"current", "previous", "unknown_key", "expired", "other_policy", "malformed"}}})),
+      tls_bytes(registry.AddCounter("tls_bytes_total", "Plaintext bytes of TLS connections.",
+                                    {Direction()})),
+
+      sip_requests(registry.AddCounter("sip_requests_total",
+                                       "SIP requests on the wire, retransmissions included.",
+                                       {Direction(), Methods()})),
+      sip_responses(registry.AddCounter(
+          "sip_responses_total", "SIP responses on the wire, retransmissions included.",
+          {Direction(), {"class", {"1xx", "2xx", "3xx", "4xx", "5xx", "6xx"}}})),
+      sip_parse_errors(registry.AddCounter(
+          "sip_parse_errors_total", "SIP messages that could not be read, by the part at fault.",
+          {{"reason", {"start_line", "header", "uri", "length", "too_large", "framing"}}})),
+      sip_responses_dropped(registry.AddCounter(
+          "sip_responses_dropped_total", "SIP responses that were not forwarded.",
+          {{"reason", {"branch", "no_transaction", "source", "flow_gone", "malformed"}}})),
+      sip_acks_dropped(
+          registry.AddCounter("sip_acks_dropped_total",
+                              "ACK requests that were not forwarded; they are never answered.",
+                              {{"reason", {"no_transaction", "refused"}}})),
+      sip_message_processing(registry.AddHistogram(
+          "sip_message_processing_seconds",
+          "From a message being complete to its effect being queued.",
+          {{"kind", {"invite", "in_dialog", "register", "other", "response"}}}, kMessageBounds,
+          kNanoseconds)),
+      sip_transactions_active(registry.AddGauge("sip_transactions_active",
+                                                "Server transactions now.",
+                                                {{"kind", {"invite", "non_invite"}}})),
+      sip_transaction_timeouts(registry.AddCounter("sip_transaction_timeouts_total",
+                                                   "Transactions ended by a timer of RFC 3261.",
+                                                   {{"timer", {"B", "C", "F", "H"}}})),
+      sip_retransmissions(registry.AddCounter("sip_retransmissions_total",
+                                              "Messages received or sent again.", {Direction()})),
+      sip_keepalives(registry.AddCounter("sip_keepalives_total", "Keep-alives (RFC 5626).",
+                                         {Direction(), {"kind", {"crlf", "options"}}})),
+
+      requests_rejected(registry.AddCounter("requests_rejected_total",
+                                            "SIP requests refused, by reason code.", {Reasons()})),
+      identity_checks(registry.AddCounter(
+          "identity_checks_total", "From judged against the certificate of its connection.",
+          {{"result", {"pass", "mismatch", "no_identity", "exempt"}}})),
+
+      next_hop_connects(
+          registry.AddCounter("next_hop_connects_total", "Connections opened towards next hops.",
+                              {NextHops(next_hops), {"result", {"ok", "timeout", "refused"}}})),
+      next_hop_requests(registry.AddCounter("next_hop_requests_total",
+                                            "Requests sent to next hops, retransmissions excluded.",
+                                            {NextHops(next_hops)})),
+
+      worker_busy(registry.AddShardCounter("worker_busy_seconds_total",
+                                           "Time that a shard was not waiting.", kNanoseconds)),
+      worker_connections(registry.AddShardGauge("worker_connections", "Connections of a shard.")),
+      worker_completions(registry.AddShardCounter("worker_completions_total",
+                                                  "Completions that a shard took from its ring.")),
+      worker_submit_calls(registry.AddShardCounter("worker_submit_calls_total",
+                                                   "System calls that a shard made for its ring.")),
+      worker_loop_delay(registry.AddHistogram("worker_loop_delay_seconds",
+                                              "How long one turn of a shard's loop took.", {},
+                                              kLoopDelayBounds, kNanoseconds)),
+      io_buffers_in_use(
+          registry.AddGauge("io_buffers_in_use", "Buffers borrowed from a pool.", {Pool()})),
+      io_buffers_exhausted(registry.AddCounter("io_buffers_exhausted_total",
+                                               "Times that a pool had no buffer left.", {Pool()})),
+      memory(registry.AddGauge("memory_bytes", "Memory by what it is for.",
+                               {{"area", {"tls", "buffers", "policy", "transactions"}}})),
+      log_records_suppressed(registry.AddCounter(
+          "log_records_suppressed_total",
+          "Log lines held back by the rate limit per reason and peer.", {Reasons()})),
+
+      config_reloads(registry.AddShared(MetricType::kCounter, "config_reloads_total",
+                                        "Reloads of the configuration.",
+                                        {{"result", {"ok", "rejected"}}})),
+      config_last_reload_successful(registry.AddShared(
+          MetricType::kGauge, "config_last_reload_successful",
+          "1 if the last reload was taken over (or none was tried), 0 if the old one was kept.")),
+      config_last_reload_success_timestamp(registry.AddShared(
+          MetricType::kGauge, "config_last_reload_success_timestamp_seconds",
+          "When the configuration in use was taken over, seconds since the epoch.")),
+      ready(registry.AddShared(MetricType::kGauge, "ready", "1 if /readyz says yes.")),
+      draining(registry.AddShared(MetricType::kGauge, "draining", "1 after SIGTERM.")),
+      admin_requests(registry.AddShared(
+          MetricType::kCounter, "admin_requests_total", "HTTP requests to the admin address.",
+          {{"endpoint", {"metrics", "livez", "readyz", "status", "other"}},
+           {"result", {"ok", "error"}}})) {
+  registry.AddProcessMetrics();
+}
+
+void EdgeMetrics::ReportBuild(const std::string& version, const std::string& tls_library,
+                              const std::string& crypto_backend, const std::string& io_backend) {
+  registry.AddCallback(
+      MetricType::kGauge, "build_info", "What this binary is; always 1.",
+      {"version", "tls_library", "crypto_backend", "io_backend"},
+      [sample = core::MetricSample{{version, tls_library, crypto_backend, io_backend}, 1}] {
+        return std::vector<core::MetricSample>{sample};
+      });
+}
+
+void EdgeMetrics::ReportCertificates(std::function<std::vector<core::MetricSample>()> samples) {
+  registry.AddCallback(MetricType::kGauge, "tls_server_certificate_not_after_timestamp_seconds",
+                       "When our own certificate of a TLS profile ends, seconds since the epoch.",
+                       {"certificate"}, std::move(samples));
+}
+
+void EdgeMetrics::ReportNextHopHealth(std::function<std::vector<core::MetricSample>()> samples) {
+  registry.AddCallback(MetricType::kGauge, "next_hop_healthy",
+                       "1 if a next hop takes requests, 0 if all its targets failed.", {"next_hop"},
+                       std::move(samples));
+}
+
+void EdgeMetrics::ReportLogDrops(std::function<uint64_t()> dropped) {
+  registry.AddCallback(
+      MetricType::kCounter, "log_records_dropped_total",
+      "Log records lost because a ring was full.", {}, [dropped = std::move(dropped)] {
+        return std::vector<core::MetricSample>{{{}, static_cast<double>(dropped())}};
+      });
+}
+
+}  // namespace sallyport::sip
