@@ -1,0 +1,113 @@
+// One WOLFSSL_CTX: a profile's credentials together with what one listener demands of its peers.
+// Each shard has its own (nothing in it is shared, so nothing in it is locked); a reload makes new
+// ones and never changes a live one. Ownership: sessions hold the context while they shake hands,
+// because their callbacks need it; an established session only
+//   holds the library's own reference. That is why it is a shared_ptr: the last handshake ends it.
+// Thread: one shard.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tls/credentials.h"
+#include "tls/peer_result.h"
+#include "tls/secret.h"
+#include "tls/signature_memo.h"
+#include "tls/ticket.h"
+#include "tls/verify.h"
+#include "tls/wall_clock.h"
+
+struct WOLFSSL_CTX;
+struct WOLFSSL_SESSION;
+
+namespace sallyport::tls {
+
+enum class ClientCertificateMode : uint8_t {
+  kIgnored,   // Not asked for. The peer is anonymous.
+  kOptional,  // Asked for. None is fine, a bad one is not.
+  kRequired   // Without a good one there is no session.
+};
+
+enum class ContextRole : uint8_t { kServer, kClient };
+
+// May this peer resume? Asked with what the ticket says, before it is accepted; false leads to a
+// full handshake, whose fresh certificate is then judged. Must not block. leaf_der is valid during
+// the call only.
+struct TicketAcceptance {
+  bool (*acceptable)(void* owner, const PeerResult& peer) = nullptr;  // Null: everybody may.
+  void* owner = nullptr;
+};
+
+struct ContextOptions {
+  ContextRole role = ContextRole::kServer;
+  // Server. A client always requires the server's certificate.
+  ClientCertificateMode client_certificate = ClientCertificateMode::kRequired;
+  // Names the policy that tickets are bound to: the listener's name. Equal names on different
+  // instances mean equal policy.
+  std::string policy_name;
+  // Server. Copied. Null, or a profile without resumption: no tickets are issued or accepted.
+  const Secret* secret = nullptr;
+  TicketAcceptance ticket_acceptance;
+  // The shard's; may be null. Outlives the context.
+  SignatureMemo* signature_memo = nullptr;
+  WallClock clock;
+};
+
+// Everything that callbacks may count. Single writer: the shard.
+struct ContextCounters {
+  uint64_t tickets_issued = 0;
+  uint64_t tickets_opened = 0;
+  uint64_t tickets_unreadable = 0;  // Unknown key, another binding, too old a slice, damaged.
+  uint64_t tickets_declined = 0;    // Readable, but age, anchor or policy said no.
+};
+
+class Context {
+ public:
+  [[nodiscard]] static absl::StatusOr<std::shared_ptr<Context>> Create(
+      const Credentials& credentials, const ContextOptions& options);
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context();
+
+  const ContextCounters& counters() const { return counters_; }
+  ContextRole role() const { return options_.role; }
+  ClientCertificateMode client_certificate() const { return options_.client_certificate; }
+
+ private:
+  friend class Session;
+  friend class HandshakeCallbacks;
+  struct KnownKey {
+    Sha256Digest library_key_sha256;
+    Sha256Digest public_key_sha256;
+  };
+
+  Context(const Credentials& credentials, const ContextOptions& options);
+
+  absl::Status Configure(const Credentials& credentials);
+  absl::Status LoadCertificates(const Credentials& credentials);
+  void ConfigureTickets();
+  bool ResumptionOffered() const { return sealer_ != nullptr; }
+  // Null if no anchor has this key.
+  const Sha256Digest* FindAnchor(const Sha256Digest& library_key_sha256) const;
+  bool HasAnchorKey(const Sha256Digest& public_key_sha256) const;
+  // What a ticket issued for `server_name` is bound to.
+  Sha256Digest TicketBinding(std::string_view server_name) const;
+
+  ContextOptions options_;  // secret is not kept.
+  const std::string profile_name_;
+  const SecProtocol sec_protocol_;
+  const EkuPolicy eku_;
+  const Sha256Digest anchor_set_sha256_;
+  std::vector<KnownKey> anchors_;  // Sorted by library_key_sha256.
+  std::unique_ptr<TicketSealer> sealer_;
+  WOLFSSL_CTX* library_context_ = nullptr;
+  // Stands in for each established server session's own, which would keep the ticket buffer alive.
+  // See ReleaseHandshakeMemory.
+  WOLFSSL_SESSION* spent_session_ = nullptr;
+  ContextCounters counters_;
+};
+
+}  // namespace sallyport::tls
