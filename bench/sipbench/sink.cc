@@ -1,0 +1,363 @@
+// sipbench sink: a fast next hop without TLS, over UDP and TCP. Answers every request, or says what
+// it saw.
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "bench/sipbench/client_flags.h"
+#include "bench/sipbench/clock.h"
+#include "bench/sipbench/event_loop.h"
+#include "bench/sipbench/sip_text.h"
+#include "bench/sipbench/socket_address.h"
+#include "bench/sipbench/subcommands.h"
+
+namespace sallyport::bench {
+namespace {
+
+constexpr size_t kReadBytes = 256 * 1024;
+constexpr size_t kPartialBytesMax = 1024 * 1024;
+constexpr unsigned kDatagramsPerTurn = 32;
+constexpr size_t kDatagramBytes = 65536;
+
+std::atomic<bool> stop_requested{false};
+
+struct Behaviour {
+  int64_t answer = 200;
+  bool ring = false;  // 180 before the final response of an INVITE.
+  bool log = false;
+};
+
+struct Counters {
+  std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> acks{0};
+  std::atomic<uint64_t> cancels{0};
+  std::atomic<uint64_t> unreadable{0};
+};
+
+void AppendResponse(std::string_view request, int64_t code, std::string_view phrase,
+                    std::string* out) {
+  absl::StrAppend(out, "SIP/2.0 ", code, " ", std::string(phrase), "\r\n");
+  ForEachHeader(request, [&](std::string_view name, std::string_view value) {
+    const bool to = IsHeader(name, "To", 't');
+    const bool record_route = IsHeader(name, "Record-Route", 0);
+    if (!to && !record_route && !IsHeader(name, "Via", 'v') && !IsHeader(name, "From", 'f') &&
+        !IsHeader(name, "Call-ID", 'i') && !IsHeader(name, "CSeq", 0)) {
+      return;
+    }
+    out->append(name).append(": ").append(value);
+    if (to && value.find(";tag=") == std::string_view::npos) out->append(";tag=sink");
+    out->append("\r\n");
+  });
+  if (request.starts_with("INVITE ")) out->append("Contact: <sip:sink@127.0.0.1>\r\n");
+  out->append("Content-Length: 0\r\n\r\n");
+}
+
+void LogRequest(std::string_view request) {
+  std::string text =
+      absl::StrCat("sink received: ", std::string(request.substr(0, request.find("\r\n"))), "\n");
+  ForEachHeader(request, [&](std::string_view name, std::string_view value) {
+    if (IsHeader(name, "Via", 'v') || IsHeader(name, "From", 'f') ||
+        IsHeader(name, "Max-Forwards", 0) || IsHeader(name, "P-Asserted-Identity", 0) ||
+        IsHeader(name, "P-Preferred-Identity", 0) || IsHeader(name, "Record-Route", 0)) {
+      text.append("    ").append(name).append(": ").append(value).append("\n");
+    }
+  });
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+class Answering {
+ public:
+  Answering(const Behaviour& behaviour, Counters* counters)
+      : behaviour_(behaviour), counters_(counters) {}
+
+  // Appends the responses to `request`, none for an ACK or a response.
+  void Answer(std::string_view request, std::string* out) {
+    if (request.starts_with("SIP/2.0")) return Count(counters_->unreadable);
+    if (behaviour_.log) LogRequest(request);
+    if (request.starts_with("ACK ")) return Count(counters_->acks);
+    if (request.starts_with("CANCEL ")) {
+      Count(counters_->cancels);
+      return AppendResponse(request, 200, "OK", out);
+    }
+    Count(counters_->requests);
+    if (behaviour_.ring && request.starts_with("INVITE "))
+      AppendResponse(request, 180, "Ringing", out);
+    AppendResponse(request, behaviour_.answer, behaviour_.answer == 200 ? "OK" : "Answer", out);
+  }
+
+  void CountUnreadable() { Count(counters_->unreadable); }
+
+ private:
+  static void Count(std::atomic<uint64_t>& counter) {
+    counter.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  const Behaviour behaviour_;
+  Counters* const counters_;
+};
+
+class TcpPeer final : public EventHandler {
+ public:
+  TcpPeer(EventLoop* loop, int socket, Answering* answering)
+      : socket_(socket), answering_(answering) {
+    const int on = 1;
+    setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    loop->Watch(socket_, EPOLLIN, this);
+  }
+  ~TcpPeer() { Close(); }
+  TcpPeer(const TcpPeer&) = delete;
+  TcpPeer& operator=(const TcpPeer&) = delete;
+
+  bool closed() const { return socket_ < 0; }
+
+  void OnEvents(uint32_t) override {
+    if (closed()) return;
+    static thread_local std::array<char, kReadBytes> buffer;
+    const ssize_t received = recv(socket_, buffer.data(), buffer.size(), 0);
+    if (received < 0 && errno == EAGAIN) return;
+    if (received <= 0) return Close();
+    unread_.append(buffer.data(), static_cast<size_t>(received));
+    AnswerAll();
+    // The answers of one turn go out together. The generator's window bounds them, so blocking here
+    // is not waiting.
+    size_t sent = 0;
+    while (sent < out_.size()) {
+      const ssize_t result = send(socket_, out_.data() + sent, out_.size() - sent, MSG_NOSIGNAL);
+      if (result < 0) return Close();
+      sent += static_cast<size_t>(result);
+    }
+    out_.clear();
+  }
+
+ private:
+  void AnswerAll() {
+    std::string_view bytes = unread_;
+    for (;;) {
+      while (bytes.starts_with("\r\n")) bytes.remove_prefix(2);  // Keep-alives.
+      const size_t length = MessageLength(bytes);
+      if (length == 0) break;
+      answering_->Answer(bytes.substr(0, length), &out_);
+      bytes.remove_prefix(length);
+    }
+    unread_.erase(0, unread_.size() - bytes.size());
+    if (unread_.size() > kPartialBytesMax) {
+      answering_->CountUnreadable();
+      Close();
+    }
+  }
+
+  void Close() {
+    if (socket_ >= 0) close(socket_);
+    socket_ = -1;
+  }
+
+  int socket_;
+  Answering* const answering_;
+  std::string unread_;
+  std::string out_;
+};
+
+class TcpListener final : public EventHandler {
+ public:
+  TcpListener(EventLoop* loop, int socket, Answering* answering)
+      : loop_(loop), socket_(socket), answering_(answering) {
+    loop_->Watch(socket_, EPOLLIN, this);
+  }
+
+  void OnEvents(uint32_t) override {
+    const int accepted =
+        accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);  // Blocking: see TcpPeer.
+    if (accepted >= 0) peers_.push_back(std::make_unique<TcpPeer>(loop_, accepted, answering_));
+  }
+
+  // Only between turns: a turn may still call a handler that closed within it.
+  void ForgetClosed() {
+    std::erase_if(peers_, [](const std::unique_ptr<TcpPeer>& peer) { return peer->closed(); });
+  }
+
+ private:
+  EventLoop* const loop_;
+  const int socket_;
+  Answering* const answering_;
+  std::vector<std::unique_ptr<TcpPeer>> peers_;
+};
+
+class UdpSocket final : public EventHandler {
+ public:
+  UdpSocket(EventLoop* loop, int socket, Answering* answering)
+      : socket_(socket), answering_(answering), storage_(kDatagramsPerTurn * kDatagramBytes, '\0') {
+    loop->Watch(socket_, EPOLLIN, this);
+  }
+
+  void OnEvents(uint32_t) override {
+    for (unsigned i = 0; i < kDatagramsPerTurn; ++i) {
+      vectors_[i] = {&storage_[i * kDatagramBytes], kDatagramBytes};
+      headers_[i] = {};
+      headers_[i].msg_hdr.msg_iov = &vectors_[i];
+      headers_[i].msg_hdr.msg_iovlen = 1;
+      headers_[i].msg_hdr.msg_name = &sources_[i];
+      headers_[i].msg_hdr.msg_namelen = sizeof sources_[i];
+    }
+    const int count = recvmmsg(socket_, headers_.data(), kDatagramsPerTurn, MSG_DONTWAIT, nullptr);
+    unsigned answers = 0;
+    for (unsigned i = 0; i < static_cast<unsigned>(std::max(count, 0)); ++i) {
+      if (AnswerOne(i, answers)) ++answers;
+    }
+    if (answers > 0) sendmmsg(socket_, answer_headers_.data(), answers, 0);
+  }
+
+ private:
+  // Answers datagram `received` in place `place`; false when there is nothing to say.
+  bool AnswerOne(unsigned received, unsigned place) {
+    const std::string_view datagram(&storage_[received * kDatagramBytes],
+                                    headers_[received].msg_len);
+    std::string& out = answers_[place];
+    out.clear();
+    if (MessageLength(datagram) == 0) {
+      if (datagram.find_first_not_of("\r\n") != std::string_view::npos)
+        answering_->CountUnreadable();
+      return false;
+    }
+    answering_->Answer(datagram, &out);
+    // A 180 and its final response are two datagrams; the first goes out alone, and at once.
+    const size_t first = MessageLength(out);
+    if (first != 0 && first < out.size()) {
+      sendto(socket_, out.data(), first, 0, reinterpret_cast<const sockaddr*>(&sources_[received]),
+             headers_[received].msg_hdr.msg_namelen);
+      out.erase(0, first);
+    }
+    answer_vectors_[place] = {out.data(), out.size()};
+    answer_headers_[place] = {};
+    answer_headers_[place].msg_hdr.msg_iov = &answer_vectors_[place];
+    answer_headers_[place].msg_hdr.msg_iovlen = 1;
+    answer_headers_[place].msg_hdr.msg_name = &sources_[received];
+    answer_headers_[place].msg_hdr.msg_namelen = headers_[received].msg_hdr.msg_namelen;
+    return !out.empty();
+  }
+
+  const int socket_;
+  Answering* const answering_;
+  std::string storage_;
+  std::array<iovec, kDatagramsPerTurn> vectors_{};
+  std::array<mmsghdr, kDatagramsPerTurn> headers_{};
+  std::array<sockaddr_in, kDatagramsPerTurn> sources_{};
+  std::array<std::string, kDatagramsPerTurn> answers_;
+  std::array<iovec, kDatagramsPerTurn> answer_vectors_{};
+  std::array<mmsghdr, kDatagramsPerTurn> answer_headers_{};
+};
+
+// A bound socket, -1 with errno otherwise. Several threads share the address. Listening sockets do
+// not block, so that an accept that another thread won returns.
+int Bind(const sockaddr_in& address, int type, bool shared) {
+  const int descriptor = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int on = 1;
+  if (type == SOCK_STREAM) setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (shared) setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  const int buffer_bytes = 4 * 1024 * 1024;
+  if (type == SOCK_DGRAM)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+  const bool bound =
+      bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (bound && (type == SOCK_DGRAM || listen(descriptor, 4096) == 0)) return descriptor;
+  close(descriptor);
+  return -1;
+}
+
+struct Sockets {
+  int udp = -1;
+  int tcp = -1;
+};
+
+void Serve(const Sockets& sockets, const Behaviour& behaviour, Counters* counters) {
+  EventLoop loop;
+  Answering answering(behaviour, counters);
+  std::unique_ptr<UdpSocket> udp;
+  std::unique_ptr<TcpListener> tcp;
+  if (sockets.udp >= 0) udp = std::make_unique<UdpSocket>(&loop, sockets.udp, &answering);
+  if (sockets.tcp >= 0) tcp = std::make_unique<TcpListener>(&loop, sockets.tcp, &answering);
+  while (!stop_requested.load(std::memory_order_relaxed)) {
+    loop.RunTurn(kNanosecondsPerSecond / 10);
+    if (tcp) tcp->ForgetClosed();
+  }
+}
+
+// Sockets of every thread, or what is wrong with the addresses.
+absl::StatusOr<std::vector<Sockets>> BindAll(const std::string& udp, const std::string& tcp,
+                                             size_t threads) {
+  std::vector<Sockets> all(threads);
+  for (Sockets& sockets : all) {
+    for (const bool stream : {false, true}) {
+      const std::string& text = stream ? tcp : udp;
+      if (text.empty()) continue;
+      const auto address = ParseSocketAddress(text);
+      if (!address.ok()) return address.status();
+      const int bound = Bind(*address, stream ? SOCK_STREAM : SOCK_DGRAM, threads > 1);
+      if (bound < 0) return absl::UnavailableError(absl::StrCat(text, ": ", strerror(errno)));
+      (stream ? sockets.tcp : sockets.udp) = bound;
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+int RunSink(const std::vector<std::string>& arguments) {
+  std::string udp;
+  std::string tcp;
+  int64_t threads = 1;
+  bool realtime = false;
+  Behaviour behaviour;
+  CommandLine line;
+  line.Add("--udp", &udp, "IPv4:PORT to receive datagrams on");
+  line.Add("--tcp", &tcp, "IPv4:PORT to accept streams on");
+  line.Add("--threads", &threads, "how many share the addresses");
+  line.Add("--answer", &behaviour.answer, "status code of final responses");
+  line.Add("--ring", &behaviour.ring, "180 before the final response of an INVITE");
+  line.Add("--log", &behaviour.log,
+           "print each request: first line, Via, From and the identity headers");
+  line.Add("--realtime", &realtime,
+           "real-time priority, so that a busy generator on the same core delays nothing");
+  if (!ParseOrExplain(&line, arguments, "sipbench sink: a next hop that answers everything"))
+    return 2;
+  if (udp.empty() && tcp.empty())
+    return Complain(absl::InvalidArgumentError("sink needs --udp or --tcp"));
+  const auto sockets = BindAll(udp, tcp, static_cast<size_t>(std::max<int64_t>(threads, 1)));
+  if (!sockets.ok()) return Complain(sockets.status());
+
+  RaiseDescriptorLimit();
+  sched_param parameter{};
+  parameter.sched_priority = 2;
+  if (realtime && sched_setscheduler(0, SCHED_FIFO, &parameter) != 0) {
+    std::fprintf(stderr, "sipbench: no real-time priority\n");
+  }
+  for (const int number : {SIGINT, SIGTERM}) {
+    signal(number, [](int) { stop_requested.store(true, std::memory_order_relaxed); });
+  }
+  Counters counters;
+  std::vector<std::thread> workers;
+  for (const Sockets& one : *sockets) workers.emplace_back(Serve, one, behaviour, &counters);
+  for (std::thread& worker : workers) worker.join();
+  std::printf("sink: %lu requests, %lu ACK, %lu CANCEL, %lu unreadable\n",
+              static_cast<unsigned long>(counters.requests.load()),
+              static_cast<unsigned long>(counters.acks.load()),
+              static_cast<unsigned long>(counters.cancels.load()),
+              static_cast<unsigned long>(counters.unreadable.load()));
+  return 0;
+}
+
+}  // namespace sallyport::bench
