@@ -27,9 +27,9 @@ constexpr size_t kFileBytesMax = size_t{4} << 20;
 constexpr size_t kShownTextBytesMax = 80;
 
 // Bytes of the file that reach a terminal or a log: one line, nothing that moves a cursor.
-std::string Shown(std::string_view text) {
+std::string Printable(std::string_view text) {
   std::string shown;
-  for (const char c : text.substr(0, kShownTextBytesMax)) {
+  for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7f) {
       absl::StrAppend(&shown, "\\x", absl::Hex(byte, absl::kZeroPad2));
@@ -37,6 +37,11 @@ std::string Shown(std::string_view text) {
       shown.push_back(c);
     }
   }
+  return shown;
+}
+
+std::string Shown(std::string_view text) {
+  std::string shown = Printable(text.substr(0, kShownTextBytesMax));
   if (text.size() > kShownTextBytesMax) shown += "…";
   return shown;
 }
@@ -157,17 +162,21 @@ class TreeBuilder {
   const std::string& file_;
 };
 
-// Edits between two words; two neighbours swapped are two edits.
+// Edits between two words: a letter more, less or other, or two neighbours swapped.
 size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> before_last(b.size() + 1);
+  std::vector<size_t> last(b.size() + 1);
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
+    before_last.swap(last);
+    last.swap(row);
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
+      row[j] =
+          std::min({last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1), last[j] + 1, row[j - 1] + 1});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) row[j] = std::min(row[j], before_last[j - 2] + 1);
     }
   }
   return row[b.size()];
@@ -184,13 +193,13 @@ std::string QuotedList(const std::vector<std::string_view>& words) {
 // ---- Diagnostics
 
 std::string FormatDiagnostic(const Diagnostic& diagnostic) {
-  std::string line = Shown(diagnostic.place.file);
+  std::string line = Printable(diagnostic.place.file);
   if (diagnostic.place.line != 0) {
     absl::StrAppend(&line, ":", diagnostic.place.line, ":", diagnostic.place.column);
   }
   absl::StrAppend(&line, diagnostic.severity == Severity::kError ? ": error: " : ": warning: ",
-                  diagnostic.text);
-  if (!diagnostic.remedy.empty()) absl::StrAppend(&line, "; ", diagnostic.remedy);
+                  Printable(diagnostic.text));
+  if (!diagnostic.remedy.empty()) absl::StrAppend(&line, "; ", Printable(diagnostic.remedy));
   return line;
 }
 
@@ -263,7 +272,8 @@ std::string_view NearestName(std::string_view word, const std::vector<std::strin
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   std::string_view nearest;
-  size_t nearest_distance = std::max<size_t>(1, std::min<size_t>(3, word.size() / 3)) + 1;
+  // One slip in a short word, up to three in a long one.
+  size_t nearest_distance = std::clamp<size_t>(word.size() / 3, 1, 3) + 1;
   for (const std::string_view candidate : known) {
     const size_t distance = EditDistance(folded, candidate);
     if (distance >= nearest_distance) continue;

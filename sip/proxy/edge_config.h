@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,8 @@
 #include "sip/proxy/listener_config.h"
 #include "sip/proxy/next_hop_config.h"
 #include "sip/proxy/tls_profile_config.h"
+#include "tls/credentials.h"
+#include "tls/secret.h"
 
 namespace sallyport::sip {
 
@@ -35,9 +38,8 @@ struct EdgeConfig {
   std::string domain;                // Lower case.
   std::vector<std::string> domains;  // Lower case; never empty.
   std::string instance;
-  uint32_t shards = 0;  // 0: one for each CPU that we may run on.
-  core::SocketAddress admin;
-  std::string control;  // Unix socket; "" = none asked for.
+  uint32_t shards = 0;        // 0: one for each CPU that we may run on.
+  core::SocketAddress admin;  // Loopback; family kNone: `admin = ""`, no admin server.
   UnmatchedPeer unmatched = UnmatchedPeer::kOwnIdentities;
   // "file:PATH" (made relative to the folder), "env:NAME" or "credential:NAME"; empty: make one for
   // this process.
@@ -55,12 +57,16 @@ struct EdgeConfig {
   const TlsProfileConfig* FindTlsProfile(std::string_view name) const;
 };
 
-// `config` is usable only if no diagnostic is an error. In file order.
+// Usable only if ok(). What was opened is handed on, so that the files that were judged are the
+// files that are used.
 struct LoadedConfig {
   EdgeConfig config;
-  std::vector<core::Diagnostic> diagnostics;
+  // For each of config.tls_profiles; nullptr if it could not be loaded.
+  std::vector<std::unique_ptr<const tls::Credentials>> credentials;
+  std::optional<tls::Secret> secret;  // Empty: none is configured (or it could not be loaded).
+  std::vector<core::Diagnostic> diagnostics;  // In file order.
 
-  bool ok() const;
+  bool ok() const;  // No diagnostic is an error.
 };
 
 struct LoadOptions {

@@ -50,6 +50,15 @@ MetricLabel Reasons() {
   return label;
 }
 
+// kNone is the handshake that ended because the connection did.
+MetricLabel HandshakeFailures() {
+  MetricLabel label{"reason", {"closed"}};
+  for (int i = 1; i < tls::kFailureReasons; ++i) {
+    label.values.emplace_back(tls::FailureReasonName(static_cast<tls::FailureReason>(i)));
+  }
+  return label;
+}
+
 MetricLabel NextHops(std::vector<std::string> names) {
   names.emplace_back("_other");
   return {"next_hop", std::move(names)};
@@ -82,11 +91,9 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       tls_handshakes(registry.AddCounter(
           "tls_handshakes_total", "TLS handshakes as server, finished or given up.",
           {{"version", {"1.2", "1.3", "unknown"}}, Kind(), {"result", {"ok", "failed"}}})),
-      tls_handshake_failures(registry.AddCounter(
-          "tls_handshake_failures_total", "TLS handshakes that failed, by cause.",
-          {{"reason",
-            {"no_cert", "untrusted_ca", "expired", "not_yet_valid", "bad_cert", "protocol",
-             "timeout", "alert", "closed", "other"}}})),
+      tls_handshake_failures(registry.AddCounter("tls_handshake_failures_total",
+                                                 "TLS handshakes that failed, by cause.",
+                                                 {HandshakeFailures()})),
       tls_handshake_duration(registry.AddHistogram(
           "tls_handshake_duration_seconds", "From the first byte to the end of the handshake.",
           {Kind()}, kHandshakeBounds, kNanoseconds)),

@@ -14,6 +14,7 @@
 #include "core/metrics.h"
 #include "sip/message/method.h"
 #include "sip/policy/reason_code.h"
+#include "tls/failure_reason.h"
 
 namespace sallyport::sip {
 
@@ -28,18 +29,6 @@ enum class ConnectionRejectReason : uint8_t { kLimit, kAcl, kDescriptors, kDrain
 enum class TlsVersionLabel : uint8_t { kTls12, kTls13, kUnknown };
 enum class HandshakeKind : uint8_t { kFull, kResumed };
 enum class HandshakeResult : uint8_t { kOk, kFailed };
-enum class HandshakeFailure : uint8_t {
-  kNoCertificate,
-  kUntrustedCa,
-  kExpired,
-  kNotYetValid,
-  kBadCertificate,  // Signature, constraints, encoding.
-  kProtocol,        // No common version or suite, malformed records.
-  kTimeout,
-  kAlert,   // The peer gave up.
-  kClosed,  // The connection went away.
-  kOther
-};
 enum class CacheResult : uint8_t { kHit, kMiss };
 enum class TicketDecryptResult : uint8_t {
   kCurrent,
@@ -87,10 +76,10 @@ struct EdgeMetrics {
   core::MetricSlots send_queue_bytes;  // gauge
 
   // TLS.
-  core::MetricSlots tls_handshakes;             // (TlsVersionLabel, HandshakeKind, HandshakeResult)
-  core::MetricSlots tls_handshake_failures;     // (HandshakeFailure)
-  core::HistogramSlots tls_handshake_duration;  // ns (HandshakeKind)
-  core::MetricSlots tls_handshake_cpu;          // ns (HandshakeKind)
+  core::MetricSlots tls_handshakes;          // (TlsVersionLabel, HandshakeKind, HandshakeResult)
+  core::MetricSlots tls_handshake_failures;  // (tls::FailureReason) kNone: the connection went away
+  core::HistogramSlots tls_handshake_duration;   // ns (HandshakeKind)
+  core::MetricSlots tls_handshake_cpu;           // ns (HandshakeKind)
   core::MetricSlots tls_handshakes_in_progress;  // gauge
   core::MetricSlots tls_verify_cache_lookups;    // (CacheResult)
   core::MetricSlots tls_identity_cache_lookups;  // (CacheResult)

@@ -1,0 +1,265 @@
+#include "sip/proxy/edge_config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "sip/proxy/config_values.h"
+#include "sip/proxy/edge_files.h"
+
+namespace sallyport::sip {
+namespace {
+
+constexpr int64_t kShardsMax = 256;
+constexpr std::string_view kAdminDefault = "127.0.0.1:9090";
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string HostName() {
+  char name[256] = {};
+  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "localhost";
+  return name;
+}
+
+void ReadDomains(core::ConfigTable& table, EdgeConfig& config) {
+  core::Diagnostics& diagnostics = table.diagnostics();
+  if (table.Require("domain",
+                    "write domain = \"edge.example\", the name that our certificate "
+                    "proves")) {
+    const std::string text = table.String("domain");
+    const core::ConfigValue& value = *table.Find("domain");
+    if (value.kind == core::ConfigKind::kString) {
+      config.domain = ReadDomain(value, diagnostics).value_or("");
+    }
+  }
+  for (const core::ConfigValue* value : table.Strings("domains")) {
+    std::optional<std::string> domain = ReadDomain(*value, diagnostics);
+    if (domain.has_value()) config.domains.push_back(*std::move(domain));
+  }
+  const core::ConfigValue* list = table.Find("domains");
+  if (list != nullptr && list->kind == core::ConfigKind::kArray && list->members.empty()) {
+    list->Reject(diagnostics, "no domain is served, so every request would be refused (relay)",
+                 "list the domains behind this edge, or leave it out for edge.domain alone");
+  }
+  if (list == nullptr) config.domains = {config.domain};
+}
+
+// file: is read from the configuration's folder; the others have no path.
+void ReadSecret(core::ConfigTable& table, EdgeConfig& config) {
+  const std::string text = table.String("secret");
+  const core::ConfigValue* value = table.Find("secret");
+  if (value == nullptr) {
+    if (!table.present()) return;
+    table.diagnostics().Warning(
+        table.at(),
+        "edge: secret is missing, so this process makes its own: session tickets end with it, and "
+        "no other instance accepts them",
+        "make one with: (umask 077; head -c 32 /dev/urandom | base64 > edge.secret), then write "
+        "secret = \"file:edge.secret\"");
+    return;
+  }
+  constexpr std::string_view kFile = "file:";
+  if (text.starts_with(kFile) && text.size() > kFile.size()) {
+    config.secret = std::string(kFile) + PathFrom(config.folder, text.substr(kFile.size()));
+  } else if (text.starts_with("env:") || text.starts_with("credential:")) {
+    config.secret = text;
+  } else if (value->kind == core::ConfigKind::kString) {
+    // Not shown: it may be the secret itself.
+    table.diagnostics().Error(value->at, "edge.secret does not say where the secret is",
+                              "write \"file:PATH\", \"env:NAME\" or \"credential:NAME\"; never the "
+                              "secret itself");
+  }
+}
+
+void ReadAdmin(core::ConfigTable& table, EdgeConfig& config) {
+  const std::string text = table.String("admin", kAdminDefault);
+  if (text.empty()) return;
+  const core::ConfigValue* value = table.Find("admin");
+  const absl::StatusOr<core::SocketAddress> address = core::SocketAddress::Parse(text);
+  if (!address.ok()) {
+    value->Reject(table.diagnostics(), "not an IP address with a port",
+                  "write \"127.0.0.1:9090\", or \"\" for no admin page");
+  } else if (!address->IsLoopback()) {
+    value->Reject(table.diagnostics(),
+                  "not a loopback address, and admin-token is not available in this version",
+                  "write \"127.0.0.1:9090\" and let a local agent scrape it");
+  } else {
+    config.admin = *address;
+  }
+}
+
+void ReadUnmatched(core::ConfigTable& table, EdgeConfig& config) {
+  config.unmatched = table.Choice<UnmatchedPeer>(
+      "unmatched",
+      {{"own-identities", UnmatchedPeer::kOwnIdentities}, {"refuse", UnmatchedPeer::kRefuse}},
+      UnmatchedPeer::kOwnIdentities);
+  if (config.unmatched != UnmatchedPeer::kRefuse) return;
+  table.Find("unmatched")
+      ->Warn(table.diagnostics(),
+             "there is no [[peer]] in this version, so every certificate is refused (peer-refused)",
+             "write \"own-identities\"");
+}
+
+void ReadEdge(core::ConfigTable table, const LoadOptions& options, EdgeConfig& config) {
+  ReadDomains(table, config);
+  config.instance = table.String("instance");
+  if (config.instance.empty()) {
+    config.instance = options.host_name.empty() ? HostName() : options.host_name;
+  } else {
+    CheckName(table.diagnostics(), table.Find("instance")->at, "edge.instance", config.instance);
+  }
+  ReadSecret(table, config);
+  config.shards = static_cast<uint32_t>(table.Integer("shards", 0, 0, kShardsMax));
+  ReadAdmin(table, config);
+  ReadUnmatched(table, config);
+  table.NotAvailable("control", "leave it out; SIGHUP reloads and SIGTERM drains", "");
+  table.NotAvailable("outbound-tls", "leave it out; no TLS connection is opened by us yet", "");
+  table.NotAvailable("admin-token", "leave it out and keep admin on a loopback address");
+  table.RefuseUnknown();
+}
+
+AssertedHeader ReadIdentityHeader(core::ConfigTable table) {
+  const AssertedHeader mode =
+      table.Choice<AssertedHeader>("mode",
+                                   {{"pai", AssertedHeader::kPAssertedIdentity},
+                                    {"ppi", AssertedHeader::kPPreferredIdentity},
+                                    {"none", AssertedHeader::kNone}},
+                                   AssertedHeader::kPAssertedIdentity);
+  table.RefuseUnknown();
+  return mode;
+}
+
+LogConfig ReadLog(core::ConfigTable table) {
+  LogConfig log;
+  log.format = table.Choice<core::LogFormat>("format",
+                                             {{"auto", core::LogFormat::kAuto},
+                                              {"text", core::LogFormat::kText},
+                                              {"json", core::LogFormat::kJson}},
+                                             log.format);
+  log.level = table.Choice<core::LogLevel>("level",
+                                           {{"debug", core::LogLevel::kDebug},
+                                            {"info", core::LogLevel::kInfo},
+                                            {"warning", core::LogLevel::kWarning},
+                                            {"error", core::LogLevel::kError}},
+                                           log.level);
+  table.RefuseUnknown();
+  return log;
+}
+
+// Tables of the interface that this version does not serve.
+void RefuseLaterTables(core::ConfigTable& root) {
+  root.NotAvailable("peer", "remove [[peer]]; every peer has the identities of its certificate");
+  root.NotAvailable("route",
+                    "remove [[route]]; requests for edge.domains go to the first next hop");
+  root.NotAvailable("dns", "remove [dns]; no name is resolved in this version");
+  root.NotAvailable("authority", "remove [[authority]]; trusted-ca says whom to trust");
+  root.NotAvailable("mappings",
+                    "remove [mappings]; every peer has the identities of its certificate");
+}
+
+void CheckAsAWhole(const std::string& file, const EdgeConfig& config,
+                   core::Diagnostics& diagnostics) {
+  if (config.listeners.empty()) {
+    diagnostics.Error({file, 0, 0}, "there is no [[listener]]",
+                      "add one with name, address = \"0.0.0.0:5061\" and zone = \"outside\"");
+  }
+  if (config.next_hops.empty()) {
+    diagnostics.Warning({file, 0, 0},
+                        "there is no [[next-hop]]: accepted requests are answered 503",
+                        "add one with name, targets = [\"udp:127.0.0.1:5080\"] and zone = "
+                        "\"inside\"");
+  }
+  for (const ListenerConfig& listener : config.listeners) {
+    const TlsProfileConfig* profile = config.FindTlsProfile(listener.tls_profile);
+    if (profile == nullptr || !profile->profile.trusted_ca.empty() ||
+        listener.client_certificate == ClientCertificate::kIgnored ||
+        profile->trusted_ca_at != profile->at) {  // Written, and reported where it was read.
+      continue;
+    }
+    diagnostics.Error(profile->trusted_ca_at,
+                      "tls." + profile->name + ": trusted-ca is missing, so the listener \"" +
+                          listener.name + "\" could accept no client certificate",
+                      "write trusted-ca = \"ca.pem\" with the CAs of your peers");
+  }
+}
+
+core::ConfigPlace SecretPlace(core::ConfigTable root) {
+  const core::ConfigValue* value = root.Table("edge").Find("secret");
+  return value == nullptr ? core::ConfigPlace{} : value->at;
+}
+
+void ReadDocument(const core::ConfigDocument& document, const LoadOptions& options,
+                  LoadedConfig& loaded, core::Diagnostics& diagnostics) {
+  EdgeConfig& config = loaded.config;
+  core::ConfigTable root(&document.root(), &diagnostics);
+  core::ConfigTable edge = root.Table("edge");
+  if (root.Find("edge") == nullptr) {
+    diagnostics.Error({config.file, 0, 0}, "[edge] is missing",
+                      "add [edge] with domain = \"edge.example\"");
+  }
+  ReadEdge(edge, options, config);
+  config.tls_profiles = ReadTlsProfiles(root, config.folder);
+  ListenerDefaults defaults{config.domain, {}};
+  for (const TlsProfileConfig& profile : config.tls_profiles) {
+    defaults.tls_profiles.push_back(profile.name);
+  }
+  config.listeners = ReadListeners(root, defaults);
+  config.next_hops = ReadNextHops(root, config.listeners);
+  config.identity_header = ReadIdentityHeader(root.Table("identity-header"));
+  config.limits = ReadLimits(root.Table("limits"));
+  config.timeouts = ReadTimeouts(root.Table("timeouts"));
+  config.log = ReadLog(root.Table("log"));
+  RefuseLaterTables(root);
+  root.RefuseUnknown();
+  CheckAsAWhole(config.file, config, diagnostics);
+  if (options.open_files) OpenEdgeFiles(options.now, SecretPlace(root), loaded, diagnostics);
+}
+
+}  // namespace
+
+const TlsProfileConfig* EdgeConfig::FindTlsProfile(std::string_view name) const {
+  for (const TlsProfileConfig& profile : tls_profiles) {
+    if (profile.name == name) return &profile;
+  }
+  return nullptr;
+}
+
+bool LoadedConfig::ok() const {
+  return std::none_of(diagnostics.begin(), diagnostics.end(), [](const core::Diagnostic& found) {
+    return found.severity == core::Severity::kError;
+  });
+}
+
+LoadedConfig LoadEdgeConfigText(std::string_view text, const std::string& path,
+                                const LoadOptions& options) {
+  LoadedConfig loaded;
+  loaded.config.file = path;
+  loaded.config.folder = FolderOf(path);
+  core::Diagnostics diagnostics;
+  const std::optional<core::ConfigDocument> document =
+      core::ConfigDocument::Parse(text, path, diagnostics);
+  if (document.has_value()) ReadDocument(*document, options, loaded, diagnostics);
+  diagnostics.Sort();
+  loaded.diagnostics = diagnostics.Take();
+  return loaded;
+}
+
+LoadedConfig LoadEdgeConfig(const std::string& path, const LoadOptions& options) {
+  const absl::StatusOr<std::string> text = core::ConfigDocument::ReadFile(path);
+  if (text.ok()) return LoadEdgeConfigText(*text, path, options);
+  LoadedConfig loaded;
+  loaded.config.file = path;
+  loaded.config.folder = FolderOf(path);
+  loaded.diagnostics.push_back({core::Severity::kError,
+                                {path, 0, 0},
+                                std::string(text.status().message()),
+                                "name an existing configuration with --config"});
+  return loaded;
+}
+
+}  // namespace sallyport::sip

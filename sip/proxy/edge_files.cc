@@ -1,0 +1,136 @@
+#include "sip/proxy/edge_files.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "sip/policy/sip_identities.h"
+
+namespace sallyport::sip {
+namespace {
+
+// "what is wrong; what to do about it" as tls and core write it, in two.
+void Report(core::Severity severity, const core::ConfigPlace& at, std::string_view message,
+            core::Diagnostics& diagnostics) {
+  const size_t semicolon = message.rfind("; ");
+  std::string text(message.substr(0, semicolon));
+  std::string remedy(semicolon == std::string_view::npos ? std::string_view()
+                                                         : message.substr(semicolon + 2));
+  if (severity == core::Severity::kError) {
+    diagnostics.Error(at, std::move(text), std::move(remedy));
+  } else {
+    diagnostics.Warning(at, std::move(text), std::move(remedy));
+  }
+}
+
+bool Mentions(std::string_view message, const std::string& path) {
+  return !path.empty() && message.find(path) != std::string_view::npos;
+}
+
+// The key whose file the message names; the longest path wins where one contains another.
+const core::ConfigPlace& PlaceOf(std::string_view message, const TlsProfileConfig& config) {
+  const std::pair<const std::string&, const core::ConfigPlace&> files[] = {
+      {config.profile.key_file, config.key_at},
+      {config.profile.trusted_ca, config.trusted_ca_at},
+      {config.profile.certificate_file, config.certificate_at}};
+  const core::ConfigPlace* place = &config.at;
+  size_t longest = 0;
+  for (const auto& [path, at] : files) {
+    if (!Mentions(message, path) || path.size() <= longest) continue;
+    place = &at;
+    longest = path.size();
+  }
+  return *place;
+}
+
+void ReportStatus(const absl::Status& status, const TlsProfileConfig& config,
+                  core::Diagnostics& diagnostics) {
+  const std::string_view message(status.message().data(), status.message().size());
+  Report(core::Severity::kError, PlaceOf(message, config), message, diagnostics);
+}
+
+// The loader stops at its first error. Our certificate and whom we trust are separate questions, so
+// each is asked by itself; equal answers are dropped when the diagnostics are sorted.
+void ReportBothHalves(const TlsProfileConfig& config, int64_t now_seconds,
+                      core::Diagnostics& diagnostics) {
+  tls::Profile ours = config.profile;
+  ours.trusted_ca.clear();
+  tls::Profile theirs = config.profile;
+  theirs.certificate_file.clear();
+  theirs.key_file.clear();
+  for (const tls::Profile& half : {ours, theirs}) {
+    const auto loaded = tls::Credentials::Load(half, now_seconds);
+    if (!loaded.ok()) ReportStatus(loaded.status(), config, diagnostics);
+  }
+}
+
+void CheckExpiry(const TlsProfileConfig& config, const tls::Credentials& credentials,
+                 absl::Time now, core::Diagnostics& diagnostics) {
+  const absl::Time end = absl::FromUnixSeconds(credentials.certificate()->facts().not_after);
+  if (end < now || end > now + kExpiryWarning) return;  // In the past: the loader refused it.
+  diagnostics.Warning(config.certificate_at,
+                      config.profile.certificate_file + ": our certificate expires in " +
+                          std::to_string(absl::ToInt64Hours(end - now) / 24) + " days, on " +
+                          absl::FormatTime("%Y-%m-%d %H:%M", end, absl::UTCTimeZone()) + " UTC",
+                      "put a new one in its place and reload with SIGHUP");
+}
+
+// RFC 5922 §7.1: peers that dial our domain look for it in this certificate.
+void CheckNames(const EdgeConfig& edge, const TlsProfileConfig& config,
+                const tls::Credentials& credentials, core::Diagnostics& diagnostics) {
+  const auto faces_peers = [&config](const ListenerConfig& listener) {
+    return listener.zone == Zone::kOutside && listener.tls_profile == config.name;
+  };
+  if (edge.domain.empty() ||
+      std::none_of(edge.listeners.begin(), edge.listeners.end(), faces_peers)) {
+    return;
+  }
+  const SipIdentities names = DeriveSipIdentities(*credentials.certificate(), config.identity);
+  if (names.CoversDomain(edge.domain)) return;
+  diagnostics.Error(config.certificate_at,
+                    config.profile.certificate_file + " does not prove edge.domain \"" +
+                        edge.domain + "\"; it proves: " + names.List(),
+                    "get a certificate with subjectAltName URI:sip:" + edge.domain +
+                        " or DNS:" + edge.domain + ", or correct edge.domain");
+}
+
+void OpenProfile(absl::Time now, size_t index, LoadedConfig& loaded,
+                 core::Diagnostics& diagnostics) {
+  const TlsProfileConfig& config = loaded.config.tls_profiles[index];
+  if (config.profile.certificate_file.empty()) return;  // Reported when it was read.
+  auto credentials = tls::Credentials::Load(config.profile, absl::ToUnixSeconds(now));
+  if (!credentials.ok()) {
+    ReportStatus(credentials.status(), config, diagnostics);
+    ReportBothHalves(config, absl::ToUnixSeconds(now), diagnostics);
+    return;
+  }
+  for (const std::string& warning : (*credentials)->warnings()) {
+    Report(core::Severity::kWarning, PlaceOf(warning, config), warning, diagnostics);
+  }
+  if ((*credentials)->has_certificate()) {
+    CheckExpiry(config, **credentials, now, diagnostics);
+    CheckNames(loaded.config, config, **credentials, diagnostics);
+  }
+  loaded.credentials[index] = *std::move(credentials);
+}
+
+}  // namespace
+
+void OpenEdgeFiles(absl::Time now, const core::ConfigPlace& secret_at, LoadedConfig& loaded,
+                   core::Diagnostics& diagnostics) {
+  loaded.credentials.resize(loaded.config.tls_profiles.size());
+  for (size_t i = 0; i < loaded.config.tls_profiles.size(); ++i) {
+    OpenProfile(now, i, loaded, diagnostics);
+  }
+  if (loaded.config.secret.empty()) return;
+  absl::StatusOr<tls::Secret> secret = tls::Secret::Load(loaded.config.secret);
+  if (secret.ok()) {
+    loaded.secret = *std::move(secret);
+  } else {
+    Report(core::Severity::kError, secret_at,
+           {secret.status().message().data(), secret.status().message().size()}, diagnostics);
+  }
+}
+
+}  // namespace sallyport::sip

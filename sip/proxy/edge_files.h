@@ -1,0 +1,17 @@
+// The files that a configuration names, opened and judged: certificates, keys, CAs, the secret.
+#pragma once
+
+#include "absl/time/time.h"
+#include "core/config_document.h"
+#include "sip/proxy/edge_config.h"
+
+namespace sallyport::sip {
+
+inline constexpr absl::Duration kExpiryWarning = absl::Hours(14 * 24);
+
+// Fills loaded.credentials and loaded.secret from loaded.config. What is wrong is reported at the
+// key that names the file. Reports everything: a broken key does not hide a broken CA.
+void OpenEdgeFiles(absl::Time now, const core::ConfigPlace& secret_at, LoadedConfig& loaded,
+                   core::Diagnostics& diagnostics);
+
+}  // namespace sallyport::sip
