@@ -1,7 +1,7 @@
 #include "tls/certificate_reader.h"
 
 #include <wolfssl/options.h>
-#include <wolfssl/wolfcrypt/sha256.h>
+#include <wolfssl/wolfcrypt/hash.h>
 
 #include <algorithm>
 #include <array>
@@ -677,7 +677,7 @@ CertificateFault Reading::ReadExtensions(Bytes bytes) {
     }
     if (!fields.Next(kOctetString, value) || !fields.AtEnd()) return CertificateFault::kBadEncoding;
     const std::string_view text = AsText(oid.content);
-    const auto* const seen_end = seen.data() + seen_size;
+    auto* const seen_end = seen.data() + seen_size;
     if (std::find(seen.data(), seen_end, text) != seen_end)
       return CertificateFault::kRepeatedExtension;
     if (seen_size == seen.size()) return CertificateFault::kTooManyExtensions;

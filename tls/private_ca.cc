@@ -7,7 +7,6 @@
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/random.h>
-#include <wolfssl/wolfcrypt/sha256.h>
 
 #include <algorithm>
 #include <array>
@@ -385,6 +384,12 @@ Der CaExtensions(std::string_view point) {
   return extensions;
 }
 
+absl::StatusOr<PemPair> ToPair(std::string_view certificate, EcKey& key) {
+  const Der private_key = key.PrivateDer();
+  if (private_key.empty()) return CryptoFailed();
+  return PemPair{ToPem("CERTIFICATE", certificate), ToPem("PRIVATE KEY", private_key)};
+}
+
 // A CA that was read back and found whole.
 struct LoadedCa {
   Der subject;
@@ -544,7 +549,7 @@ absl::StatusOr<PemPair> MintCa(std::string_view common_name, int days, int64_t n
                                 .extensions = CaExtensions(point)};
   const absl::StatusOr<Der> certificate = SignCertificate(plan, point, key, random);
   if (!certificate.ok()) return certificate.status();
-  return PemPair{ToPem("CERTIFICATE", *certificate), ToPem("PRIVATE KEY", key.PrivateDer())};
+  return ToPair(*certificate, key);
 }
 
 absl::StatusOr<PemPair> MintLeaf(const PemPair& ca, const LeafRequest& request, int64_t now) {
@@ -576,7 +581,7 @@ absl::StatusOr<PemPair> MintLeaf(const PemPair& ca, const LeafRequest& request, 
                                 .extensions = LeafExtensions(request, point, issuer->point)};
   const absl::StatusOr<Der> certificate = SignCertificate(plan, point, ca_key, random);
   if (!certificate.ok()) return certificate.status();
-  return PemPair{ToPem("CERTIFICATE", *certificate), ToPem("PRIVATE KEY", key.PrivateDer())};
+  return ToPair(*certificate, key);
 }
 
 absl::Status InitCa(const std::string& folder, std::string_view common_name, int days,
