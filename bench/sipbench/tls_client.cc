@@ -6,8 +6,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <wolfssl/error-ssl.h>
+// The options decide what the other headers declare.
 #include <wolfssl/options.h>
+// After them:
+#include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 
 #include <algorithm>
