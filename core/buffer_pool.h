@@ -91,7 +91,6 @@ class BufferPool {
     uint32_t next = kNoChunk;
     uint32_t previous = kNoChunk;
     uint8_t size_class = 0;
-    bool resident = false;  // Touched since it was last given to the kernel.
   };
 
   static uint32_t ClassOf(uint32_t bytes);

@@ -56,7 +56,7 @@ class TimerWheel {
 
   // When Advance has something to do next; kInfiniteFuture if never. May be earlier than the next
   // deadline (a level needs moving), never later.
-  MonotonicTime NextDeadline() const;
+  MonotonicTime NextDeadline();
 
  private:
   static constexpr uint32_t kLevels = 4;
@@ -73,9 +73,12 @@ class TimerWheel {
 
   void Place(Timer& timer);
   // The first tick after `current_tick_` at which a slot must be looked at.
-  uint64_t NextTick() const;
+  uint64_t NextTick();
+  // The same for one level; UINT64_MAX if it is empty.
+  uint64_t NextTickOf(uint32_t level);
   // Moves timers of the slots that begin at current_tick_ one level down. False: budget used up.
   bool Cascade(uint32_t& budget);
+  bool CascadeSlot(uint32_t level, uint32_t& budget);
   bool FireSlot(uint32_t& budget, uint32_t& fired);
 
   std::array<Level, kLevels> levels_;
