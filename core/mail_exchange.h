@@ -1,14 +1,17 @@
 // The mailboxes between all parties (shards 0..n-1, and the control thread, which is party n), and
 // who must be woken for what.
 //
-// A party that is about to sleep says so and then looks once more; a sender pushes and then looks
-// whether the receiver sleeps. Proof that no mail sleeps with its receiver: `asleep` of a party is
-// touched with read-modify-write operations only, by the receiver after "I sleep" (exchange true,
-// R) and by a sender after its push (exchange false, S). Both are acq_rel on one atomic, so one
-// comes first in its modification order. If R is first, S reads true and the sender wakes. If S is
-// first, R synchronizes with it, so the push happens before the receiver's look at the mailboxes,
-// which therefore finds the record. A sender whose relaxed look shows `asleep` false skips nothing:
-// it always does the exchange.
+// Each party has one word, `signal`: kIdle, kMail (look into your mailboxes) or kAsleep (and then
+// you must be woken). Proof that no record sleeps with its receiver: `signal` is changed by
+// read-modify-write operations only, all acq_rel, so they have one order and each synchronizes with
+// the ones before it.
+//   - A sender pushes, then exchanges kMail (S). If S found kAsleep, it wakes the receiver.
+//   - The receiver delivers after exchanging kIdle for kMail (R). If S comes before R, the push
+//     happens before the look into the mailboxes, which finds it. If S comes after R, the word is
+//     kMail again.
+//   - The receiver sleeps only after changing kIdle into kAsleep by compare-exchange, which fails
+//   if
+//     the word is kMail; and an S after it finds kAsleep.
 #pragma once
 
 #include <atomic>
@@ -22,7 +25,7 @@
 
 namespace sallyport::core {
 
-// How one party wakes another. A shard's is its backend; the control thread's is a RingWaker.
+// How one party wakes another. A shard's is its backend; the control thread's is a UringWaker.
 class Waker {
  public:
   virtual void WakeParty(int wake_name) = 0;
@@ -59,15 +62,17 @@ class MailExchange {
   int control_event_fd() const { return control_event_fd_; }
 
  private:
+  enum class Signal : uint8_t { kIdle, kMail, kAsleep };
   struct alignas(64) Party {
-    std::atomic<bool> asleep{false};
+    std::atomic<Signal> signal{Signal::kIdle};
     std::atomic<int> wake_name{-1};
-    uint32_t next_sender = 0;  // The party's own: where Deliver goes on.
+    // The party's own: where Deliver goes on, and whether it stopped before the end.
+    uint32_t next_sender = 0;
+    bool more = false;
   };
 
   Mailbox& Box(uint32_t from, uint32_t to) { return *boxes_[from * parties() + to]; }
   uint32_t parties() const { return shards_ + 1; }
-  bool HasMail(uint32_t party);
 
   const uint32_t shards_;
   std::vector<std::unique_ptr<Mailbox>> boxes_;  // [from][to]; nullptr on the diagonal.
