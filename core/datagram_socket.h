@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <span>
 
+#include "absl/time/time.h"
 #include "core/buffer_pool.h"
 #include "core/completion.h"
 #include "core/reactor.h"
 #include "core/socket_address.h"
+#include "core/timer_wheel.h"
 
 namespace sallyport::core {
 
@@ -72,12 +74,16 @@ class DatagramSocket final : private CompletionHandler, private FlushNode {
   void OnTurnEnd() override;
   void OnReceiveDone(const Completion& done);
   void OnSendDone(const Completion& done);
-  void FinishCloseIfQuiet();
+  void Deliver(const Completion& done);
+  void ArmReceive();
+
+  static constexpr absl::Duration kRetryDelay = absl::Milliseconds(100);
 
   Reactor& reactor_;
   DatagramHandler& handler_;
   int fd_;
   HandlerId id_;
+  Timer retry_;
   bool receive_armed_ = false;
   bool closing_ = false;
   uint32_t free_tags_ = kSendsMax;

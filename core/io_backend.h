@@ -67,9 +67,8 @@ class IoBackend {
                                            const ListenerOptions& options) = 0;
   virtual absl::StatusOr<int> OpenDatagram(const SocketAddress& address,
                                            const DatagramOptions& options) = 0;
-  // For Connect. `local` (port 0 or fixed) is bound if given. RESOURCE_EXHAUSTED: no descriptors.
-  virtual absl::StatusOr<int> OpenStreamSocket(AddressFamily family,
-                                               const std::optional<SocketAddress>& local) = 0;
+  // For Connect. `local` (port 0 or fixed) is bound if given. An fd, or -errno.
+  virtual int OpenStreamSocket(AddressFamily family, const std::optional<SocketAddress>& local) = 0;
   virtual SocketAddress LocalAddress(int fd) = 0;  // kNone if the kernel will not say.
   virtual SocketAddress PeerAddress(int fd) = 0;
   // One connection from the backlog without waiting: an fd, or -errno (-EAGAIN: none is there).

@@ -123,7 +123,7 @@ class Reactor {
   void ResetLongestTurn() { counters_.longest_turn_nanoseconds = 0; }
 
  private:
-  absl::Duration WaitTime() const;
+  absl::Duration WaitTime();
   void Wait();
   void RunCompletions();
   void Dispatch(const Completion& done);
