@@ -23,6 +23,7 @@
 #include "core/reactor.h"
 #include "core/stats.h"
 #include "core/uring_backend.h"
+#include "core/uring_waker.h"
 
 namespace sallyport::core {
 
@@ -113,6 +114,7 @@ class Shard final : private TurnHooks, private MailHandler, private Waker {
   void OnMail(uint32_t from, uint32_t kind, std::span<const std::byte> record) override;
   void WakeParty(int wake_name) override;
   void PublishStats();
+  void PublishIoStats(const IoCounters& io);
   void SetStat(MachineStat stat, uint64_t value) {
     machine_stats_.Set(static_cast<size_t>(stat), value);
   }
@@ -149,7 +151,7 @@ class ShardGroup {
   // Starts every shard and waits until all have their application; the first error stops all. The
   // calling thread is the control thread from then on. Signals should be blocked before.
   static absl::StatusOr<std::unique_ptr<ShardGroup>> Start(const ShardGroupOptions& options,
-                                                           Factory factory);
+                                                           const Factory& factory);
   ShardGroup(const ShardGroup&) = delete;
   ShardGroup& operator=(const ShardGroup&) = delete;
   ~ShardGroup();  // Stops.
@@ -171,13 +173,13 @@ class ShardGroup {
  private:
   struct Member;
 
-  ShardGroup(const ShardGroupOptions& options, uint32_t shards, std::unique_ptr<RingWaker> waker);
-  absl::Status StartAll(const Factory& factory);
+  ShardGroup(const ShardGroupOptions& options, uint32_t shards, std::unique_ptr<UringWaker> waker);
+  absl::Status StartAll(uint32_t shards, const std::vector<int>& cpus, const Factory& factory);
 
   const ShardGroupOptions options_;
   QuietPoints quiet_points_;
   MailExchange mail_;
-  std::unique_ptr<RingWaker> waker_;
+  std::unique_ptr<UringWaker> waker_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

@@ -8,7 +8,6 @@
 
 #include "absl/status/statusor.h"
 #include "core/io_backend.h"
-#include "core/mail_exchange.h"
 
 namespace sallyport::core {
 
@@ -26,20 +25,6 @@ class UringBackend : public IoBackend {
   // In the thread that will use it (single issuer). The error says what the kernel refused and what
   // to do; ProbeKernel says more.
   static absl::StatusOr<std::unique_ptr<UringBackend>> Create(const UringOptions& options);
-};
-
-// Wakes shards from a thread that has no reactor: the control thread. Used by that thread alone.
-class RingWaker final : public Waker {
- public:
-  static absl::StatusOr<std::unique_ptr<RingWaker>> Create();
-  ~RingWaker();
-
-  void WakeParty(int wake_name) override;
-
- private:
-  struct Ring;
-  explicit RingWaker(std::unique_ptr<Ring> ring);
-  std::unique_ptr<Ring> ring_;
 };
 
 }  // namespace sallyport::core
