@@ -76,8 +76,8 @@ struct CertificateFacts {
   Sha256Digest public_key_sha256{};  // SHA-256 of SubjectPublicKeyInfo, header included.
   int64_t not_before = 0;            // Unix seconds, both inclusive (RFC 5280 §4.1.2.5).
   int64_t not_after = 0;
-  KeyUsage key_usage;
-  ExtendedKeyUsage extended_key_usage;
+  KeyUsage key_usage{};
+  ExtendedKeyUsage extended_key_usage{};
   KeyAlgorithm key_algorithm = KeyAlgorithm::kOther;
   uint16_t key_bits = 0;
   bool weak_signature = false;  // Signed with MD2, MD5 or SHA-1.
