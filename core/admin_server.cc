@@ -30,7 +30,7 @@ namespace {
 constexpr size_t kThreads = 4;
 constexpr time_t kReadSeconds = 2;
 constexpr time_t kWriteSeconds = 2;
-constexpr time_t kKeepAliveSeconds = 2;  // Between requests; a kept connection holds a thread.
+constexpr time_t kKeepAliveSeconds = 1;  // Between requests; a kept connection holds a thread.
 constexpr size_t kRequestsPerConnectionMax = 100;
 constexpr size_t kRequestBodyBytesMax = 1024;  // Nothing here takes a body.
 

@@ -44,13 +44,22 @@ std::string_view Shortened(std::string_view text, size_t bytes_max) {
   return text.substr(0, end);
 }
 
-// C1 controls (U+0080..U+009F) move cursors on some terminals, and U+2028/2029 end lines in some
-// viewers.
-bool IsInvisibleSequence(std::string_view sequence) {
-  if (sequence.size() == 2) {
-    return sequence[0] == '\xc2' && static_cast<unsigned char>(sequence[1]) < 0xa0;
+// The character of a UTF-8 sequence of two or three bytes; longer ones are of no interest here.
+uint32_t CodePoint(std::string_view sequence) {
+  const auto byte = [sequence](size_t i) { return static_cast<unsigned char>(sequence[i]); };
+  if (sequence.size() == 2) return (byte(0) & 0x1fu) << 6 | (byte(1) & 0x3fu);
+  if (sequence.size() == 3) {
+    return (byte(0) & 0x0fu) << 12 | (byte(1) & 0x3fu) << 6 | (byte(2) & 0x3fu);
   }
-  return sequence == "\xe2\x80\xa8" || sequence == "\xe2\x80\xa9";
+  return 0;
+}
+
+// What no eye sees but a terminal or viewer obeys: C1 controls, zero-width characters, line and
+// paragraph separators, and the marks that reverse the direction of writing.
+bool IsInvisibleSequence(std::string_view sequence) {
+  const uint32_t code = CodePoint(sequence);
+  return (code >= 0x80 && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
 }
 
 void AppendHex(std::string& out, unsigned char byte) {
@@ -104,11 +113,8 @@ void AppendJsonString(std::string& out, std::string_view text) {
       std::snprintf(code, sizeof(code), "\\u%04x", byte);
       out += code;
     } else if (IsInvisibleSequence(piece)) {
-      const unsigned code = piece.size() == 2
-                                ? static_cast<unsigned char>(piece[1])
-                                : 0x2000u | (static_cast<unsigned char>(piece[2]) & 0x3fu);
       char escape[8];
-      std::snprintf(escape, sizeof(escape), "\\u%04x", code);
+      std::snprintf(escape, sizeof(escape), "\\u%04x", CodePoint(piece));
       out += escape;
     } else {
       out += piece;

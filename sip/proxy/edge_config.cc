@@ -177,8 +177,7 @@ void CheckAsAWhole(const std::string& file, const EdgeConfig& config,
   for (const ListenerConfig& listener : config.listeners) {
     const TlsProfileConfig* profile = config.FindTlsProfile(listener.tls_profile);
     if (profile == nullptr || !profile->profile.trusted_ca.empty() ||
-        listener.client_certificate == ClientCertificate::kIgnored ||
-        profile->trusted_ca_at != profile->at) {  // Written, and reported where it was read.
+        listener.client_certificate == ClientCertificate::kIgnored) {
       continue;
     }
     diagnostics.Error(profile->trusted_ca_at,

@@ -145,13 +145,12 @@ void CheckRequire(core::ConfigTable& table, const ListenerConfig& listener) {
                             Require::kCertificate);
   const core::ConfigValue* written = table.Find("require");
   const bool required = listener.client_certificate == ClientCertificate::kRequired;
-  if (required && (require == Require::kDigest || require == Require::kEither)) {
-    written->Reject(table.diagnostics(), "does not go with client-certificate = \"required\"",
-                    "write \"certificate\", or client-certificate = \"optional\"");
-    return;
-  }
   if (require != Require::kCertificate) {
-    written->Reject(table.diagnostics(), "digest is not available in this version",
+    const bool never = required && require != Require::kCertificateAndDigest;
+    written->Reject(table.diagnostics(),
+                    never ? "does not go with client-certificate = \"required\", and digest is not "
+                            "available in this version"
+                          : "digest is not available in this version",
                     "write \"certificate\" or leave it out");
     return;
   }
