@@ -4,14 +4,13 @@
 
 namespace sallyport::sip {
 
-bool IsCallId(std::string_view value) {
+bool IsCallId(std::string_view value, const Bounds& in) {
   const char* const begin = value.data();
-  const char* const end = begin + value.size();
-  const char* const word_end = SkipClass(begin, end, kWordChar);
+  const char* const word_end = SkipRun<kWordChar>(begin, in);
   if (word_end == begin) return false;
-  if (word_end == end) return true;
-  if (*word_end != '@' || word_end + 1 == end) return false;
-  return SkipClass(word_end + 1, end, kWordChar) == end;
+  if (word_end == in.end) return true;
+  if (*word_end != '@' || word_end + 1 == in.end) return false;
+  return SkipRun<kWordChar>(word_end + 1, in) == in.end;
 }
 
 }  // namespace sallyport::sip

@@ -3,8 +3,14 @@
 
 #include <string_view>
 
+#include "sip/message/class_scan.h"
+
 namespace sallyport::sip {
 
-[[nodiscard]] bool IsCallId(std::string_view value);
+// `value` without LWS around it.
+[[nodiscard]] bool IsCallId(std::string_view value, const Bounds& in);
+[[nodiscard]] inline bool IsCallId(std::string_view value) {
+  return IsCallId(value, Bounds(value));
+}
 
 }  // namespace sallyport::sip

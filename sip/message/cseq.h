@@ -19,4 +19,7 @@ struct CSeq {
 // False: malformed or out of range.
 [[nodiscard]] bool ParseCSeq(std::string_view value, CSeq& cseq);
 
+// The same except that `cseq.method` is left at kOther: for callers that know the method.
+[[nodiscard]] bool ReadCSeq(std::string_view value, CSeq& cseq);
+
 }  // namespace sallyport::sip

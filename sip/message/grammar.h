@@ -26,8 +26,10 @@ enum CharClass : uint16_t {
   kHostnameChar = 1 << 9,      // alphanum / "-" / "."
   kUriChar = 1 << 10,          // reserved / unreserved: the rest of an absoluteURI
   kSchemeChar = 1 << 11,       // ALPHA / DIGIT / "+" / "-" / "."
-  kQuotedChar = 1 << 12,       // qdtext without LWS and without UTF-8: %x21 / %x23-5B / %x5D-7E
+  kQuotedTextChar =
+      1 << 12,           // qdtext without folds and UTF-8: SP / HTAB / %x21 / %x23-5B / %x5D-7E
   kPhoneChar = 1 << 13,  // what a telephone-subscriber may hold before its parameters (RFC 3966 §3)
+  kUriTokenChar = 1 << 14,  // token and legal in a URI parameter at once
 };
 
 namespace grammar_internal {
@@ -56,14 +58,16 @@ constexpr std::array<uint16_t, 256> MakeCharClasses() {
   add("&=+$,;?/", kUserChar);
   add("&=+$,", kPasswordChar);
   add("[]/:&+$", kUriParameterChar);
+  add("-.!*_+'~", kUriTokenChar);
   add("[]/?:+$", kUriHeaderChar);
   add("-.", kHostnameChar);
   add(";/?:@&=+$,", kUriChar);
   add("+-.", kSchemeChar);
   add("+-.()*#", kPhoneChar);
   for (unsigned c = 0x21; c <= 0x7e; ++c) {
-    if (c != '"' && c != '\\') classes[c] = static_cast<uint16_t>(classes[c] | kQuotedChar);
+    if (c != '"' && c != '\\') classes[c] = static_cast<uint16_t>(classes[c] | kQuotedTextChar);
   }
+  add(" \t", kQuotedTextChar);
   return classes;
 }
 
@@ -106,7 +110,7 @@ constexpr bool IsToken(std::string_view text) { return !text.empty() && IsAll(te
 
 // The first character after SP, HTAB and folds. A CR that does not begin a fold stays where it is.
 constexpr const char* SkipLws(const char* begin, const char* end) {
-  while (begin != end) {
+  while (begin != end && static_cast<unsigned char>(*begin) <= ' ') {
     if (*begin == ' ' || *begin == '\t') {
       ++begin;
     } else if (*begin == '\r' && end - begin >= 3 && begin[1] == '\n' &&
@@ -156,10 +160,5 @@ constexpr bool ReadDecimal(std::string_view text, uint32_t value_max, uint32_t& 
   value = static_cast<uint32_t>(sum);
   return true;
 }
-
-// The end of the quoted-string that begins at `begin` (a DQUOTE): one past the closing DQUOTE, or
-// nullptr if it is not closed or holds what the grammar forbids: bare CR or LF, control characters
-// outside a quoted-pair, invalid UTF-8.
-const char* SkipQuotedString(const char* begin, const char* end);
 
 }  // namespace sallyport::sip

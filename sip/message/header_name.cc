@@ -1,6 +1,5 @@
 #include "sip/message/header_name.h"
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -85,47 +84,74 @@ constexpr std::array<Known, kHeaderIdCount - 1> kKnown = {{
     {HeaderId::kWwwAuthenticate, "WWW-Authenticate"},
 }};
 
-constexpr size_t kNameBytesMax = 24;  // No known name is longer.
+constexpr size_t kNameBytesMax = 24;  // No known name is longer: three words hold it.
 constexpr size_t kSlots = 256;
 
-// First, middle and last character and the length: case falls away. The multiplier was searched for
-// so that no two known names meet, and the compiler checks that below; a new name may need another
-// odd number.
-constexpr size_t Hash(const char* name, size_t size) {
-  const auto at = [name](size_t i) {
-    return static_cast<uint32_t>(static_cast<unsigned char>(name[i])) & 0x1f;
-  };
-  const uint32_t key =
-      at(0) | at(size / 2) << 5 | at(size - 1) << 10 | static_cast<uint32_t>(size) << 15;
-  return (key * 1407635603U) >> 24;
+// Eight bytes of a name as a number, the first one lowest; bytes beyond the name are 0.
+constexpr uint64_t Word(std::string_view text) {
+  uint64_t word = 0;
+  for (size_t i = 0; i < text.size() && i < 8; ++i) {
+    word |= static_cast<uint64_t>(static_cast<unsigned char>(text[i])) << (8 * i);
+  }
+  return word;
 }
-static_assert((0xffffffffU >> 24) == kSlots - 1);
 
-// A name in lower case, and 0x20 where a letter may come in either case: (c | fold) == text says
-// "equal" and nothing else.
-struct alignas(32) Slot {
-  std::array<char, 32> text{};
-  std::array<char, 32> fold{};
+// By size: 0xff for each byte of a word that a name fills.
+constexpr std::array<uint64_t, kNameBytesMax + 1> kFilled = [] {
+  std::array<uint64_t, kNameBytesMax + 1> filled{};
+  for (size_t size = 0; size <= kNameBytesMax; ++size) {
+    filled[size] = size >= 8 ? ~uint64_t{0} : (uint64_t{1} << (8 * size)) - 1;
+  }
+  return filled;
+}();
+
+// From the last eight bytes and the length; case falls away. The multiplier was searched for so
+// that no two known names meet, and the compiler checks that below; a new name may need another odd
+// number.
+constexpr size_t Hash(uint64_t last_word, size_t size) {
+  const uint64_t folded = (last_word | 0x2020202020202020U) & kFilled[size];
+  return ((folded + size) * 0x89f13fbff26a9ad9U) >> 56;
+}
+
+// Where the last word of a name begins.
+constexpr size_t LastWordAt(size_t size) { return size > 8 ? size - 8 : 0; }
+
+// A name in lower case, and 0x20 where a letter may come in either case: (word | fold) == text says
+// "equal", no more.
+struct WordPattern {
+  uint64_t text = 0;
+  uint64_t fold = 0;
+  [[nodiscard]] constexpr bool Matches(uint64_t word) const { return (word | fold) == text; }
 };
 
+struct Slot {
+  WordPattern first;
+  WordPattern second;  // Of names of more than 16 bytes.
+  WordPattern last;
+  uint16_t bytes = 0;
+  HeaderId id = HeaderId::kOther;
+};
+
+constexpr WordPattern MakePattern(std::string_view text) {
+  WordPattern pattern{Word(text), 0};
+  for (size_t i = 0; i < text.size() && i < 8; ++i) {
+    if (IsIn(text[i], kAlphaChar)) pattern.fold |= uint64_t{0x20} << (8 * i);
+  }
+  pattern.text |= pattern.fold;
+  return pattern;
+}
+
 struct Table {
-  std::array<uint8_t, kSlots> slot_of_hash{};  // 0: none.
-  std::array<Slot, 80> slots{};
-  std::array<uint8_t, 80> bytes{};
-  std::array<HeaderId, 80> ids{};
-  size_t used = 1;
+  std::array<Slot, kSlots> slots{};
   bool sound = true;
 
   constexpr void Add(std::string_view name, HeaderId id) {
-    const size_t hash = Hash(name.data(), name.size());
-    if (slot_of_hash[hash] != 0 || name.size() > kNameBytesMax) sound = false;
-    slot_of_hash[hash] = static_cast<uint8_t>(used);
-    for (size_t i = 0; i < name.size(); ++i) {
-      slots[used].text[i] = ToLower(name[i]);
-      slots[used].fold[i] = IsIn(name[i], kAlphaChar) ? 0x20 : 0;
-    }
-    bytes[used] = static_cast<uint8_t>(name.size());
-    ids[used++] = id;
+    const std::string_view last = name.substr(LastWordAt(name.size()));
+    Slot& slot = slots[Hash(Word(last), name.size())];
+    if (slot.bytes != 0 || name.size() > kNameBytesMax) sound = false;
+    const std::string_view second = name.size() > 16 ? name.substr(8) : std::string_view();
+    slot = {MakePattern(name), MakePattern(second), MakePattern(last),
+            static_cast<uint16_t>(name.size()), id};
   }
 };
 
@@ -141,6 +167,14 @@ constexpr Table MakeTable() {
 
 constexpr Table kTable = MakeTable();
 static_assert(kTable.sound, "two names share a slot, or kKnown is not in the order of the enum");
+
+// Compares a whole name, given as words, with the one it can be.
+inline HeaderId Match(uint64_t first, uint64_t second, uint64_t last, size_t size) {
+  const Slot& slot = kTable.slots[Hash(last, size)];
+  const bool same = slot.bytes == size && slot.last.Matches(last) && slot.first.Matches(first) &&
+                    (size <= 16 || slot.second.Matches(second));
+  return same ? slot.id : HeaderId::kOther;
+}
 
 // Some next hops map '_' and '-' to the same name, so both spellings of our own headers are ours.
 bool IsSallyportName(std::string_view name) {
@@ -168,31 +202,23 @@ NameAtLine FinishScalar(const char* line, size_t colon) {
 
 #if defined(__SSE2__)
 
-// Windows of this slide over the ramp give a mask of the first n bytes.
-alignas(64) constexpr std::array<char, 64> kRamp = [] {
-  std::array<char, 64> ramp{};
-  for (size_t i = 0; i < 32; ++i) ramp[i] = static_cast<char>(0xff);
-  return ramp;
-}();
+uint64_t Load(const char* at) {
+  uint64_t word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
 
-struct Window {
-  __m128i low;
-  __m128i high;
-};
-
-// Compares the first `size` bytes of `window` with a known name.
-bool IsName(const Window& window, size_t size, size_t slot) {
-  const auto load = [](const char* at) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+// The offset of the first colon in 32 readable bytes; 32: none.
+size_t FindColon(const char* line) {
+  const __m128i colon = _mm_set1_epi8(':');
+  const auto colons = [&colon](const char* at) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, colon)));
   };
-  const char* const mask = kRamp.data() + 32 - size;
-  const Slot& known = kTable.slots[slot];
-  const __m128i low = _mm_or_si128(_mm_and_si128(window.low, load(mask)), load(known.fold.data()));
-  const __m128i high =
-      _mm_or_si128(_mm_and_si128(window.high, load(mask + 16)), load(known.fold.data() + 16));
-  const __m128i same = _mm_and_si128(_mm_cmpeq_epi8(low, load(known.text.data())),
-                                     _mm_cmpeq_epi8(high, load(known.text.data() + 16)));
-  return _mm_movemask_epi8(same) == 0xffff;
+  uint32_t mask = colons(line);
+  if (mask != 0) return static_cast<size_t>(std::countr_zero(mask));
+  mask = colons(line + 16);
+  return mask == 0 ? 32 : 16 + static_cast<size_t>(std::countr_zero(mask));
 }
 
 #endif
@@ -202,9 +228,10 @@ bool IsName(const Window& window, size_t size, size_t slot) {
 HeaderId LookUpHeader(std::string_view name) {
   if (name.empty()) return HeaderId::kOther;
   if (name.size() <= kNameBytesMax) {
-    const size_t slot = kTable.slot_of_hash[Hash(name.data(), name.size())];
-    const std::string_view text(kTable.slots[slot].text.data(), kTable.bytes[slot]);
-    if (slot != 0 && EqualsIgnoreCase(name, text)) return kTable.ids[slot];
+    const uint64_t second = name.size() > 16 ? Word(name.substr(8)) : 0;
+    const HeaderId id =
+        Match(Word(name), second, Word(name.substr(LastWordAt(name.size()))), name.size());
+    if (id != HeaderId::kOther) return id;
   }
   return LookUpUnknown(name);
 }
@@ -218,25 +245,18 @@ NameAtLine ReadNameAtLineScalar(const char* line, size_t line_bytes) {
 NameAtLine ReadNameAtLine(const char* line, size_t line_bytes, size_t readable) {
 #if defined(__SSE2__)
   if (readable >= 32) {
-    const Window window = {_mm_loadu_si128(reinterpret_cast<const __m128i*>(line)),
-                           _mm_loadu_si128(reinterpret_cast<const __m128i*>(line + 16))};
-    const __m128i colon = _mm_set1_epi8(':');
-    const auto low = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(window.low, colon)));
-    const auto high = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(window.high, colon)));
-    const uint32_t colons = low | high << 16;
-    const auto at = static_cast<size_t>(std::countr_zero(colons));
-    if (colons != 0 && at != 0 && at < line_bytes) {
-      const size_t slot = kTable.slot_of_hash[Hash(line, at)];
-      if (slot != 0 && IsName(window, at, slot)) {
-        return {static_cast<uint32_t>(at), static_cast<uint32_t>(at), kTable.ids[slot]};
-      }
-      return FinishScalar(line, at);
+    const size_t at = FindColon(line);
+    if (at - 1 < kNameBytesMax && at < line_bytes) {
+      const uint64_t filled = kFilled[at];
+      const HeaderId id =
+          Match(Load(line) & filled, Load(line + 8), Load(line + LastWordAt(at)) & filled, at);
+      if (id != HeaderId::kOther) return {static_cast<uint32_t>(at), static_cast<uint32_t>(at), id};
     }
   }
 #else
   static_cast<void>(readable);
 #endif
-  return ReadNameAtLineScalar(line, line_bytes);
+  return ReadNameAtLineScalar(line, line_bytes);  // Unknown, long, or whitespace before the colon.
 }
 
 std::string_view HeaderText(HeaderId id) {

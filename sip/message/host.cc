@@ -1,6 +1,8 @@
 #include "sip/message/host.h"
 
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 
 #include "sip/message/grammar.h"
 
@@ -47,6 +49,40 @@ bool IsHostname(std::string_view text) {
   return label != 0 && label_has_letter && text.back() != '-';
 }
 
+// A run of kHostnameChar.
+HostKind ClassifyNameOrIpv4(std::string_view text) {
+  if (IsIn(text.front(), kDigitChar) && IsIpv4Address(text)) return HostKind::kIpv4;
+  const size_t name_bytes = text.size() - (text.back() == '.' ? 1 : 0);
+  return name_bytes <= kNameBytesMax && IsHostname(text) ? HostKind::kName : HostKind::kInvalid;
+}
+
+#if defined(__SSSE3__)
+
+constexpr size_t kFastNameBytesMax = 16;  // Shorter than a label may be.
+
+// As ClassifyNameOrIpv4 for a short name, without a loop over its characters.
+HostKind ClassifyShortName(std::string_view text) {
+  const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data()));
+  const auto mask = [](__m128i bytes) { return static_cast<uint32_t>(_mm_movemask_epi8(bytes)); };
+  const uint32_t within = (uint32_t{1} << text.size()) - 1;
+  const uint32_t last = uint32_t{1} << (text.size() - 1);
+  const uint32_t dots = mask(_mm_cmpeq_epi8(block, _mm_set1_epi8('.'))) & within;
+  const uint32_t hyphens = mask(_mm_cmpeq_epi8(block, _mm_set1_epi8('-'))) & within;
+  // Digits, '.' and '-' lie below '@'.
+  const uint32_t letters = mask(_mm_cmpgt_epi8(block, _mm_set1_epi8('@'))) & within;
+  // No label is empty, begins or ends with a hyphen; one dot may be the last character.
+  const uint32_t begins_label = dots << 1 | 1;
+  const uint32_t ends_label = dots >> 1 | last;
+  const bool well_formed = ((dots & begins_label) | (hyphens & (begins_label | ends_label))) == 0;
+  const uint32_t inner_dots = dots & ~last;
+  const uint32_t before_last_label =
+      inner_dots == 0 ? 0 : ~uint32_t{0} >> std::countl_zero(inner_dots);
+  if (well_formed && (letters & ~before_last_label) != 0) return HostKind::kName;
+  return letters == 0 && IsIpv4Address(text) ? HostKind::kIpv4 : HostKind::kInvalid;
+}
+
+#endif
+
 // Reads 1*4HEXDIG at `at`, or returns false.
 bool SkipHexGroup(std::string_view text, size_t& at) {
   size_t digits = 0;
@@ -55,6 +91,15 @@ bool SkipHexGroup(std::string_view text, size_t& at) {
     if (++digits > 4) return false;
   }
   return digits > 0;
+}
+
+HostAt ReadIpv6Reference(const char* begin, const Bounds& in) {
+  const char* at = begin + 1;
+  while (at != in.end && (IsIn(*at, kHexChar) || *at == ':' || *at == '.')) ++at;
+  if (at == in.end || *at != ']' || !IsIpv6Address(Between(begin + 1, at))) {
+    return {nullptr, HostKind::kInvalid};
+  }
+  return {at + 1, HostKind::kIpv6};
 }
 
 }  // namespace
@@ -86,15 +131,22 @@ bool IsIpv6Address(std::string_view text) {
 }
 
 HostKind ClassifyHost(std::string_view text) {
-  if (text.empty()) return HostKind::kInvalid;
-  if (text.front() == '[') {
-    const bool closed = text.size() > 2 && text.back() == ']';
-    return closed && IsIpv6Address(text.substr(1, text.size() - 2)) ? HostKind::kIpv6
-                                                                    : HostKind::kInvalid;
-  }
-  if (IsIn(text.front(), kDigitChar) && IsIpv4Address(text)) return HostKind::kIpv4;
-  const size_t name_bytes = text.size() - (text.back() == '.' ? 1 : 0);
-  return name_bytes <= kNameBytesMax && IsHostname(text) ? HostKind::kName : HostKind::kInvalid;
+  const HostAt host = ReadHost(text.data(), Bounds(text));
+  return host.end == text.data() + text.size() ? host.kind : HostKind::kInvalid;
+}
+
+HostAt ReadHost(const char* begin, const Bounds& in) {
+  constexpr HostAt kNone = {nullptr, HostKind::kInvalid};
+  const char* const end = SkipRun<kHostnameChar>(begin, in);
+  if (end == begin) return begin != in.end && *begin == '[' ? ReadIpv6Reference(begin, in) : kNone;
+  const std::string_view name = Between(begin, end);
+#if defined(__SSSE3__)
+  const bool fast = name.size() <= kFastNameBytesMax && in.readable - begin >= 16;
+  const HostKind kind = fast ? ClassifyShortName(name) : ClassifyNameOrIpv4(name);
+#else
+  const HostKind kind = ClassifyNameOrIpv4(name);
+#endif
+  return kind == HostKind::kInvalid ? kNone : HostAt{end, kind};
 }
 
 bool EqualsHost(std::string_view a, std::string_view b) {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "sip/message/class_scan.h"
+
 namespace sallyport::sip {
 
 enum class HostKind : uint8_t {
@@ -19,6 +21,14 @@ enum class HostKind : uint8_t {
 // refused unless the whole is an IPv4 address: "a.123" is neither, while "0xc0000201" is an (odd)
 // name and is never read as an address.
 [[nodiscard]] HostKind ClassifyHost(std::string_view text);
+
+// Reads the host that begins at `begin`: where it ends (nullptr: there is none) and what it is,
+// decided the same way.
+struct HostAt {
+  const char* end;
+  HostKind kind;
+};
+[[nodiscard]] HostAt ReadHost(const char* begin, const Bounds& in);
 
 // IPv6address without brackets (RFC 5954 §4.1: "::" at most once).
 [[nodiscard]] bool IsIpv6Address(std::string_view text);

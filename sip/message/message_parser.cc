@@ -8,7 +8,6 @@
 #include "sip/message/content_length.h"
 #include "sip/message/grammar.h"
 #include "sip/message/line_scan.h"
-#include "sip/message/value_list.h"
 
 namespace sallyport::sip {
 
@@ -17,7 +16,14 @@ namespace sallyport::sip {
 class MessageReader {
  public:
   MessageReader(std::string_view bytes, Framing framing, size_t headers_max, MessageView& out)
-      : bytes_(bytes), framing_(framing), headers_max_(headers_max), out_(out) {}
+
+      : bytes_(bytes),
+        readable_(bytes.data() + bytes.size()),
+        framing_(framing),
+        headers_max_(headers_max),
+        out_(out),
+        line_(bytes.data()),
+        segment_(line_) {}
 
   ParseOutcome Read();
 
@@ -28,13 +34,15 @@ class MessageReader {
 
   void Clear();
   void IndexLines();
-  void OnLineFeed(size_t at);
-  void OnControl(size_t at);
+  void OnLineFeed(const char* at);
+  void OnControl(const char* at);
   void TakeStartLine(std::string_view line);
   void TakeStatusLine(std::string_view line);
   void TakeRequestLine(std::string_view line);
   void TakeHeaderLine(const char* begin, const char* end);
+  [[nodiscard]] bool IsSound(std::string_view line) const;
   void ReadFields();
+  [[nodiscard]] bool ReadAddress(const HeaderField& field, NameAddr& address) const;
   void ReadVias();
   void ReadMaxForwards();
   void ReadBody();
@@ -44,17 +52,24 @@ class MessageReader {
   const HeaderField* Single(HeaderId id, ParseOutcome missing, ParseOutcome repeated);
 
   const std::string_view bytes_;
+  const char* const readable_;
   const Framing framing_;
   const size_t headers_max_;
   MessageView& out_;
   ParseOutcome outcome_ = ParseOutcome::kOk;
 
-  // The line that is being collected, continuation lines included.
-  size_t line_begin_ = 0;
-  size_t segment_begin_ = 0;  // Where its last continuation line begins.
-  bool line_broken_ = false;  // A bare LF in it.
-  bool line_has_control_ = false;
-  bool start_line_taken_ = false;
+  // What is not common about the line that is being collected.
+  enum LineTrait : uint8_t {
+    kStartLine = 1 << 0,   // The first one.
+    kContinued = 1 << 1,   // A continuation line was seen.
+    kBroken = 1 << 2,      // A bare LF or an empty continuation line is in it.
+    kHasControl = 1 << 3,  // A control character that only a quoted-pair could excuse is in it.
+  };
+  void AddTrait(LineTrait trait) { line_traits_ = static_cast<uint8_t>(line_traits_ | trait); }
+
+  const char* line_;     // Where it begins.
+  const char* segment_;  // Where its last continuation line begins, if kContinued.
+  uint8_t line_traits_ = kStartLine;
   size_t header_bytes_ = 0;  // 0: the empty line has not been seen.
 };
 
@@ -86,10 +101,10 @@ bool ControlsAreEscaped(std::string_view line) {
 
 // Without LWS at both ends; the common value has one SP before it and nothing after it.
 std::string_view TrimValue(const char* begin, const char* end) {
-  if (begin != end && *begin == ' ') ++begin;
-  const bool trimmed = begin == end || (!IsBlank(*begin) && *begin != '\r' && !IsBlank(end[-1]));
-  const std::string_view value(begin, static_cast<size_t>(end - begin));
-  return trimmed ? value : TrimLws(value);
+  const auto visible = [](char c) { return static_cast<unsigned char>(c) > ' '; };
+  if (end - begin >= 2 && begin[0] == ' ' && visible(begin[1]) && visible(end[-1]))
+    return Between(begin + 1, end);
+  return TrimLws(Between(begin, end));
 }
 
 enum class VersionOutcome : uint8_t { kOk, kOther, kNone };
@@ -127,8 +142,7 @@ ParseOutcome MessageReader::Read() {
   IndexLines();
   const bool finished = header_bytes_ != 0;
   if (!finished) Note(ParseOutcome::kUnfinishedHeaders);
-  const size_t headers_end = finished ? header_bytes_ - 2 : line_begin_;
-  out_.headers_end_ = bytes_.data() + headers_end;
+  out_.headers_end_ = finished ? bytes_.data() + header_bytes_ - 2 : line_;
   out_.header_block_ = finished ? bytes_.substr(0, header_bytes_) : bytes_;
   out_.body_ = bytes_.substr(out_.header_block_.size());
   ReadFields();
@@ -154,64 +168,64 @@ void MessageReader::Clear() {
 }
 
 void MessageReader::IndexLines() {
-  for (size_t base = 0; base < bytes_.size() && header_bytes_ == 0; base += 64) {
+  for (size_t base = 0; base < bytes_.size() && header_bytes_ == 0; base += kScanBlockBytes) {
     const size_t left = bytes_.size() - base;
     const char* const block = bytes_.data() + base;
-    const ControlMasks masks = left >= 64 ? ScanBlock(block) : ScanTail(block, left);
+    const ControlMasks masks = left >= kScanBlockBytes ? ScanBlock(block) : ScanTail(block, left);
     // The byte before a line feed must be CR; OnLineFeed sees to that. What remains is HTAB or
     // suspicious.
     const uint64_t others = masks.controls & ~(masks.line_feeds | masks.line_feeds >> 1);
     for (uint64_t stops = masks.line_feeds | others; stops != 0 && header_bytes_ == 0;
          stops &= stops - 1) {
-      const size_t at = base + static_cast<size_t>(std::countr_zero(stops));
-      if (bytes_[at] == '\n') {
-        OnLineFeed(at);
-      } else {
+      const char* const at = block + __builtin_ctzll(stops);
+      const char* const next = at + 1;
+      if (*at != '\n') {
         OnControl(at);
+      } else if (line_traits_ == 0 && at[-1] == '\r' && next - line_ > 2 && next != readable_ &&
+                 !IsBlank(*next)) {
+        TakeHeaderLine(line_, next);
+        line_ = next;
+      } else {
+        OnLineFeed(at);
       }
     }
   }
 }
 
-void MessageReader::OnControl(size_t at) {
-  const char c = bytes_[at];
-  const bool begins_line_end = c == '\r' && at + 1 < bytes_.size() && bytes_[at + 1] == '\n';
-  if (c != '\t' && !begins_line_end) line_has_control_ = true;
+void MessageReader::OnControl(const char* at) {
+  const bool begins_line_end = *at == '\r' && at + 1 != readable_ && at[1] == '\n';
+  if (*at != '\t' && !begins_line_end) AddTrait(kHasControl);
 }
 
-void MessageReader::OnLineFeed(size_t at) {
-  if (at == 0 || bytes_[at - 1] != '\r') {
-    line_broken_ = true;  // A bare LF ends nothing; the CRLF that follows ends a broken line.
-    return;
-  }
-  const size_t next = at + 1;
-  const char* const begin = bytes_.data() + line_begin_;
-  if (!start_line_taken_) {
+// Any line, also the uncommon ones.
+void MessageReader::OnLineFeed(const char* at) {
+  if (at == bytes_.data() || at[-1] != '\r')
+    return AddTrait(kBroken);  // Ends nothing; the next CRLF does.
+  const char* const next = at + 1;
+  if ((line_traits_ & kStartLine) != 0) {
     // Nothing continues a start line: whitespace after it begins a header line without a name.
-    start_line_taken_ = true;
-    out_.headers_begin_ = bytes_.data() + next;
-    TakeStartLine({begin, at - 1 - line_begin_});
-  } else if (at - 1 == line_begin_) {
-    header_bytes_ = next;
+    out_.headers_begin_ = next;
+    TakeStartLine(Between(line_, at - 1));
+  } else if (next - line_ == 2) {
+    header_bytes_ = static_cast<size_t>(next - bytes_.data());
   } else {
-    if (segment_begin_ != line_begin_) {
-      // A continuation line of nothing but whitespace looks like the end of the headers to a reader
-      // that trims lines.
-      const char* const segment = bytes_.data() + segment_begin_;
-      line_broken_ |= std::all_of(segment, bytes_.data() + at - 1, IsBlank);
-    }
-    if (next < bytes_.size() && IsBlank(bytes_[next])) {
-      segment_begin_ = next;
+    // A continuation line of nothing but whitespace looks like the end of the headers to a reader
+    // that trims lines.
+    if ((line_traits_ & kContinued) != 0 && std::all_of(segment_, at - 1, IsBlank))
+      AddTrait(kBroken);
+    if (next != readable_ && IsBlank(*next)) {
+      AddTrait(kContinued);
+      segment_ = next;
       return;
     }
-    TakeHeaderLine(begin, bytes_.data() + next);
+    TakeHeaderLine(line_, next);
   }
-  line_begin_ = segment_begin_ = next;
-  line_broken_ = line_has_control_ = false;
+  line_ = next;
+  line_traits_ = 0;
 }
 
 void MessageReader::TakeStartLine(std::string_view line) {
-  if (line_broken_ || line_has_control_) return Note(ParseOutcome::kBadStartLine);
+  if ((line_traits_ & (kBroken | kHasControl)) != 0) return Note(ParseOutcome::kBadStartLine);
   // A method is a token and has no '/', so this cannot be a request.
   if (StartsWithIgnoreCase(line, "SIP/")) return TakeStatusLine(line);
   out_.is_request_ = true;
@@ -251,8 +265,10 @@ void MessageReader::TakeRequestLine(std::string_view line) {
   out_.request_uri_ = line.substr(method_bytes + 1, version_begin - method_bytes - 1);
   if (version != ParseOutcome::kOk) return Note(version);
   // Headers have no place in a Request-URI (RFC 3261 §19.1.1 table 1, RFC 4475 §3.1.2.11).
-  const UriOutcome outcome = ParseUri(out_.request_uri_, out_.parsed_request_uri_);
-  if (outcome != UriOutcome::kOk || !out_.parsed_request_uri_.headers.empty()) {
+  const char* stop = nullptr;
+  const Bounds in(out_.request_uri_, readable_);
+  const UriOutcome outcome = ReadUri(out_.request_uri_.data(), in, out_.parsed_request_uri_, stop);
+  if (outcome != UriOutcome::kOk || stop != in.end || !out_.parsed_request_uri_.headers.empty()) {
     Note(ParseOutcome::kBadRequestUri);
   }
 }
@@ -260,21 +276,26 @@ void MessageReader::TakeRequestLine(std::string_view line) {
 // [begin, end) is one header line, continuation lines and the last CRLF included.
 void MessageReader::TakeHeaderLine(const char* begin, const char* end) {
   const auto line_bytes = static_cast<size_t>(end - begin);
-  if (line_broken_ || (line_has_control_ && !ControlsAreEscaped({begin, line_bytes - 2}))) {
+  if (line_traits_ != 0 && !IsSound(Between(begin, end - 2)))
     return Note(ParseOutcome::kBadHeaderLine);
-  }
-  const auto readable = static_cast<size_t>(bytes_.data() + bytes_.size() - begin);
-  const NameAtLine name = ReadNameAtLine(begin, line_bytes - 2, readable);
+  const NameAtLine name =
+      ReadNameAtLine(begin, line_bytes - 2, static_cast<size_t>(readable_ - begin));
   if (name.name_bytes == 0) return Note(ParseOutcome::kBadHeaderLine);
-  if (out_.header_count_ == headers_max_) return Note(ParseOutcome::kTooManyHeaders);
-  HeaderField& field = out_.headers_[out_.header_count_++];
+  const uint32_t index = out_.header_count_;
+  if (index == headers_max_) return Note(ParseOutcome::kTooManyHeaders);
+  HeaderField& field = out_.headers_[index];
   field.name = {begin, name.name_bytes};
   field.value = TrimValue(begin + name.colon + 1, end - 2);
   field.line_bytes = static_cast<uint32_t>(line_bytes);
   field.id = name.id;
-  uint8_t& first = out_.first_[static_cast<size_t>(name.id)];
-  first = first != 0 ? first : static_cast<uint8_t>(out_.header_count_);
-  ++out_.count_[static_cast<size_t>(name.id)];
+  out_.header_count_ = index + 1;
+  const auto id = static_cast<size_t>(name.id);
+  if (out_.count_[id]++ == 0) out_.first_[id] = static_cast<uint8_t>(index + 1);
+}
+
+bool MessageReader::IsSound(std::string_view line) const {
+  return (line_traits_ & kBroken) == 0 &&
+         ((line_traits_ & kHasControl) == 0 || ControlsAreEscaped(line));
 }
 
 const HeaderField* MessageReader::Single(HeaderId id, ParseOutcome missing, ParseOutcome repeated) {
@@ -291,9 +312,7 @@ const HeaderField* MessageReader::Single(HeaderId id, ParseOutcome missing, Pars
 void MessageReader::ReadFields() {
   using Outcome = ParseOutcome;
   const HeaderField* field = Single(HeaderId::kFrom, Outcome::kMissingFrom, Outcome::kRepeatedFrom);
-  if (field != nullptr && ParseNameAddr(field->value, out_.from_) != NameAddrOutcome::kOk) {
-    Note(Outcome::kBadFrom);
-  }
+  if (field != nullptr && !ReadAddress(*field, out_.from_)) Note(Outcome::kBadFrom);
   field = Single(HeaderId::kTo, Outcome::kMissingTo, Outcome::kRepeatedTo);
   if (field != nullptr && ParseNameAddr(field->value, out_.to_) != NameAddrOutcome::kOk)
     Note(Outcome::kBadTo);
@@ -301,13 +320,14 @@ void MessageReader::ReadFields() {
   field = Single(HeaderId::kCallId, Outcome::kMissingCallId, Outcome::kRepeatedCallId);
   if (field != nullptr) {
     out_.call_id_ = field->value;
-    if (!IsCallId(field->value)) Note(Outcome::kBadCallId);
+    if (!IsCallId(field->value, Bounds(field->value, readable_))) Note(Outcome::kBadCallId);
   }
   field = Single(HeaderId::kCSeq, Outcome::kMissingCSeq, Outcome::kRepeatedCSeq);
   if (field != nullptr) {
-    const bool readable = ParseCSeq(field->value, out_.cseq_);
-    const bool fits = !out_.is_request_ || out_.cseq_.method_text == out_.method_text_;
-    if (!readable || !fits) Note(Outcome::kBadCSeq);
+    const bool readable = ReadCSeq(field->value, out_.cseq_);
+    const bool same_method = out_.is_request_ && out_.cseq_.method_text == out_.method_text_;
+    out_.cseq_.method = same_method ? out_.method_ : ParseMethod(out_.cseq_.method_text);
+    if (!readable || (out_.is_request_ && !same_method)) Note(Outcome::kBadCSeq);
   }
   ReadVias();
   ReadMaxForwards();
@@ -315,20 +335,31 @@ void MessageReader::ReadFields() {
   ReadContacts();
 }
 
+// The whole value is one address.
+bool MessageReader::ReadAddress(const HeaderField& field, NameAddr& address) const {
+  const char* stop = nullptr;
+  const Bounds in(field.value, readable_);
+  return ReadNameAddr(field.value.data(), in, address, stop) == NameAddrOutcome::kOk &&
+         stop == in.end;
+}
+
 void MessageReader::ReadVias() {
   const HeaderField* field = out_.First(HeaderId::kVia);
   if (field == nullptr) return Note(ParseOutcome::kMissingVia);
-  ValueList top(field->value);
-  std::string_view value;
-  bool good = top.Next(value) && ParseVia(value, out_.top_via_);
-  out_.top_via_rest_ = top.rest();
+  Bounds in(field->value, readable_);
+  const char* stop = ReadVia(field->value.data(), in, out_.top_via_);
+  if (stop != nullptr && stop != in.end) out_.top_via_rest_ = Between(stop + 1, in.end);
   Via other;
-  while (good && top.Next(value)) good = ParseVia(value, other);
-  while (good && (field = out_.NextSame(field)) != nullptr) {
-    ValueList values(field->value);
-    while (good && values.Next(value)) good = ParseVia(value, other);
+  while (true) {
+    while (stop != nullptr && stop != in.end) {
+      stop = *stop == ',' ? ReadVia(stop + 1, in, other) : nullptr;
+    }
+    if (stop == nullptr) return Note(ParseOutcome::kBadVia);
+    field = out_.NextSame(field);
+    if (field == nullptr) return;
+    in = Bounds(field->value, readable_);
+    stop = ReadVia(field->value.data(), in, other);
   }
-  if (!good) Note(ParseOutcome::kBadVia);
 }
 
 void MessageReader::ReadMaxForwards() {
@@ -370,11 +401,14 @@ void MessageReader::ReadContacts() {
   }
   NameAddr address;
   for (; field != nullptr; field = out_.NextSame(field)) {
-    ValueList values(field->value);
-    std::string_view value;
-    while (values.Next(value)) {
-      if (ParseNameAddr(value, address) != NameAddrOutcome::kOk)
-        return Note(ParseOutcome::kBadContact);
+    const Bounds in(field->value, readable_);
+    const char* at = field->value.data();
+    while (true) {
+      const char* stop = nullptr;
+      const NameAddrOutcome outcome = ReadNameAddr(at, in, address, stop);
+      if (outcome == NameAddrOutcome::kOk && stop == in.end) break;
+      if (outcome != NameAddrOutcome::kOk || *stop != ',') return Note(ParseOutcome::kBadContact);
+      at = stop + 1;
     }
   }
 }

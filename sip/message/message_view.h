@@ -72,6 +72,7 @@ class MessageView {
   }
   // The next field with the same id after `field`; nullptr: none.
   [[nodiscard]] const HeaderField* NextSame(const HeaderField* field) const {
+    if (Count(field->id) == 1) return nullptr;
     const HeaderField* const end = headers_.data() + header_count_;
     for (const HeaderField* next = field + 1; next < end; ++next) {
       if (next->id == field->id) return next;

@@ -1,101 +1,111 @@
 #include "sip/message/name_addr.h"
 
-#include <cstddef>
-
 #include "sip/message/grammar.h"
 #include "sip/message/params.h"
+#include "sip/message/quoted_string.h"
 
 namespace sallyport::sip {
 namespace {
 
-std::string_view Between(const char* begin, const char* end) {
-  return {begin, static_cast<size_t>(end - begin)};
-}
-
 // [ display-name ]; returns where '<' must be, or nullptr.
-const char* ReadDisplayName(const char* begin, const char* end, NameAddr& address) {
+const char* ReadDisplayName(const char* begin, const Bounds& in, NameAddr& address) {
   const char* at = begin;
-  if (at != end && *at == '"') {
-    at = SkipQuotedString(begin, end);
+  if (*at == '"') {
+    at = SkipQuotedString(at, in);
     if (at == nullptr) return nullptr;
     address.display = Between(begin, at);
-    return SkipLws(at, end);
+    return SkipLws(at, in.end);
   }
   const char* display_end = at;
-  while (at != end && IsIn(*at, kTokenChar)) {
-    display_end = SkipClass(at, end, kTokenChar);
-    at = SkipLws(display_end, end);
+  while (at != in.end && IsIn(*at, kTokenChar)) {
+    display_end = SkipRun<kTokenChar>(at, in);
+    at = SkipLws(display_end, in.end);
   }
   address.display = Between(begin, display_end);
   return at;
 }
 
-// "<" addr-spec ">"; returns what follows. Between the brackets is nothing but the URI (RFC 4475
+// "<" addr-spec ">"; `at` is moved behind it. Between the brackets is nothing but the URI (RFC 4475
 // §3.1.2.14).
-NameAddrOutcome ReadBracketed(const char*& at, const char* end, NameAddr& address) {
-  const char* const begin = ++at;
-  while (at != end && *at != '>') ++at;
-  if (at == end) return NameAddrOutcome::kBadBrackets;
-  address.uri_text = Between(begin, at);
+NameAddrOutcome ReadBracketed(const char*& at, const Bounds& in, NameAddr& address) {
+  const char* stop = nullptr;
   address.bracketed = true;
-  ++at;
-  return ParseUri(address.uri_text, address.uri) == UriOutcome::kOk ? NameAddrOutcome::kOk
-                                                                    : NameAddrOutcome::kBadUri;
+  if (ReadUri(at + 1, in, address.uri, stop) != UriOutcome::kOk) return NameAddrOutcome::kBadUri;
+  if (stop == in.end) return NameAddrOutcome::kBadBrackets;
+  if (*stop != '>') return NameAddrOutcome::kBadUri;
+  address.uri_text = address.uri.whole;
+  at = stop + 1;
+  return NameAddrOutcome::kOk;
 }
 
 // addr-spec without brackets: ends at ';', which begins the header's parameters, and may not hold
-// '?' or ','.
-NameAddrOutcome ReadBare(const char*& at, const char* end, NameAddr& address) {
-  const char* const begin = at;
-  while (at != end && (IsIn(*at, kUriChar | kUriHeaderChar) || *at == '%')) {
-    if (*at == ';') break;
-    if (*at == '?' || *at == ',') return NameAddrOutcome::kNeedsBrackets;
-    ++at;
+// '?'. A comma ends the value, whatever follows (RFC 3261 §20.10, RFC 8217).
+NameAddrOutcome ReadBare(const char*& at, const Bounds& in, NameAddr& address) {
+  const char* end = at;
+  while (end != in.end && (IsIn(*end, kUriChar | kUriHeaderChar) || *end == '%')) {
+    if (*end == ';' || *end == ',') break;
+    if (*end == '?') return NameAddrOutcome::kNeedsBrackets;
+    ++end;
   }
-  address.uri_text = Between(begin, at);
-  return ParseUri(address.uri_text, address.uri) == UriOutcome::kOk ? NameAddrOutcome::kOk
-                                                                    : NameAddrOutcome::kBadUri;
+  address.uri_text = Between(at, end);
+  const char* stop = nullptr;
+  const UriOutcome outcome = ReadUri(at, Bounds(address.uri_text, in.readable), address.uri, stop);
+  at = end;
+  return outcome == UriOutcome::kOk && stop == end ? NameAddrOutcome::kOk
+                                                   : NameAddrOutcome::kBadUri;
 }
 
-NameAddrOutcome ReadParameters(const char* at, const char* end, NameAddr& address) {
-  at = SkipLws(at, end);
-  if (at == end) return NameAddrOutcome::kOk;
-  if (*at != ';')
-    return address.bracketed ? NameAddrOutcome::kBadBrackets : NameAddrOutcome::kBadUri;
-  address.params = Between(at, end);
-  ParamReader reader(address.params);
+// *( SEMI generic-param ); `at` is moved behind it and behind LWS.
+NameAddrOutcome ReadParameters(const char*& at, const Bounds& in, NameAddr& address) {
+  at = SkipLws(at, in.end);
+  const char* const begin = at;
+  const char* params_end = at;
   Param param;
   bool tag_seen = false;
-  while (reader.Next(param)) {
+  while (at != in.end && *at == ';') {
+    params_end = ReadParam(at, in, param);
+    if (params_end == nullptr) return NameAddrOutcome::kBadParameter;
+    at = SkipLws(params_end, in.end);
     if (param.name.size() != 3 || !EqualsIgnoreCase(param.name, "tag")) continue;
-    if (tag_seen || !IsToken(param.value)) return NameAddrOutcome::kBadParameter;
+    if (tag_seen || !param.value_is_token) return NameAddrOutcome::kBadParameter;
     tag_seen = true;
     address.tag = param.value;
   }
-  return reader.malformed() ? NameAddrOutcome::kBadParameter : NameAddrOutcome::kOk;
+  address.params = Between(begin, params_end);
+  return NameAddrOutcome::kOk;
 }
 
 }  // namespace
 
-NameAddrOutcome ParseNameAddr(std::string_view value, NameAddr& address) {
+NameAddrOutcome ReadNameAddr(const char* begin, const Bounds& in, NameAddr& address,
+                             const char*& stop) {
   address = NameAddr();
-  const char* const end = value.data() + value.size();
-  const char* at = SkipLws(value.data(), end);
-  const char* const begin = at;
-  at = ReadDisplayName(at, end, address);
+  begin = SkipLws(begin, in.end);
+  if (begin == in.end) return NameAddrOutcome::kBadUri;
+  const char* at = *begin == '<' ? begin : ReadDisplayName(begin, in, address);
   if (at == nullptr) return NameAddrOutcome::kBadDisplayName;
-  NameAddrOutcome outcome = NameAddrOutcome::kOk;
-  if (at != end && *at == '<') {
-    outcome = ReadBracketed(at, end, address);
-  } else if (at != end && *at == ':' && at == address.display.data() + address.display.size()) {
+  NameAddrOutcome outcome;
+  if (at != in.end && *at == '<') {
+    outcome = ReadBracketed(at, in, address);
+  } else if (at != in.end && *at == ':' && at == address.display.data() + address.display.size()) {
     // What looked like a display name of one token was the scheme.
     address.display = {};
     at = begin;
-    outcome = ReadBare(at, end, address);
+    outcome = ReadBare(at, in, address);
   } else {
-    outcome = address.display.empty() ? NameAddrOutcome::kBadUri : NameAddrOutcome::kBadDisplayName;
+    return address.display.empty() ? NameAddrOutcome::kBadUri : NameAddrOutcome::kBadDisplayName;
   }
-  return outcome == NameAddrOutcome::kOk ? ReadParameters(at, end, address) : outcome;
+  if (outcome == NameAddrOutcome::kOk) outcome = ReadParameters(at, in, address);
+  stop = at;
+  return outcome;
+}
+
+NameAddrOutcome ParseNameAddr(std::string_view value, NameAddr& address) {
+  const char* stop = nullptr;
+  const NameAddrOutcome outcome = ReadNameAddr(value.data(), Bounds(value), address, stop);
+  if (outcome != NameAddrOutcome::kOk || stop == value.data() + value.size()) return outcome;
+  if (address.bracketed) return NameAddrOutcome::kBadBrackets;
+  return *stop == ',' ? NameAddrOutcome::kNeedsBrackets : NameAddrOutcome::kBadUri;
 }
 
 }  // namespace sallyport::sip

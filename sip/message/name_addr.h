@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "sip/message/class_scan.h"
 #include "sip/message/uri.h"
 
 namespace sallyport::sip {
@@ -33,5 +34,10 @@ enum class NameAddrOutcome : uint8_t {
 // `value` is one whole value, LWS around it allowed. "*" (Contact) is not an address: test for it
 // before.
 [[nodiscard]] NameAddrOutcome ParseNameAddr(std::string_view value, NameAddr& address);
+
+// Reads the value that begins at `begin`; after kOk `stop` is where it ends, LWS skipped: the end,
+// or a character for the caller to judge (the comma of a list; ParseNameAddr refuses any).
+[[nodiscard]] NameAddrOutcome ReadNameAddr(const char* begin, const Bounds& in, NameAddr& address,
+                                           const char*& stop);
 
 }  // namespace sallyport::sip

@@ -2,6 +2,7 @@
 
 #include "sip/message/grammar.h"
 #include "sip/message/host.h"
+#include "sip/message/quoted_string.h"
 
 namespace sallyport::sip {
 namespace {
@@ -19,40 +20,44 @@ const char* SkipIpv6Value(const char* begin, const char* end) {
 }
 
 // gen-value = token / host / quoted-string. Returns its end, or nullptr.
-const char* SkipValue(const char* begin, const char* end) {
-  if (begin == end) return nullptr;
-  if (*begin == '"') return SkipQuotedString(begin, end);
-  const char* const token_end = SkipClass(begin, end, kTokenChar);
-  if (token_end != end && (*token_end == ':' || *token_end == '['))
-    return SkipIpv6Value(begin, end);
-  return token_end == begin ? nullptr : token_end;
+const char* SkipValue(const char* begin, const Bounds& in, bool& is_token) {
+  const char* const token_end = SkipRun<kTokenChar>(begin, in);
+  if (token_end != in.end && (*token_end == ':' || *token_end == '['))
+    return SkipIpv6Value(begin, in.end);
+  is_token = token_end != begin;
+  if (is_token) return token_end;
+  return begin != in.end && *begin == '"' ? SkipQuotedString(begin, in) : nullptr;
 }
 
 }  // namespace
 
-bool ParamReader::Next(Param& param) {
-  position_ = SkipLws(position_, end_);
-  if (position_ == end_ || malformed_) return false;
-  malformed_ = true;  // Until this parameter has been read to its end.
-  if (*position_ != ';') return false;
-  const char* const name = SkipLws(position_ + 1, end_);
-  const char* const name_end = SkipClass(name, end_, kTokenChar);
-  if (name_end == name) return false;
-  param.name = {name, static_cast<size_t>(name_end - name)};
+const char* ReadParam(const char* begin, const Bounds& in, Param& param) {
+  const char* const name = SkipLws(begin + 1, in.end);
+  const char* const name_end = SkipRun<kTokenChar>(name, in);
+  if (name_end == name) return nullptr;
+  param.name = Between(name, name_end);
   param.value = {};
-  param.has_value = false;
+  param.has_value = param.value_is_token = false;
   const char* after = name_end;
-  const char* const equals = SkipLws(name_end, end_);
-  if (equals != end_ && *equals == '=') {
-    const char* const value = SkipLws(equals + 1, end_);
-    after = SkipValue(value, end_);
-    if (after == nullptr) return false;
-    param.value = {value, static_cast<size_t>(after - value)};
+  const char* const equals = SkipLws(name_end, in.end);
+  if (equals != in.end && *equals == '=') {
+    const char* const value = SkipLws(equals + 1, in.end);
+    after = SkipValue(value, in, param.value_is_token);
+    if (after == nullptr) return nullptr;
+    param.value = Between(value, after);
     param.has_value = true;
   }
-  param.whole = {position_, static_cast<size_t>(after - position_)};
-  position_ = after;
-  malformed_ = false;
+  param.whole = Between(begin, after);
+  return after;
+}
+
+bool ParamReader::Next(Param& param) {
+  at_ = SkipLws(at_, in_.end);
+  if (at_ == in_.end || malformed_) return false;
+  const char* const after = *at_ == ';' ? ReadParam(at_, in_, param) : nullptr;
+  malformed_ = after == nullptr;
+  if (malformed_) return false;
+  at_ = after;
   return true;
 }
 
@@ -68,7 +73,7 @@ std::optional<std::string_view> FindParam(std::string_view params, std::string_v
     for (; at != end && *at != ';'; ++at) {
       if (*at == '=' && equals == nullptr) equals = at;
       if (*at == '"') {
-        const char* const quote_end = SkipQuotedString(at, end);
+        const char* const quote_end = SkipQuotedString(at, Bounds(params));
         if (quote_end == nullptr) return std::nullopt;
         at = quote_end - 1;
       }

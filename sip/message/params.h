@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "sip/message/class_scan.h"
+
 namespace sallyport::sip {
 
 struct Param {
@@ -12,23 +14,26 @@ struct Param {
   std::string_view value;  // Quotes included if it was quoted; empty if there was none.
   std::string_view whole;  // From ';' to the end of the value: what an edit removes.
   bool has_value = false;
+  bool value_is_token = false;  // Not quoted, not an IPv6 address.
 };
 
-// Walks  *( SEMI name [ EQUAL value ] )  and is strict about it: a name is a token, a value is a
-// token, a quoted string or an IPv6reference (also without brackets where the grammar of `received`
-// has it so).
+// One  SEMI name [ EQUAL value ]  at `begin`, which must be its ';'. Strict: a name is a token, a
+// value is a token, a quoted string or an IPv6 address (with brackets, or without as in
+// `received`). Returns what follows the value without skipping LWS, or nullptr: malformed.
+[[nodiscard]] const char* ReadParam(const char* begin, const Bounds& in, Param& param);
+
+// Walks  *( SEMI name [ EQUAL value ] )  to the end of a header value.
 class ParamReader {
  public:
-  explicit ParamReader(std::string_view params)
-      : position_(params.data()), end_(params.data() + params.size()) {}
+  explicit ParamReader(std::string_view params) : at_(params.data()), in_(params) {}
 
   // True: `param` is the next one. False: the end, or malformed (`malformed()` tells which).
   [[nodiscard]] bool Next(Param& param);
   [[nodiscard]] bool malformed() const { return malformed_; }
 
  private:
-  const char* position_;
-  const char* const end_;
+  const char* at_;
+  const Bounds in_;
   bool malformed_ = false;
 };
 

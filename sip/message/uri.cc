@@ -2,13 +2,10 @@
 
 #include "core/check.h"
 #include "sip/message/grammar.h"
+#include "sip/message/host.h"
 
 namespace sallyport::sip {
 namespace {
-
-std::string_view Between(const char* begin, const char* end) {
-  return {begin, static_cast<size_t>(end - begin)};
-}
 
 // Parameters that RFC 3261 §19.1.1 names: each at most once, and all but lr need a value.
 enum KnownParameter : unsigned {
@@ -21,57 +18,66 @@ enum KnownParameter : unsigned {
   kLr = 1 << 5,
 };
 
-KnownParameter ClassifyParameter(std::string_view name) {
-  switch (name.size()) {
-    case 2:
-      return EqualsIgnoreCase(name, "lr") ? kLr : kUnknown;
-    case 3:
-      return EqualsIgnoreCase(name, "ttl") ? kTtl : kUnknown;
-    case 4:
-      return EqualsIgnoreCase(name, "user") ? kUser : kUnknown;
-    case 5:
-      return EqualsIgnoreCase(name, "maddr") ? kMaddr : kUnknown;
-    case 6:
-      return EqualsIgnoreCase(name, "method") ? kMethod : kUnknown;
-    case 9:
-      return EqualsIgnoreCase(name, "transport") ? kTransport : kUnknown;
+KnownParameter ClassifyParameter(const char* begin, const char* end, const Bounds& in) {
+  switch (PackWord(begin, end, in)) {
+    case PackWord("lr"):
+      return kLr;
+    case PackWord("ttl"):
+      return kTtl;
+    case PackWord("user"):
+      return kUser;
+    case PackWord("maddr"):
+      return kMaddr;
+    case PackWord("method"):
+      return kMethod;
+    case 0:
+      return EqualsIgnoreCase(Between(begin, end), "transport") ? kTransport : kUnknown;
     default:
       return kUnknown;
   }
 }
 
-bool IsLegalValue(KnownParameter known, std::string_view value) {
+// 1*DIGIT up to 255. Returns its end, or nullptr.
+const char* SkipTtl(const char* begin, const Bounds& in) {
+  const char* const end = SkipClass(begin, in.end, kDigitChar);
   uint32_t ttl = 0;
+  return ReadDecimal(Between(begin, end), 255, ttl) ? end : nullptr;
+}
+
+// The value of a parameter. Returns its end, or nullptr.
+const char* SkipParameterValue(KnownParameter known, const char* begin, const Bounds& in) {
+  const char* end = nullptr;
   switch (known) {
     case kTtl:
-      return ReadDecimal(value, 255, ttl);
+      return SkipTtl(begin, in);
     case kMaddr:
-      return ClassifyHost(value) != HostKind::kInvalid;
+      return ReadHost(begin, in).end;
     case kTransport:
     case kUser:
     case kMethod:
-      return IsToken(value);
+      end = SkipRun<kUriTokenChar>(begin, in);
+      break;
     case kUnknown:
     case kLr:
-      return true;
+      end = SkipRunOrEscape<kUriParameterChar>(begin, in);
+      break;
   }
-  UNREACHABLE();
+  return end == begin ? nullptr : end;
 }
 
-// *( ";" uri-parameter ), up to '?' or the end. Returns where it stopped, or nullptr.
-const char* SkipParameters(const char* at, const char* end) {
+// *( ";" uri-parameter ) as far as they go. Returns where it stopped, or nullptr.
+const char* SkipParameters(const char* at, const Bounds& in) {
   unsigned seen = 0;
-  while (at != end && *at == ';') {
+  while (at != in.end && *at == ';') {
     const char* const name = at + 1;
-    at = SkipClassOrEscape(name, end, kUriParameterChar);
+    at = SkipRunOrEscape<kUriParameterChar>(name, in);
     if (at == name) return nullptr;
-    const KnownParameter known = ClassifyParameter(Between(name, at));
+    const KnownParameter known = ClassifyParameter(name, at, in);
     if ((seen & known) != 0) return nullptr;
     seen |= known;
-    if (at != end && *at == '=') {
-      const char* const value = at + 1;
-      at = SkipClassOrEscape(value, end, kUriParameterChar);
-      if (at == value || !IsLegalValue(known, Between(value, at))) return nullptr;
+    if (at != in.end && *at == '=') {
+      at = SkipParameterValue(known, at + 1, in);
+      if (at == nullptr) return nullptr;
     } else if (known != kUnknown && known != kLr) {
       return nullptr;
     }
@@ -86,33 +92,34 @@ bool LooksLikeHost(const char* begin, const char* end) {
   return stop == end || *stop == ':' || *stop == ';' || *stop == '?' || *stop == '&';
 }
 
-// hname "=" hvalue *( "&" hname "=" hvalue ). True if all of it is.
-bool AreHeaders(const char* at, const char* end) {
+// hname "=" hvalue *( "&" hname "=" hvalue ) as far as they go. Returns where it stopped, or
+// nullptr.
+const char* SkipHeaders(const char* at, const Bounds& in) {
   const char* last_at_sign = nullptr;
   while (true) {
     const char* const name = at;
-    at = SkipClassOrEscape(at, end, kUriHeaderChar);
-    if (at == name || at == end || *at != '=') return false;
+    at = SkipClassOrEscape(at, in.end, kUriHeaderChar);
+    if (at == name || at == in.end || *at != '=') return nullptr;
     ++at;
-    while ((at = SkipClassOrEscape(at, end, kUriHeaderChar)) != end && *at == '@')
+    while ((at = SkipClassOrEscape(at, in.end, kUriHeaderChar)) != in.end && *at == '@')
       last_at_sign = at++;
-    if (at == end) break;
-    if (*at++ != '&') return false;
+    if (at == in.end || *at != '&') break;
+    ++at;
   }
-  return last_at_sign == nullptr || !LooksLikeHost(last_at_sign + 1, end);
+  return last_at_sign == nullptr || !LooksLikeHost(last_at_sign + 1, at) ? at : nullptr;
 }
 
 // [ userinfo "@" ]. Returns where the host begins, or nullptr.
-const char* ReadUserinfo(const char* begin, const char* end, Uri& uri) {
-  const char* const user_end = SkipClassOrEscape(begin, end, kUserChar);
-  if (user_end == end) return begin;
+const char* ReadUserinfo(const char* begin, const Bounds& in, Uri& uri) {
+  const char* const user_end = SkipRunOrEscape<kUserChar>(begin, in);
+  if (user_end == in.end) return begin;
   if (*user_end == '@') {
     uri.user = Between(begin, user_end);
     return user_end == begin ? nullptr : user_end + 1;
   }
   if (*user_end != ':') return begin;
-  const char* const password_end = SkipClassOrEscape(user_end + 1, end, kPasswordChar);
-  if (password_end == end || *password_end != '@') return begin;  // It was host ":" port.
+  const char* const password_end = SkipRunOrEscape<kPasswordChar>(user_end + 1, in);
+  if (password_end == in.end || *password_end != '@') return begin;  // It was host ":" port.
   if (user_end == begin) return nullptr;
   uri.user = Between(begin, user_end);
   uri.password = Between(user_end + 1, password_end);
@@ -120,90 +127,126 @@ const char* ReadUserinfo(const char* begin, const char* end, Uri& uri) {
   return password_end + 1;
 }
 
-// Returns where the host ends, or nullptr.
-const char* ReadHost(const char* begin, const char* end, Uri& uri) {
-  const char* at = begin;
-  if (at != end && *at == '[') {
-    while (at != end && *at != ']') ++at;
-    if (at == end) return nullptr;
-    ++at;
-  } else {
-    at = SkipClass(at, end, kHostnameChar);
-  }
-  uri.host = Between(begin, at);
-  const HostKind kind = ClassifyHost(uri.host);
-  if (kind == HostKind::kInvalid) return nullptr;
-  uri.host_is_ip = kind != HostKind::kName;
+// hostport; `at` is moved behind it.
+UriOutcome ReadHostPort(const char*& at, const Bounds& in, Uri& uri) {
+  const HostAt host = ReadHost(at, in);
+  if (host.end == nullptr) return UriOutcome::kBadHost;
+  uri.host = Between(at, host.end);
+  uri.host_is_ip = host.kind != HostKind::kName;
   if (uri.host.back() == '.') uri.host.remove_suffix(1);
-  return at;
-}
-
-UriOutcome ParseSipUri(const char* at, const char* end, Uri& uri) {
-  at = ReadUserinfo(at, end, uri);
-  if (at == nullptr) return UriOutcome::kBadUser;
-  at = ReadHost(at, end, uri);
-  if (at == nullptr) return UriOutcome::kBadHost;
-  if (at != end && *at == ':') {
-    const char* const digits = at + 1;
-    at = SkipClass(digits, end, kDigitChar);
-    uint32_t port = 0;
-    if (!ReadDecimal(Between(digits, at), 65535, port) || port == 0) return UriOutcome::kBadPort;
-    uri.port = static_cast<uint16_t>(port);
-  }
-  if (at != end && *at == ';') {
-    const char* const params = at;
-    at = SkipParameters(at, end);
-    if (at == nullptr) return UriOutcome::kBadParameter;
-    uri.params = Between(params, at);
-  }
-  if (at == end) return UriOutcome::kOk;
-  if (*at != '?') return uri.params.empty() ? UriOutcome::kBadHost : UriOutcome::kBadParameter;
-  if (!AreHeaders(at + 1, end)) return UriOutcome::kBadHeaders;
-  uri.headers = Between(at + 1, end);
+  at = host.end;
+  if (at == in.end || *at != ':') return UriOutcome::kOk;
+  const char* const digits = at + 1;
+  at = SkipClass(digits, in.end, kDigitChar);
+  uint32_t port = 0;
+  if (!ReadDecimal(Between(digits, at), 65535, port) || port == 0) return UriOutcome::kBadPort;
+  uri.port = static_cast<uint16_t>(port);
   return UriOutcome::kOk;
 }
 
-UriOutcome ParseTelUri(const char* at, const char* end, Uri& uri) {
-  const char* const number_end = SkipClass(at, end, kPhoneChar);
-  if (number_end == at) return UriOutcome::kBadOpaquePart;
-  uri.user = Between(at, number_end);
-  const char* const params_end = SkipParameters(number_end, end);
-  if (params_end == nullptr) return UriOutcome::kBadParameter;
-  uri.params = Between(number_end, params_end);
-  return params_end == end ? UriOutcome::kOk : UriOutcome::kBadOpaquePart;
+UriOutcome ReadSipUri(const char* begin, const Bounds& in, Uri& uri, const char*& stop) {
+  const char* at = ReadUserinfo(begin, in, uri);
+  if (at == nullptr) return UriOutcome::kBadUser;
+  const UriOutcome outcome = ReadHostPort(at, in, uri);
+  if (outcome != UriOutcome::kOk) return outcome;
+  if (at != in.end && *at == ';') {
+    const char* const params = at;
+    at = SkipParameters(params, in);
+    if (at == nullptr) return UriOutcome::kBadParameter;
+    uri.params = Between(params, at);
+  }
+  if (at != in.end && *at == '?') {
+    const char* const headers = at + 1;
+    at = SkipHeaders(headers, in);
+    if (at == nullptr) return UriOutcome::kBadHeaders;
+    uri.headers = Between(headers, at);
+  }
+  stop = at;
+  return UriOutcome::kOk;
 }
 
-Uri::Scheme ClassifyScheme(std::string_view text) {
-  if (text.size() == 3 && EqualsIgnoreCase(text, "sip")) return Uri::Scheme::kSip;
-  if (text.size() == 4 && EqualsIgnoreCase(text, "sips")) return Uri::Scheme::kSips;
-  if (text.size() == 3 && EqualsIgnoreCase(text, "tel")) return Uri::Scheme::kTel;
-  return Uri::Scheme::kOther;
+UriOutcome ReadTelUri(const char* begin, const Bounds& in, Uri& uri, const char*& stop) {
+  const char* const number_end = SkipClass(begin, in.end, kPhoneChar);
+  if (number_end == begin) return UriOutcome::kBadOpaquePart;
+  uri.user = Between(begin, number_end);
+  const char* const params_end = SkipParameters(number_end, in);
+  if (params_end == nullptr) return UriOutcome::kBadParameter;
+  uri.params = Between(number_end, params_end);
+  stop = params_end;
+  return UriOutcome::kOk;
+}
+
+UriOutcome ReadOpaqueUri(const char* begin, const Bounds& in, const char*& stop) {
+  stop = SkipClassOrEscape(begin, in.end, kUriChar);
+  return stop == begin ? UriOutcome::kBadOpaquePart : UriOutcome::kOk;
+}
+
+// scheme ":". Returns what follows, or nullptr.
+const char* ReadScheme(const char* begin, const Bounds& in, Uri& uri) {
+  if (Between(begin, in.end).starts_with("sip:")) {
+    uri.scheme = Uri::Scheme::kSip;
+    uri.scheme_text = {begin, 3};
+    return begin + 4;
+  }
+  const char* const colon = SkipClass(begin, in.end, kSchemeChar);
+  if (colon == in.end || *colon != ':' || colon == begin || !IsIn(*begin, kAlphaChar))
+    return nullptr;
+  uri.scheme_text = Between(begin, colon);
+  switch (PackWord(begin, colon, in)) {
+    case PackWord("sip"):
+      uri.scheme = Uri::Scheme::kSip;
+      break;
+    case PackWord("sips"):
+      uri.scheme = Uri::Scheme::kSips;
+      break;
+    case PackWord("tel"):
+      uri.scheme = Uri::Scheme::kTel;
+      break;
+    default:
+      uri.scheme = Uri::Scheme::kOther;
+      break;
+  }
+  return colon + 1;
+}
+
+// What the character after a whole URI says about it.
+UriOutcome OutcomeOfRest(const Uri& uri) {
+  if (!uri.is_sip_or_sips()) return UriOutcome::kBadOpaquePart;
+  if (!uri.headers.empty()) return UriOutcome::kBadHeaders;
+  return uri.params.empty() ? UriOutcome::kBadHost : UriOutcome::kBadParameter;
 }
 
 }  // namespace
 
-UriOutcome ParseUri(std::string_view text, Uri& uri) {
+UriOutcome ReadUri(const char* begin, const Bounds& in, Uri& uri, const char*& stop) {
   uri = Uri();
-  uri.whole = text;
-  const char* const end = text.data() + text.size();
-  const char* const colon = SkipClass(text.data(), end, kSchemeChar);
-  if (colon == end || *colon != ':' || colon == text.data() || !IsIn(text.front(), kAlphaChar)) {
-    return UriOutcome::kBadScheme;
-  }
-  uri.scheme_text = Between(text.data(), colon);
-  uri.scheme = ClassifyScheme(uri.scheme_text);
-  const char* const rest = colon + 1;
+  const char* const rest = ReadScheme(begin, in, uri);
+  if (rest == nullptr) return UriOutcome::kBadScheme;
+  const char* end = begin;
+  UriOutcome outcome = UriOutcome::kOk;
   switch (uri.scheme) {
     case Uri::Scheme::kSip:
     case Uri::Scheme::kSips:
-      return ParseSipUri(rest, end, uri);
+      outcome = ReadSipUri(rest, in, uri, end);
+      break;
     case Uri::Scheme::kTel:
-      return ParseTelUri(rest, end, uri);
+      outcome = ReadTelUri(rest, in, uri, end);
+      break;
     case Uri::Scheme::kOther:
+      outcome = ReadOpaqueUri(rest, in, end);
       break;
   }
-  const bool legal = rest != end && SkipClassOrEscape(rest, end, kUriChar) == end;
-  return legal ? UriOutcome::kOk : UriOutcome::kBadOpaquePart;
+  uri.whole = Between(begin, end);
+  stop = end;
+  return outcome;
+}
+
+UriOutcome ParseUri(std::string_view text, Uri& uri) {
+  const char* stop = nullptr;
+  const UriOutcome outcome = ReadUri(text.data(), Bounds(text), uri, stop);
+  uri.whole = text;
+  return outcome == UriOutcome::kOk && stop != text.data() + text.size() ? OutcomeOfRest(uri)
+                                                                         : outcome;
 }
 
 size_t Unescape(std::string_view text, std::span<char> out) {

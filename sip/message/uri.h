@@ -8,8 +8,7 @@
 #include <span>
 #include <string_view>
 
-#include "sip/message/host.h"
-#include "sip/message/params.h"
+#include "sip/message/class_scan.h"
 
 namespace sallyport::sip {
 
@@ -53,6 +52,11 @@ enum class UriOutcome : uint8_t {
 // follows the last one is no host: else a reader that splits at the last '@' would see another
 // domain than we do.
 [[nodiscard]] UriOutcome ParseUri(std::string_view text, Uri& uri);
+
+// Reads the URI that begins at `begin`; `stop` is where it ends: the first character that cannot
+// belong to it, for the caller to judge ('>' in a name-addr, the end in a Request-URI). After kOk
+// uri.whole is what was read.
+[[nodiscard]] UriOutcome ReadUri(const char* begin, const Bounds& in, Uri& uri, const char*& stop);
 
 // Replaces %HH by its octet, NUL included, and returns the number of octets; `out` must hold
 // text.size(). A '%' that begins no escape is copied: ParseUri has refused it before.

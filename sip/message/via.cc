@@ -18,40 +18,41 @@ enum KnownParameter : unsigned {
   kAlias = 1 << 5,
 };
 
-std::string_view Between(const char* begin, const char* end) {
-  return {begin, static_cast<size_t>(end - begin)};
-}
-
-// token SLASH or, for the last, token LWS. Returns what follows, or nullptr.
-const char* ReadToken(const char* at, const char* end, char separator, std::string_view& token) {
-  const char* const token_end = SkipClass(at, end, kTokenChar);
+// token, then SLASH or, for the last, LWS. Returns what follows, or nullptr.
+const char* ReadToken(const char* at, const Bounds& in, char separator, std::string_view& token) {
+  const char* const token_end = SkipRun<kTokenChar>(at, in);
   if (token_end == at) return nullptr;
   token = Between(at, token_end);
-  const char* const after = SkipLws(token_end, end);
+  const char* const after = SkipLws(token_end, in.end);
   if (separator == ' ') return after == token_end ? nullptr : after;
-  return after == end || *after != separator ? nullptr : SkipLws(after + 1, end);
+  return after == in.end || *after != separator ? nullptr : SkipLws(after + 1, in.end);
 }
 
-// sent-by = host [ COLON port ]; LWS may stand round the colon. Returns what follows, or nullptr.
-const char* ReadSentBy(const char* at, const char* end, Via& via) {
-  const char* const host = at;
-  if (at != end && *at == '[') {
-    while (at != end && *at != ']') ++at;
-    if (at == end) return nullptr;
-    ++at;
-  } else {
-    at = SkipClass(at, end, kHostnameChar);
+// sent-protocol LWS. Returns where sent-by begins, or nullptr.
+const char* ReadProtocol(const char* at, const Bounds& in, Via& via) {
+  if (Between(at, in.end).starts_with("SIP/2.0/")) {
+    via.protocol = {at, 3};
+    via.version = {at + 4, 3};
+    return ReadToken(at + 8, in, ' ', via.transport);
   }
-  via.host = Between(host, at);
-  if (ClassifyHost(via.host) == HostKind::kInvalid) return nullptr;
-  at = SkipLws(at, end);
-  if (at == end || *at != ':') return at;
-  const char* const digits = SkipLws(at + 1, end);
-  at = SkipClass(digits, end, kDigitChar);
+  at = ReadToken(at, in, '/', via.protocol);
+  if (at != nullptr) at = ReadToken(at, in, '/', via.version);
+  return at == nullptr ? nullptr : ReadToken(at, in, ' ', via.transport);
+}
+
+// sent-by = host [ COLON port ]; LWS may stand round the colon. Returns its end, or nullptr.
+const char* ReadSentBy(const char* begin, const Bounds& in, Via& via) {
+  const char* const host_end = ReadHost(begin, in).end;
+  if (host_end == nullptr) return nullptr;
+  via.host = Between(begin, host_end);
+  const char* const colon = SkipLws(host_end, in.end);
+  if (colon == in.end || *colon != ':') return host_end;
+  const char* const digits = SkipLws(colon + 1, in.end);
+  const char* const digits_end = SkipClass(digits, in.end, kDigitChar);
   uint32_t port = 0;
-  if (!ReadDecimal(Between(digits, at), 65535, port) || port == 0) return nullptr;
+  if (!ReadDecimal(Between(digits, digits_end), 65535, port) || port == 0) return nullptr;
   via.port = static_cast<uint16_t>(port);
-  return SkipLws(at, end);
+  return digits_end;
 }
 
 bool IsAddress(std::string_view text) {
@@ -59,19 +60,20 @@ bool IsAddress(std::string_view text) {
   return kind == HostKind::kIpv4 || kind == HostKind::kIpv6 || IsIpv6Address(text);
 }
 
-KnownParameter ClassifyParameter(std::string_view name) {
-  switch (name.size()) {
-    case 3:
-      return EqualsIgnoreCase(name, "ttl") ? kTtl : kUnknown;
-    case 5:
-      return EqualsIgnoreCase(name, "rport")   ? kRport
-             : EqualsIgnoreCase(name, "maddr") ? kMaddr
-             : EqualsIgnoreCase(name, "alias") ? kAlias
-                                               : kUnknown;
-    case 6:
-      return EqualsIgnoreCase(name, "branch") ? kBranch : kUnknown;
-    case 8:
-      return EqualsIgnoreCase(name, "received") ? kReceived : kUnknown;
+KnownParameter ClassifyParameter(std::string_view name, const Bounds& in) {
+  switch (PackWord(name.data(), name.data() + name.size(), in)) {
+    case PackWord("branch"):
+      return kBranch;
+    case PackWord("received"):
+      return kReceived;
+    case PackWord("rport"):
+      return kRport;
+    case PackWord("maddr"):
+      return kMaddr;
+    case PackWord("ttl"):
+      return kTtl;
+    case PackWord("alias"):
+      return kAlias;
     default:
       return kUnknown;
   }
@@ -110,28 +112,32 @@ bool Keep(KnownParameter known, const Param& param, Via& via) {
 
 }  // namespace
 
-bool ParseVia(std::string_view value, Via& via) {
+const char* ReadVia(const char* begin, const Bounds& in, Via& via) {
   via = Via();
-  via.whole = TrimLws(value);
-  const char* const end = via.whole.data() + via.whole.size();
-  const char* at = ReadToken(via.whole.data(), end, '/', via.protocol);
-  if (at == nullptr) return false;
-  at = ReadToken(at, end, '/', via.version);
-  if (at == nullptr) return false;
-  at = ReadToken(at, end, ' ', via.transport);
-  if (at == nullptr) return false;
-  at = ReadSentBy(at, end, via);
-  if (at == nullptr) return false;
-  via.params = Between(at, end);
-  ParamReader reader(via.params);
+  begin = SkipLws(begin, in.end);
+  const char* at = ReadProtocol(begin, in, via);
+  if (at == nullptr) return nullptr;
+  const char* value_end = ReadSentBy(at, in, via);
+  if (value_end == nullptr) return nullptr;
+  at = SkipLws(value_end, in.end);
+  const char* const params = at;
   Param param;
   unsigned seen = 0;
-  while (reader.Next(param)) {
-    const KnownParameter known = ClassifyParameter(param.name);
-    if ((seen & known) != 0 || !Keep(known, param, via)) return false;
+  while (at != in.end && *at == ';') {
+    value_end = ReadParam(at, in, param);
+    if (value_end == nullptr) return nullptr;
+    const KnownParameter known = ClassifyParameter(param.name, in);
+    if ((seen & known) != 0 || !Keep(known, param, via)) return nullptr;
     seen |= known;
+    at = SkipLws(value_end, in.end);
   }
-  return !reader.malformed();
+  if (value_end > params) via.params = Between(params, value_end);
+  via.whole = Between(begin, value_end);
+  return at;
+}
+
+bool ParseVia(std::string_view value, Via& via) {
+  return ReadVia(value.data(), Bounds(value), via) == value.data() + value.size();
 }
 
 size_t MarkVia(const Via& via, std::string_view received, std::string_view rport,

@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "sip/message/class_scan.h"
+
 namespace sallyport::sip {
 
 struct Via {
@@ -29,6 +31,10 @@ struct Via {
 
 // False: malformed. Strict: known parameters are checked and must not be repeated.
 [[nodiscard]] bool ParseVia(std::string_view value, Via& via);
+
+// Reads the value that begins at `begin`. Returns where it ends, LWS skipped: the end or the
+// comma of the list (for the caller to judge), or nullptr: malformed.
+[[nodiscard]] const char* ReadVia(const char* begin, const Bounds& in, Via& via);
 
 // What to change in a Via value to note where its request came from (RFC 3261 §18.2.1, RFC 3581
 // §4): `received` becomes the only received parameter (empty: none, and one that came in goes too,

@@ -1,3 +1,5 @@
+#include "sip/message/quoted_string.h"
+
 #include "sip/message/grammar.h"
 
 namespace sallyport::sip {
@@ -33,14 +35,14 @@ const char* SkipUtf8(const char* begin, const char* end) {
 
 }  // namespace
 
-const char* SkipQuotedString(const char* begin, const char* end) {
+const char* SkipQuotedString(const char* begin, const Bounds& in) {
+  const char* const end = in.end;
   const char* at = begin + 1;
-  while (at != end) {
-    if (IsIn(*at, kQuotedChar)) {
-      ++at;
-    } else if (*at == '"') {
-      return at + 1;
-    } else if (*at == '\\') {
+  while (true) {
+    at = SkipRun<kQuotedTextChar>(at, in);
+    if (at == end) return nullptr;
+    if (*at == '"') return at + 1;
+    if (*at == '\\') {
       // quoted-pair: any ASCII character but CR and LF.
       if (end - at < 2 || at[1] == '\r' || at[1] == '\n' ||
           static_cast<unsigned char>(at[1]) > 0x7f) {
@@ -56,7 +58,6 @@ const char* SkipQuotedString(const char* begin, const char* end) {
       at = after;
     }
   }
-  return nullptr;
 }
 
 }  // namespace sallyport::sip
