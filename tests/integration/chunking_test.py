@@ -1,4 +1,4 @@
-"""However the bytes are cut, the verdicts are the same: single bytes, pipelines, records and segments at every offset."""
+"""However the bytes are cut, the verdicts are the same: single bytes, pipelines, records cut at every offset."""
 from harness import scene
 from harness.messages import request, response_to
 

@@ -1,8 +1,8 @@
 """Corpora of nasty messages over TLS, each with its outcome.
 
 RFC 4475 and RFC 5118 are read from the folder that SALLYPORT_CORPORA names; their bytes are not ours to commit. The
-seeds and the identity table are in tests/corpus. The certificate names every From host of the corpora (and every host in
-a To of a REGISTER), `domains` every Request-URI host, so what is refused is refused for the message itself.
+seeds and the identity table are in tests/corpus. The certificate names every From host of the corpora,
+`domains` every Request-URI host, so what is refused is refused for the message itself.
 """
 import os
 import re
@@ -74,7 +74,7 @@ RFC4475 = {
     "multi01": Outcome(400),
     "mcl01": Outcome(400, closes=True),
     "bcast": Outcome(DROP),
-    "zeromf": Outcome(483, 200),   # For a user of ours, so it is not to us: 483. Answering it is allowed too (§16.3).
+    "zeromf": Outcome(483),        # For a user of ours, so it is not to us.
     "cparam01": Outcome(FORWARD),
     "cparam02": Outcome(FORWARD),
     "regescrt": Outcome(FORWARD),
@@ -100,8 +100,8 @@ RFC5118 = {
 
 FROM_HOSTS = ("example.com", "example.net", "example.org", "ift.client.example.net", "east.example.com")
 REQUEST_URI_HOSTS = ("edge.example", "example.com", "example.net", "example.org", "company.com",
-                     "chair-dnrc.example.com", "registrar.example.com", "host.example.net", "2001:db8::10",
-                     "2001:db8::10:5070", "2001:db8::192.0.2.1")
+                     "chair-dnrc.example.com", "registrar.example.com", "host.example.net", "[2001:db8::10]",
+                     "[2001:db8::10:5070]", "[2001:db8::192.0.2.1]")
 
 
 def read(path):
@@ -274,8 +274,7 @@ class SeedsTest(CorpusTest):
         self.edge.wait_metric("sip_transactions_active", 0)
 
 
-# identity-bypass.tsv, rows that need what later issues bring (the issue says to list them). Each is in a category that is
-# tested here; `certificate` and `direction` are not.
+# identity-bypass.tsv, rows outside `certificate` and `direction` that need what later versions bring.
 LATER = {}
 
 # Rows whose verdict is more than the column says. 513 for what is beyond the header limit: the row itself allows 400,

@@ -1,4 +1,4 @@
-"""Certificates that must not become a session, in TLS 1.2 and 1.3: no byte of SIP is answered, the reason is counted."""
+"""Certificates that must not become a session, in TLS 1.2 and 1.3: no byte of SIP is answered, the cause is counted."""
 import socket
 import ssl
 import subprocess
@@ -48,7 +48,7 @@ class HandshakeRefusalTest(scene.SceneTest):
         self.refuse(self.stranger.leaf(scene.DOMAIN), ["untrusted_ca"])
 
     def test_authority_of_the_same_name_and_key_identifier_with_another_key(self):
-        # CVE-2026-93302; also as the first thing after a good peer was verified, and with the clone itself in the chain.
+        # CVE-2026-93302. After a good peer was verified, and then with the clone itself in the chain.
         self.assertEqual(self.client().exchange(request()).status, 200)
         leaf = self.clone.leaf(scene.DOMAIN)
         self.refuse(leaf, ["untrusted_ca", "bad_cert"])

@@ -1,12 +1,12 @@
 """Who may say what: the verdict for each kind of certificate, and what happens to identity headers."""
 from harness import scene, tls_client
-from harness.certificates import SIP_DOMAIN, general_names
+from harness.certificates import SIP_DOMAIN, Authority, general_names
 from harness.messages import request
 
 ALICE, BOB = "<sip:alice@a.example>;tag=1", "<sip:bob@b.example>;tag=1"
 COVERED, NOT_COVERED = 200, 403
 
-# Certificate identities -> {From: verdict}; rows of tests/corpus/identity-bypass.tsv are named where they come from there.
+# Certificate identities -> {From: verdict}. IB-certificate-nn: rows of tests/corpus/identity-bypass.tsv.
 VERDICTS = [
     (("URI:sip:a.example",), {
         ALICE: COVERED,
@@ -180,7 +180,7 @@ class ClientCertificateModeTest(scene.SceneTest):
                 self.assert_refused(client.exchange(request(sender=BOB)), 403, "From Not Covered By Certificate")
 
     def test_bad_certificate_is_refused_even_where_none_is_needed(self):
-        stranger = scene.Authority(self.folder, "stranger", "Stranger CA")
+        stranger = Authority(self.folder, "stranger", "Stranger CA")
         for version in ("1.2", "1.3"):
             with self.subTest(version=version):
                 context = tls_client.context(self.authority, stranger.leaf(scene.DOMAIN), version)

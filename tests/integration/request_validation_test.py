@@ -154,8 +154,8 @@ class RequestValidationTest(scene.SceneTest):
                     self.assertEqual(self.hop.seen(hidden.call_id), [])
 
     def test_other_protocols_are_closed(self):
-        for data in (b"GET / HTTP/1.1\r\nHost: edge.example\r\n\r\n", b"HELO example\r\n\r\n", b"\x00" * 64 + b"\r\n\r\n",
-                     b"\x16\x03\x01\x00\x05hello\r\n\r\n"):
+        for data in (b"GET / HTTP/1.1\r\nHost: edge.example\r\n\r\n", b"HELO example\r\n\r\n",
+                     b"\x00" * 64 + b"\r\n\r\n", b"\x16\x03\x01\x00\x05hello\r\n\r\n"):
             with self.subTest(data=data):
                 client = self.client()
                 client.send(data)
@@ -214,7 +214,7 @@ class RequestValidationTest(scene.SceneTest):
 
 
 class SipsTest(scene.SceneTest):
-    """RFC 5630 §3.1.1, §3.3: a sips request never leaves on a hop that is not TLS; and the three settings of a listener."""
+    """RFC 5630 §3.1: a sips request never leaves on a hop that is not TLS; and the three settings of a listener."""
 
     @classmethod
     def usual_config(cls):

@@ -1,4 +1,4 @@
-"""A resumed session keeps its identity and is judged by it; a ticket that is no longer good leads to a full handshake."""
+"""A resumed session keeps its identity and is judged by it; a ticket that is no good leads to a full handshake."""
 import base64
 import datetime
 import os
@@ -81,7 +81,8 @@ class ResumptionTest(Resumption, scene.SceneTest):
     def test_identities_of_two_peers_do_not_mix(self):
         for version in VERSIONS:
             with self.subTest(version=version):
-                contexts = {name: self.context("URI:sip:" + name, version=version) for name in ("a.example", "b.example")}
+                contexts = {name: self.context("URI:sip:" + name, version=version)
+                            for name in ("a.example", "b.example")}
                 sessions = {name: self.begin(context) for name, context in contexts.items()}
                 for name, context in contexts.items():
                     with tls_client.TlsClient(self.edge.port, context, session=sessions[name]) as client:
@@ -278,7 +279,8 @@ class LostStandingTest(Resumption, scene.SceneTest):
         # Valid for a few seconds: long enough for the full handshake, over when it is resumed.
         now = datetime.datetime.now(datetime.timezone.utc)
         ends = now + datetime.timedelta(seconds=6)
-        leaf = self.authority.leaf(scene.DOMAIN, not_before=(now - datetime.timedelta(hours=1)).strftime("%Y%m%d%H%M%SZ"),
+        begins = now - datetime.timedelta(hours=1)
+        leaf = self.authority.leaf(scene.DOMAIN, not_before=begins.strftime("%Y%m%d%H%M%SZ"),
                                    not_after=ends.strftime("%Y%m%d%H%M%SZ"))
         contexts = {version: tls_client.context(self.authority, leaf, version) for version in VERSIONS}
         sessions = {version: self.begin(context) for version, context in contexts.items()}

@@ -203,10 +203,11 @@ class Edge:
         before = self.metrics().value("config_reloads_total")
         self.process.send_signal(signal.SIGHUP)
         self.wait_metric("config_reloads_total", lambda value: value == before + 1)
-        ok = self.metrics().value("config_last_reload_successful")
-        if ok != (1 if result == "ok" else 0):
-            raise AssertionError("the reload was to be %s, config_last_reload_successful is %r:\n%s" % (
-                result, ok, "\n".join(self.log_lines()[-10:])))
+        try:
+            self.wait_metric("config_last_reload_successful", 1 if result == "ok" else 0, timeout=2.0)
+        except AssertionError as error:
+            log = "\n".join(self.log_lines()[-10:])
+            raise AssertionError("the reload was to be %s:\n%s" % (result, log)) from error
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
