@@ -77,8 +77,8 @@ class Context {
   ClientCertificateMode client_certificate() const { return options_.client_certificate; }
 
  private:
+  friend class Handshaking;
   friend class Session;
-  friend class HandshakeCallbacks;
   struct KnownKey {
     Sha256Digest library_key_sha256;
     Sha256Digest public_key_sha256;
@@ -88,24 +88,24 @@ class Context {
 
   absl::Status Configure(const Credentials& credentials);
   absl::Status LoadCertificates(const Credentials& credentials);
-  void ConfigureTickets();
-  bool ResumptionOffered() const { return sealer_ != nullptr; }
-  // Null if no anchor has this key.
+  void ConfigureVerification();
+  absl::Status ConfigureTickets(const Secret* secret);
+  // SHA-256 of the anchor's SubjectPublicKeyInfo; null if no anchor has this key.
   const Sha256Digest* FindAnchor(const Sha256Digest& library_key_sha256) const;
   bool HasAnchorKey(const Sha256Digest& public_key_sha256) const;
   // What a ticket issued for `server_name` is bound to.
   Sha256Digest TicketBinding(std::string_view server_name) const;
 
-  ContextOptions options_;  // secret is not kept.
+  ContextOptions options_;  // Its secret is not kept.
   const std::string profile_name_;
   const SecProtocol sec_protocol_;
   const EkuPolicy eku_;
   const Sha256Digest anchor_set_sha256_;
-  std::vector<KnownKey> anchors_;  // Sorted by library_key_sha256.
-  std::unique_ptr<TicketSealer> sealer_;
+  std::vector<KnownKey> anchors_;         // Sorted by library_key_sha256.
+  std::unique_ptr<TicketSealer> sealer_;  // Null: no tickets.
   WOLFSSL_CTX* library_context_ = nullptr;
-  // Stands in for each established server session's own, which would keep the ticket buffer alive.
-  // See ReleaseHandshakeMemory.
+  // Takes the place of each established session's own, which would keep the ticket buffer alive
+  // (see Session).
   WOLFSSL_SESSION* spent_session_ = nullptr;
   ContextCounters counters_;
 };

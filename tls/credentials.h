@@ -47,8 +47,7 @@ class Credentials {
   // Our own leaf: names for the check against `domain`, validity for metrics. Set unless the
   // profile has no certificate (a client that only verifies).
   const PeerIdentityRef& certificate() const { return certificate_; }
-  const std::vector<uint8_t>& leaf_der() const { return chain_.front(); }
-  bool has_certificate() const { return !chain_.empty(); }
+  bool has_certificate() const { return !chain_pem_.empty(); }
   const std::vector<TrustAnchor>& anchors() const { return anchors_; }
   // Over the anchors' certificates, in an order of its own: equal for equal sets, on every
   // instance.
@@ -62,11 +61,11 @@ class Credentials {
   Profile profile_;  // Without PEM texts.
   std::vector<std::string> warnings_;
   PeerIdentityRef certificate_;
-  std::vector<std::vector<uint8_t>> chain_;  // DER; leaf first, then intermediates.
-  std::vector<uint8_t> key_der_;             // Wiped on destruction.
+  std::string chain_pem_;  // Leaf first, then intermediates.
+  std::string key_pem_;    // Wiped on destruction.
   std::vector<TrustAnchor> anchors_;
   Sha256Digest anchor_set_sha256_{};
-  std::string library_suites_;  // Both versions, in the library's spelling.
+  std::string library_suites_;  // Of the versions on offer, in the library's spelling.
 };
 
 }  // namespace sallyport::tls

@@ -31,6 +31,8 @@ struct WOLFSSL;
 
 namespace sallyport::tls {
 
+class Handshaking;
+
 // More than this before the handshake is done is not a handshake (kProtocol).
 inline constexpr size_t kHandshakeBytesMax = 96 * 1024;
 
@@ -99,22 +101,22 @@ class Session {
   bool established() const { return established_; }
 
  private:
-  friend class HandshakeCallbacks;
-  struct HandshakeState;
-
+  friend class Context;
   Session();
 
-  int ReceiveInto(char* buffer, int bytes);
-  int SendFrom(const char* buffer, int bytes);
+  bool Start(std::shared_ptr<Context> context, const ServerName& server_name);
   HandshakeOutcome FinishHandshake();
   HandshakeOutcome FailHandshake(int library_error);
-  DecryptOutcome JudgeReadError(int result);
+  DecryptOutcome JudgeReadError(int library_error);
   void Fail(FailureReason reason, std::string_view text);
-  void ReleaseHandshakeMemory();
+
+  // The library's transport.
+  static int OnReceive(WOLFSSL* library_session, char* buffer, int bytes, void* self);
+  static int OnSend(WOLFSSL* library_session, char* buffer, int bytes, void* self);
 
   WOLFSSL* library_session_ = nullptr;
-  std::unique_ptr<HandshakeState> handshake_;  // Gone once established.
-  std::unique_ptr<uint8_t[]> leaf_;
+  std::unique_ptr<Handshaking> handshaking_;  // Gone once established.
+  std::unique_ptr<uint8_t[]> leaf_;           // peer_.leaf_der, until dropped.
   // Borrowed for the duration of one call.
   std::span<const std::byte>* input_ = nullptr;
   core::OutputQueue* output_ = nullptr;

@@ -1,0 +1,115 @@
+// What one handshake needs beside the library's own state, and the callbacks through which the
+// library asks: is this certificate acceptable, was this signature verified before, seal this
+// ticket, open that one. Internal to tls. Thread: the shard of its context. Lives from
+// Session::Create until the handshake is over.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "tls/client_hello.h"
+#include "tls/context.h"
+#include "tls/failure_reason.h"
+#include "tls/peer_result.h"
+#include "tls/ticket.h"
+
+struct DecodedCert;
+struct WOLFSSL;
+struct WOLFSSL_X509_STORE_CTX;
+
+namespace sallyport::tls {
+
+class Handshaking {
+ public:
+  Handshaking(std::shared_ptr<Context> context, const ServerName& server_name);
+  Handshaking(const Handshaking&) = delete;
+  Handshaking& operator=(const Handshaking&) = delete;
+  ~Handshaking();
+
+  // Makes the callbacks of `library_session` find this object; Detach undoes it.
+  bool AttachTo(WOLFSSL* library_session);
+  static void Detach(WOLFSSL* library_session);
+
+  Context& context() { return *context_; }
+
+  // Counts what came in; false when it is too much for a handshake.
+  bool AdmitBytes(size_t bytes) {
+    bytes_in_ += bytes;
+    return bytes_in_ <= bytes_in_max_;
+  }
+
+  // After each step: drops the intermediates that the peer sent from the context, so that what one
+  // peer sent never helps another, and a revoked intermediate cannot linger.
+  void ForgetIntermediates();
+
+  // Our own verdict on the certificate; kNone if we had no objection, whatever the library says.
+  FailureReason verdict() const { return verdict_; }
+  bool certificate_judged() const { return certificate_judged_; }
+
+  // The peer, once the handshake is finished: from this handshake's certificate, or from the ticket
+  // that was accepted. `leaf` receives the leaf's bytes.
+  void TakePeer(bool resumed, PeerResult& peer, std::unique_ptr<uint8_t[]>& leaf);
+
+  // The library's callbacks; set on its context by Context.
+  static int OnVerify(int accepted, WOLFSSL_X509_STORE_CTX* store);
+  static int OnCertificate(WOLFSSL* library_session, DecodedCert* certificate);
+  static int OnEcdsaVerify(WOLFSSL* library_session, const unsigned char* signature,
+                           unsigned int signature_bytes, const unsigned char* digest,
+                           unsigned int digest_bytes, const unsigned char* key,
+                           unsigned int key_bytes, int* verified, void* unused);
+  static int OnTicket(WOLFSSL* library_session, unsigned char* key_name, unsigned char* iv,
+                      unsigned char* mac, int seal, unsigned char* bytes, int length,
+                      int* new_length, void* unused);
+
+ private:
+  // A certificate between leaf and anchor that the peer sent. Not necessarily verified: the library
+  // keeps only those that are, so an entry counts only if the leaf leads to it.
+  struct Intermediate {
+    Sha256Digest library_key_sha256;
+    Sha256Digest public_key_sha256;
+    Sha256Digest issuer_library_key_sha256;
+    bool weak;
+  };
+  static constexpr size_t kIntermediatesMax = 8;
+
+  struct Leaf {
+    std::unique_ptr<uint8_t[]> der;
+    size_t bytes = 0;
+    Sha256Digest fingerprint{};
+    Sha256Digest issuer_library_key_sha256{};
+    Sha256Digest issuer_key_sha256{};
+    Sha256Digest anchor_key_sha256{};
+    int64_t not_after = 0;
+    bool accepted = false;
+  };
+
+  static Handshaking* Of(WOLFSSL* library_session);
+
+  void NoteCertificate(const DecodedCert& certificate);
+  FailureReason JudgeLeaf(std::span<const uint8_t> der);
+  FailureReason ResolvePath();
+  int SealTicket(WOLFSSL* library_session, std::span<uint8_t> buffer, size_t state_bytes,
+                 const TicketEnvelope& envelope, int* new_length);
+  int OpenTicket(std::span<uint8_t> sealed, const TicketEnvelope& envelope, int* new_length);
+  bool TicketAcceptable(const TicketIdentity& ticket) const;
+  bool FillTicketIdentity(bool resumed, TicketIdentity& identity) const;
+  int64_t Now() const { return context_->options_.clock.Seconds(); }
+
+  const std::shared_ptr<Context> context_;
+  const ServerName server_name_;
+  const size_t bytes_in_max_;
+  size_t bytes_in_ = 0;
+  std::array<Intermediate, kIntermediatesMax> intermediates_;
+  size_t intermediates_size_ = 0;
+  bool intermediates_overflow_ = false;
+  bool certificate_judged_ = false;  // Signatures from here on are proofs of possession.
+  FailureReason verdict_ = FailureReason::kNone;
+  Leaf leaf_;
+  std::unique_ptr<TicketIdentity> ticket_;  // The one that was opened, if any.
+};
+
+}  // namespace sallyport::tls
