@@ -7,23 +7,17 @@
 namespace sallyport::sip {
 namespace {
 
-// In the masks of a header block every LF follows a CR; an LF two bytes after another one ends the
-// block. `previous` are the last two bits of the block before, already at bits 0 and 1.
-size_t FirstEmptyLine(uint64_t line_feeds, uint64_t previous) {
-  return static_cast<size_t>(std::countr_zero(line_feeds & (line_feeds << 2 | previous)));
-}
-
 bool EndsHeaders(std::string_view text, size_t line_feed) {
   return line_feed >= 3 && text.substr(line_feed - 3, 4) == "\r\n\r\n";
 }
 
 }  // namespace
 
-ControlMasks ScanTail(const char* block, size_t size) {
+uint64_t ScanControlsOfTail(const char* block, size_t size) {
   alignas(kScanBlockBytes) std::array<char, kScanBlockBytes> padded;
   padded.fill(' ');
   if (size > 0) std::memcpy(padded.data(), block, size);
-  return ScanBlock(padded.data());
+  return ScanControls(padded.data());
 }
 
 size_t FindHeaderEndScalar(std::string_view text, size_t from) {
@@ -34,18 +28,20 @@ size_t FindHeaderEndScalar(std::string_view text, size_t from) {
 }
 
 size_t FindHeaderEnd(std::string_view text, size_t from) {
-  uint64_t previous = 3;  // Unknown: let EndsHeaders look at the first two.
+  uint64_t previous = ~uint64_t{0};  // Unknown: let EndsHeaders look at what came before.
   for (size_t base = from; base < text.size(); base += kScanBlockBytes) {
     const size_t left = text.size() - base;
     const char* const block = text.data() + base;
-    uint64_t line_feeds =
-        (left >= kScanBlockBytes ? ScanBlock(block) : ScanTail(block, left)).line_feeds;
-    const uint64_t all = line_feeds;
-    for (size_t at; (at = FirstEmptyLine(line_feeds, previous | all << 2)) < kScanBlockBytes;) {
-      if (EndsHeaders(text, base + at)) return base + at + 1;
-      line_feeds &= ~(uint64_t{1} << at);
+    const uint64_t controls =
+        left >= kScanBlockBytes ? ScanControls(block) : ScanControlsOfTail(block, left);
+    // The end is the fourth control character in a row.
+    uint64_t ends = controls;
+    for (int i = 1; i <= 3; ++i) ends &= controls << i | previous >> (64 - i);
+    for (; ends != 0; ends &= ends - 1) {
+      const size_t at = base + static_cast<size_t>(std::countr_zero(ends));
+      if (EndsHeaders(text, at)) return at + 1;
     }
-    previous = all >> (kScanBlockBytes - 2);
+    previous = controls;
   }
   return 0;
 }

@@ -18,20 +18,15 @@ namespace sallyport::sip {
 
 inline constexpr size_t kScanBlockBytes = 64;
 
-// One bit per byte, bit 0 first.
-struct ControlMasks {
-  uint64_t line_feeds = 0;
-  uint64_t controls = 0;  // All of %x00-1F, line feeds included.
-};
+// Masks: one bit per byte of a block, bit 0 first.
 
-[[nodiscard]] inline ControlMasks ScanBlockScalar(const char* block) {
-  ControlMasks masks;
+// The control characters %x00-1F of exactly kScanBlockBytes bytes.
+[[nodiscard]] inline uint64_t ScanControlsScalar(const char* block) {
+  uint64_t controls = 0;
   for (size_t i = 0; i < kScanBlockBytes; ++i) {
-    const auto c = static_cast<unsigned char>(block[i]);
-    masks.line_feeds |= static_cast<uint64_t>(c == '\n') << i;
-    masks.controls |= static_cast<uint64_t>(c < 0x20) << i;
+    controls |= static_cast<uint64_t>(static_cast<unsigned char>(block[i]) < 0x20) << i;
   }
-  return masks;
+  return controls;
 }
 
 #if defined(__aarch64__)
@@ -52,37 +47,26 @@ inline uint64_t ToBits(uint8x16_t a, uint8x16_t b, uint8x16_t c, uint8x16_t d) {
 
 #endif
 
-// Masks of exactly kScanBlockBytes bytes.
-[[nodiscard]] inline ControlMasks ScanBlock(const char* block) {
+[[nodiscard]] inline uint64_t ScanControls(const char* block) {
 #if defined(__SSE2__)
-  const __m128i line_feed = _mm_set1_epi8('\n');
-  const __m128i last_control = _mm_set1_epi8(0x1f);
-  ControlMasks masks;
-#pragma GCC unroll 4
-  for (size_t i = 0; i < kScanBlockBytes; i += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + i));
-    const auto feeds = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, line_feed)));
-    const __m128i is_control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-    const auto controls = static_cast<uint32_t>(_mm_movemask_epi8(is_control));
-    masks.line_feeds |= static_cast<uint64_t>(feeds) << i;
-    masks.controls |= static_cast<uint64_t>(controls) << i;
-  }
-  return masks;
+  const auto scan = [](const char* at) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const __m128i is_control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    return static_cast<uint64_t>(static_cast<uint32_t>(_mm_movemask_epi8(is_control)));
+  };
+  return scan(block) | scan(block + 16) << 16 | scan(block + 32) << 32 | scan(block + 48) << 48;
 #elif defined(__aarch64__)
-  using line_scan_internal::ToBits;
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(block);
-  const uint8x16_t a = vld1q_u8(bytes), b = vld1q_u8(bytes + 16);
-  const uint8x16_t c = vld1q_u8(bytes + 32), d = vld1q_u8(bytes + 48);
-  const uint8x16_t feed = vdupq_n_u8('\n'), space = vdupq_n_u8(0x20);
-  return {ToBits(vceqq_u8(a, feed), vceqq_u8(b, feed), vceqq_u8(c, feed), vceqq_u8(d, feed)),
-          ToBits(vcltq_u8(a, space), vcltq_u8(b, space), vcltq_u8(c, space), vcltq_u8(d, space))};
+  const auto scan = [block](size_t at) {
+    return vcltq_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(block + at)), vdupq_n_u8(0x20));
+  };
+  return line_scan_internal::ToBits(scan(0), scan(16), scan(32), scan(48));
 #else
-  return ScanBlockScalar(block);
+  return ScanControlsScalar(block);
 #endif
 }
 
-// Masks of the first `size` (< kScanBlockBytes) bytes; never reads beyond them.
-[[nodiscard]] ControlMasks ScanTail(const char* block, size_t size);
+// Of the first `size` (< kScanBlockBytes) bytes; never reads beyond them.
+[[nodiscard]] uint64_t ScanControlsOfTail(const char* block, size_t size);
 
 // One past the empty line that ends a header block ("\r\n\r\n"), looking at text[from - 3] and
 // later only; 0: not there.

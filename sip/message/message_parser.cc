@@ -7,6 +7,7 @@
 #include "sip/message/call_id.h"
 #include "sip/message/content_length.h"
 #include "sip/message/grammar.h"
+#include "sip/message/header_name_table.h"
 #include "sip/message/line_scan.h"
 
 namespace sallyport::sip {
@@ -34,12 +35,14 @@ class MessageReader {
 
   void Clear();
   void IndexLines();
-  void OnLineFeed(const char* at);
+  void OnLineEnd(const char* next);
   void OnControl(const char* at);
   void TakeStartLine(std::string_view line);
   void TakeStatusLine(std::string_view line);
   void TakeRequestLine(std::string_view line);
+  bool TakeCommonLine(const char* begin, const char* end);
   void TakeHeaderLine(const char* begin, const char* end);
+  void Append(std::string_view name, std::string_view value, const char* end, HeaderId id);
   [[nodiscard]] bool IsSound(std::string_view line) const;
   void ReadFields();
   [[nodiscard]] bool ReadAddress(const HeaderField& field, NameAddr& address) const;
@@ -99,12 +102,27 @@ bool ControlsAreEscaped(std::string_view line) {
   return true;
 }
 
-// Without LWS at both ends; the common value has one SP before it and nothing after it.
-std::string_view TrimValue(const char* begin, const char* end) {
-  const auto visible = [](char c) { return static_cast<unsigned char>(c) > ' '; };
-  if (end - begin >= 2 && begin[0] == ' ' && visible(begin[1]) && visible(end[-1]))
-    return Between(begin + 1, end);
-  return TrimLws(Between(begin, end));
+// Is the rest of a field, from `at` on, a list of Via values?
+bool AreVias(const char* at, const Bounds& in) {
+  Via via;
+  while (true) {
+    const char* const stop = ReadVia(at, in, via);
+    if (stop == nullptr || stop == in.end) return stop != nullptr;
+    if (*stop != ',') return false;
+    at = stop + 1;
+  }
+}
+
+// The same for Contact values.
+bool AreAddresses(const char* at, const Bounds& in) {
+  NameAddr address;
+  while (true) {
+    const char* stop = nullptr;
+    if (ReadNameAddr(at, in, address, stop) != NameAddrOutcome::kOk) return false;
+    if (stop == in.end) return true;
+    if (*stop != ',') return false;
+    at = stop + 1;
+  }
 }
 
 enum class VersionOutcome : uint8_t { kOk, kOther, kNone };
@@ -171,47 +189,45 @@ void MessageReader::IndexLines() {
   for (size_t base = 0; base < bytes_.size() && header_bytes_ == 0; base += kScanBlockBytes) {
     const size_t left = bytes_.size() - base;
     const char* const block = bytes_.data() + base;
-    const ControlMasks masks = left >= kScanBlockBytes ? ScanBlock(block) : ScanTail(block, left);
-    // The byte before a line feed must be CR; OnLineFeed sees to that. What remains is HTAB or
-    // suspicious.
-    const uint64_t others = masks.controls & ~(masks.line_feeds | masks.line_feeds >> 1);
-    for (uint64_t stops = masks.line_feeds | others; stops != 0 && header_bytes_ == 0;
-         stops &= stops - 1) {
-      const char* const at = block + __builtin_ctzll(stops);
-      const char* const next = at + 1;
-      if (*at != '\n') {
+    uint64_t controls =
+        left >= kScanBlockBytes ? ScanControls(block) : ScanControlsOfTail(block, left);
+    for (; controls != 0; controls &= controls - 1) {
+      const char* const at = block + __builtin_ctzll(controls);
+      const char* const next = at + 2;
+      if (*at == '\r' && next <= readable_ && at[1] == '\n') {
+        if (line_traits_ == 0 && next < readable_ && !IsBlank(*next) &&
+            TakeCommonLine(line_, next)) {
+          line_ = next;
+        } else {
+          OnLineEnd(next);
+          if (header_bytes_ != 0) return;
+        }
+      } else if (at >= line_) {  // Else it is the LF of the CRLF that ended the line before.
         OnControl(at);
-      } else if (line_traits_ == 0 && at[-1] == '\r' && next - line_ > 2 && next != readable_ &&
-                 !IsBlank(*next)) {
-        TakeHeaderLine(line_, next);
-        line_ = next;
-      } else {
-        OnLineFeed(at);
       }
     }
   }
 }
 
+// A control character that is not part of CRLF.
 void MessageReader::OnControl(const char* at) {
-  const bool begins_line_end = *at == '\r' && at + 1 != readable_ && at[1] == '\n';
-  if (*at != '\t' && !begins_line_end) AddTrait(kHasControl);
+  const bool in_line_end = *at == '\n' && at != bytes_.data() && at[-1] == '\r';
+  if (*at == '\t' || in_line_end) return;
+  AddTrait(*at == '\n' ? kBroken : kHasControl);
 }
 
-// Any line, also the uncommon ones.
-void MessageReader::OnLineFeed(const char* at) {
-  if (at == bytes_.data() || at[-1] != '\r')
-    return AddTrait(kBroken);  // Ends nothing; the next CRLF does.
-  const char* const next = at + 1;
+// Any line, also the uncommon ones; `next` follows its CRLF.
+void MessageReader::OnLineEnd(const char* next) {
   if ((line_traits_ & kStartLine) != 0) {
     // Nothing continues a start line: whitespace after it begins a header line without a name.
     out_.headers_begin_ = next;
-    TakeStartLine(Between(line_, at - 1));
+    TakeStartLine(Between(line_, next - 2));
   } else if (next - line_ == 2) {
     header_bytes_ = static_cast<size_t>(next - bytes_.data());
   } else {
     // A continuation line of nothing but whitespace looks like the end of the headers to a reader
     // that trims lines.
-    if ((line_traits_ & kContinued) != 0 && std::all_of(segment_, at - 1, IsBlank))
+    if ((line_traits_ & kContinued) != 0 && std::all_of(segment_, next - 2, IsBlank))
       AddTrait(kBroken);
     if (next != readable_ && IsBlank(*next)) {
       AddTrait(kContinued);
@@ -273,24 +289,43 @@ void MessageReader::TakeRequestLine(std::string_view line) {
   }
 }
 
-// [begin, end) is one header line, continuation lines and the last CRLF included.
+// The header line [begin, end) if it is like most: a name that we know, a colon, one SP, a value.
+// False: it is not.
+inline bool MessageReader::TakeCommonLine(const char* begin, const char* end) {
+  const auto visible = [](char c) { return static_cast<unsigned char>(c) > ' '; };
+  const auto known =
+      header_name_internal::FindKnownName(begin, static_cast<size_t>(readable_ - begin));
+  const char* const value = begin + known.bytes + 2;
+  const char* const value_end = end - 2;
+  if (known.id == HeaderId::kOther || value >= value_end || out_.header_count_ >= headers_max_)
+    return false;
+  if (value[-1] != ' ' || !visible(*value) || !visible(value_end[-1])) return false;
+  Append({begin, known.bytes}, Between(value, value_end), end, known.id);
+  return true;
+}
+
+// Any header line: [begin, end), continuation lines and the last CRLF included.
 void MessageReader::TakeHeaderLine(const char* begin, const char* end) {
-  const auto line_bytes = static_cast<size_t>(end - begin);
-  if (line_traits_ != 0 && !IsSound(Between(begin, end - 2)))
-    return Note(ParseOutcome::kBadHeaderLine);
+  const std::string_view line = Between(begin, end - 2);
+  if (line_traits_ != 0 && !IsSound(line)) return Note(ParseOutcome::kBadHeaderLine);
   const NameAtLine name =
-      ReadNameAtLine(begin, line_bytes - 2, static_cast<size_t>(readable_ - begin));
+      ReadNameAtLine(begin, line.size(), static_cast<size_t>(readable_ - begin));
   if (name.name_bytes == 0) return Note(ParseOutcome::kBadHeaderLine);
-  const uint32_t index = out_.header_count_;
-  if (index == headers_max_) return Note(ParseOutcome::kTooManyHeaders);
-  HeaderField& field = out_.headers_[index];
-  field.name = {begin, name.name_bytes};
-  field.value = TrimValue(begin + name.colon + 1, end - 2);
-  field.line_bytes = static_cast<uint32_t>(line_bytes);
-  field.id = name.id;
-  out_.header_count_ = index + 1;
-  const auto id = static_cast<size_t>(name.id);
-  if (out_.count_[id]++ == 0) out_.first_[id] = static_cast<uint8_t>(index + 1);
+  if (out_.header_count_ >= headers_max_) return Note(ParseOutcome::kTooManyHeaders);
+  Append({begin, name.name_bytes}, TrimLws(line.substr(name.colon + 1)), end, name.id);
+}
+
+inline void MessageReader::Append(std::string_view name, std::string_view value, const char* end,
+                                  HeaderId id) {
+  const uint32_t count = out_.header_count_ + 1;
+  out_.header_count_ = count;
+  HeaderField& field = out_.headers_[count - 1];
+  field.name = name;
+  field.value = value;
+  field.line_bytes = static_cast<uint32_t>(end - name.data());
+  field.id = id;
+  const auto slot = static_cast<size_t>(id);
+  if (out_.count_[slot]++ == 0) out_.first_[slot] = static_cast<uint8_t>(count);
 }
 
 bool MessageReader::IsSound(std::string_view line) const {
@@ -314,8 +349,7 @@ void MessageReader::ReadFields() {
   const HeaderField* field = Single(HeaderId::kFrom, Outcome::kMissingFrom, Outcome::kRepeatedFrom);
   if (field != nullptr && !ReadAddress(*field, out_.from_)) Note(Outcome::kBadFrom);
   field = Single(HeaderId::kTo, Outcome::kMissingTo, Outcome::kRepeatedTo);
-  if (field != nullptr && ParseNameAddr(field->value, out_.to_) != NameAddrOutcome::kOk)
-    Note(Outcome::kBadTo);
+  if (field != nullptr && !ReadAddress(*field, out_.to_)) Note(Outcome::kBadTo);
 
   field = Single(HeaderId::kCallId, Outcome::kMissingCallId, Outcome::kRepeatedCallId);
   if (field != nullptr) {
@@ -344,22 +378,20 @@ bool MessageReader::ReadAddress(const HeaderField& field, NameAddr& address) con
 }
 
 void MessageReader::ReadVias() {
-  const HeaderField* field = out_.First(HeaderId::kVia);
+  const HeaderField* const field = out_.First(HeaderId::kVia);
   if (field == nullptr) return Note(ParseOutcome::kMissingVia);
-  Bounds in(field->value, readable_);
-  const char* stop = ReadVia(field->value.data(), in, out_.top_via_);
-  if (stop != nullptr && stop != in.end) out_.top_via_rest_ = Between(stop + 1, in.end);
-  Via other;
-  while (true) {
-    while (stop != nullptr && stop != in.end) {
-      stop = *stop == ',' ? ReadVia(stop + 1, in, other) : nullptr;
-    }
-    if (stop == nullptr) return Note(ParseOutcome::kBadVia);
-    field = out_.NextSame(field);
-    if (field == nullptr) return;
-    in = Bounds(field->value, readable_);
-    stop = ReadVia(field->value.data(), in, other);
+  const Bounds in(field->value, readable_);
+  const char* const stop = ReadVia(field->value.data(), in, out_.top_via_);
+  bool good = stop != nullptr;
+  if (good && stop != in.end) {
+    good = *stop == ',' && AreVias(stop + 1, in);
+    out_.top_via_rest_ = Between(stop + 1, in.end);
   }
+  const HeaderField* next = field;
+  while (good && (next = out_.NextSame(next)) != nullptr) {
+    good = AreVias(next->value.data(), Bounds(next->value, readable_));
+  }
+  if (!good) Note(ParseOutcome::kBadVia);
 }
 
 void MessageReader::ReadMaxForwards() {
@@ -399,16 +431,9 @@ void MessageReader::ReadContacts() {
     if (out_.Count(HeaderId::kContact) > 1) Note(ParseOutcome::kBadContact);
     return;
   }
-  NameAddr address;
   for (; field != nullptr; field = out_.NextSame(field)) {
-    const Bounds in(field->value, readable_);
-    const char* at = field->value.data();
-    while (true) {
-      const char* stop = nullptr;
-      const NameAddrOutcome outcome = ReadNameAddr(at, in, address, stop);
-      if (outcome == NameAddrOutcome::kOk && stop == in.end) break;
-      if (outcome != NameAddrOutcome::kOk || *stop != ',') return Note(ParseOutcome::kBadContact);
-      at = stop + 1;
+    if (!AreAddresses(field->value.data(), Bounds(field->value, readable_))) {
+      return Note(ParseOutcome::kBadContact);
     }
   }
 }

@@ -79,7 +79,8 @@ NameAddrOutcome ReadParameters(const char*& at, const Bounds& in, NameAddr& addr
 
 NameAddrOutcome ReadNameAddr(const char* begin, const Bounds& in, NameAddr& address,
                              const char*& stop) {
-  address = NameAddr();
+  address.display = address.params = address.tag = {};
+  address.bracketed = false;
   begin = SkipLws(begin, in.end);
   if (begin == in.end) return NameAddrOutcome::kBadUri;
   const char* at = *begin == '<' ? begin : ReadDisplayName(begin, in, address);
@@ -101,6 +102,8 @@ NameAddrOutcome ReadNameAddr(const char* begin, const Bounds& in, NameAddr& addr
 }
 
 NameAddrOutcome ParseNameAddr(std::string_view value, NameAddr& address) {
+  address.uri.Clear();
+  address.uri_text = {};
   const char* stop = nullptr;
   const NameAddrOutcome outcome = ReadNameAddr(value.data(), Bounds(value), address, stop);
   if (outcome != NameAddrOutcome::kOk || stop == value.data() + value.size()) return outcome;

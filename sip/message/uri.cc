@@ -30,11 +30,13 @@ KnownParameter ClassifyParameter(const char* begin, const char* end, const Bound
       return kMaddr;
     case PackWord("method"):
       return kMethod;
-    case 0:
-      return EqualsIgnoreCase(Between(begin, end), "transport") ? kTransport : kUnknown;
     default:
-      return kUnknown;
+      break;
   }
+  const bool is_transport = end - begin == 9 &&
+                            PackWord(begin, begin + 8, in) == PackWord("transpor") &&
+                            ToLower(begin[8]) == 't';
+  return is_transport ? kTransport : kUnknown;
 }
 
 // 1*DIGIT up to 255. Returns its end, or nullptr.
@@ -219,7 +221,7 @@ UriOutcome OutcomeOfRest(const Uri& uri) {
 }  // namespace
 
 UriOutcome ReadUri(const char* begin, const Bounds& in, Uri& uri, const char*& stop) {
-  uri = Uri();
+  uri.Clear();
   const char* const rest = ReadScheme(begin, in, uri);
   if (rest == nullptr) return UriOutcome::kBadScheme;
   const char* end = begin;

@@ -113,7 +113,7 @@ bool Keep(KnownParameter known, const Param& param, Via& via) {
 }  // namespace
 
 const char* ReadVia(const char* begin, const Bounds& in, Via& via) {
-  via = Via();
+  via.Clear();
   begin = SkipLws(begin, in.end);
   const char* at = ReadProtocol(begin, in, via);
   if (at == nullptr) return nullptr;

@@ -27,6 +27,14 @@ struct Via {
   uint16_t port = 0;                // 0: absent.
   bool has_rport = false;
   bool has_alias = false;  // RFC 5923 §4.
+
+  void Clear() {  // As Uri::Clear.
+    whole = protocol = version = transport = host = params = branch = received = rport = maddr =
+        ttl = {};
+    received_param = rport_param = {};
+    port = 0;
+    has_rport = has_alias = false;
+  }
 };
 
 // False: malformed. Strict: known parameters are checked and must not be repeated.
