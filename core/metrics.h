@@ -26,7 +26,7 @@
 
 namespace sallyport::core {
 
-inline constexpr size_t kMetricLabelsMax = 3;
+inline constexpr size_t kMetricLabelsMax = 4;
 inline constexpr size_t kHistogramBucketsMax = 12;  // Without +Inf.
 
 enum class MetricType : uint8_t { kCounter, kGauge, kHistogram };

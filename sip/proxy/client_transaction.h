@@ -1,5 +1,6 @@
-// Client transactions towards the next hop: pure transition functions (RFC 3261 §17.1, RFC 6026 §8.4).
-// The caller owns timers and effects: it feeds an event, stores `next` and carries out `action`.
+// Client transactions towards the next hop: pure transition functions (RFC 3261 §17.1, RFC 6026
+// §8.4). The caller owns timers and effects: it feeds an event, stores `next` and carries out
+// `action`.
 #pragma once
 
 #include <cstdint>
@@ -26,22 +27,22 @@ enum class ClientState : uint8_t {
 
 enum class ClientEvent : uint8_t {
   kProvisional,
-  kSuccess,         // 2xx
-  kFailure,         // 300 to 699
+  kSuccess,          // 2xx
+  kFailure,          // 300 to 699
   kRetransmitTimer,  // Timer A or E; never armed on a reliable transport.
-  kTimeout,         // Timer B or F, or Timer C after its CANCEL went unanswered.
-  kLinger,          // Timer D or M.
+  kTimeout,          // Timer B or F, or Timer C after its CANCEL went unanswered.
+  kLinger,           // Timer D or M.
   kTransportError,
 };
 
 enum class ClientAction : uint8_t {
   kNone,
-  kForward,         // Give the response to the server transaction.
-  kForwardAndAck,   // The same, and acknowledge it to the next hop (§17.1.1.3).
-  kAck,             // A retransmitted final: acknowledge again, forward nothing.
+  kForward,        // Give the response to the server transaction.
+  kForwardAndAck,  // The same, and acknowledge it to the next hop (§17.1.1.3).
+  kAck,            // A retransmitted final: acknowledge again, forward nothing.
   kRetransmit,
-  kReportTimeout,   // Answer 408.
-  kReportFailure,   // Answer 503: the transport is gone.
+  kReportTimeout,  // Answer 408.
+  kReportFailure,  // Answer 503: the transport is gone.
 };
 
 struct ClientStep {
@@ -54,25 +55,36 @@ constexpr ClientStep AdvanceInviteClient(ClientState state, ClientEvent event) {
   using enum ClientAction;
   if (state == kCalling || state == kProceeding) {
     switch (event) {
-      case ClientEvent::kProvisional: return {kProceeding, kForward};
-      case ClientEvent::kSuccess: return {kAccepted, kForward};
-      case ClientEvent::kFailure: return {kCompleted, kForwardAndAck};
-      case ClientEvent::kRetransmitTimer: return {state, state == kCalling ? kRetransmit : kNone};
-      case ClientEvent::kTimeout: return {kTerminated, kReportTimeout};
-      case ClientEvent::kTransportError: return {kTerminated, kReportFailure};
-      case ClientEvent::kLinger: return {state, kNone};
+      case ClientEvent::kProvisional:
+        return {kProceeding, kForward};
+      case ClientEvent::kSuccess:
+        return {kAccepted, kForward};
+      case ClientEvent::kFailure:
+        return {kCompleted, kForwardAndAck};
+      case ClientEvent::kRetransmitTimer:
+        return {state, state == kCalling ? kRetransmit : kNone};
+      case ClientEvent::kTimeout:
+        return {kTerminated, kReportTimeout};
+      case ClientEvent::kTransportError:
+        return {kTerminated, kReportFailure};
+      case ClientEvent::kLinger:
+        return {state, kNone};
     }
     UNREACHABLE();
   }
   if (state == kCompleted || state == kAccepted) {
     switch (event) {
-      case ClientEvent::kSuccess: return {state, state == kAccepted ? kForward : kNone};
-      case ClientEvent::kFailure: return {state, state == kCompleted ? kAck : kNone};
+      case ClientEvent::kSuccess:
+        return {state, state == kAccepted ? kForward : kNone};
+      case ClientEvent::kFailure:
+        return {state, state == kCompleted ? kAck : kNone};
       case ClientEvent::kLinger:
-      case ClientEvent::kTransportError: return {kTerminated, kNone};
+      case ClientEvent::kTransportError:
+        return {kTerminated, kNone};
       case ClientEvent::kProvisional:
       case ClientEvent::kRetransmitTimer:
-      case ClientEvent::kTimeout: return {state, kNone};
+      case ClientEvent::kTimeout:
+        return {state, kNone};
     }
     UNREACHABLE();
   }
@@ -86,13 +98,19 @@ constexpr ClientStep AdvanceNonInviteClient(ClientState state, ClientEvent event
   using enum ClientAction;
   if (state != kTrying && state != kProceeding) return {kTerminated, kNone};
   switch (event) {
-    case ClientEvent::kProvisional: return {kProceeding, kForward};
+    case ClientEvent::kProvisional:
+      return {kProceeding, kForward};
     case ClientEvent::kSuccess:
-    case ClientEvent::kFailure: return {kTerminated, kForward};
-    case ClientEvent::kRetransmitTimer: return {state, kRetransmit};
-    case ClientEvent::kTimeout: return {kTerminated, kReportTimeout};
-    case ClientEvent::kTransportError: return {kTerminated, kReportFailure};
-    case ClientEvent::kLinger: return {state, kNone};
+    case ClientEvent::kFailure:
+      return {kTerminated, kForward};
+    case ClientEvent::kRetransmitTimer:
+      return {state, kRetransmit};
+    case ClientEvent::kTimeout:
+      return {kTerminated, kReportTimeout};
+    case ClientEvent::kTransportError:
+      return {kTerminated, kReportFailure};
+    case ClientEvent::kLinger:
+      return {state, kNone};
   }
   UNREACHABLE();
 }
@@ -105,7 +123,9 @@ inline absl::Duration NextRetransmitInterval(ClientState state, absl::Duration p
   return 2 * previous < kT2 ? 2 * previous : kT2;
 }
 
-static_assert(AdvanceInviteClient(ClientState::kCalling, ClientEvent::kSuccess).next == ClientState::kAccepted);
-static_assert(AdvanceNonInviteClient(ClientState::kTerminated, ClientEvent::kFailure).action == ClientAction::kNone);
+static_assert(AdvanceInviteClient(ClientState::kCalling, ClientEvent::kSuccess).next ==
+              ClientState::kAccepted);
+static_assert(AdvanceNonInviteClient(ClientState::kTerminated, ClientEvent::kFailure).action ==
+              ClientAction::kNone);
 
 }  // namespace sallyport::sip

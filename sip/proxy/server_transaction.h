@@ -1,6 +1,7 @@
-// Server transactions towards the access side, which is always a reliable transport here (TLS or TCP):
-// pure transition functions (RFC 3261 §17.2, RFC 6026 §8.5). Timer G (retransmitting a final) and the
-// waits of Timer I and J are zero on a reliable transport, so the states they guard are left at once.
+// Server transactions towards the access side, which is always a reliable transport here (TLS or
+// TCP): pure transition functions (RFC 3261 §17.2, RFC 6026 §8.5). Timer G (retransmitting a final)
+// and the waits of Timer I and J are zero on a reliable transport, so the states they guard are
+// left at once.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +58,8 @@ constexpr ServerStep AdvanceInviteServer(ServerState state, ServerEvent event) {
       if (event == ServerEvent::kSuccess) return {state, kSend};
       if (event == ServerEvent::kLinger) return {kTerminated, kNone};
       return {state, kNone};
-    case kTerminated: return {kTerminated, kNone};
+    case kTerminated:
+      return {kTerminated, kNone};
   }
   UNREACHABLE();
 }
@@ -67,18 +69,25 @@ constexpr ServerStep AdvanceNonInviteServer(ServerState state, ServerEvent event
   using enum ServerAction;
   if (state != kTrying && state != kProceeding) return {kTerminated, kNone};
   switch (event) {
-    case ServerEvent::kRequest: return {state, kAbsorb};
-    case ServerEvent::kProvisional: return {kProceeding, kSend};
+    case ServerEvent::kRequest:
+      return {state, kAbsorb};
+    case ServerEvent::kProvisional:
+      return {kProceeding, kSend};
     case ServerEvent::kSuccess:
-    case ServerEvent::kFailure: return {kTerminated, kSend};
+    case ServerEvent::kFailure:
+      return {kTerminated, kSend};
     case ServerEvent::kAck:
-    case ServerEvent::kLinger: return {state, kNone};
-    case ServerEvent::kFlowLost: return {kTerminated, kNone};
+    case ServerEvent::kLinger:
+      return {state, kNone};
+    case ServerEvent::kFlowLost:
+      return {kTerminated, kNone};
   }
   UNREACHABLE();
 }
 
-static_assert(AdvanceNonInviteServer(ServerState::kTerminated, ServerEvent::kFailure).action == ServerAction::kNone);
-static_assert(AdvanceInviteServer(ServerState::kCompleted, ServerEvent::kAck).next == ServerState::kTerminated);
+static_assert(AdvanceNonInviteServer(ServerState::kTerminated, ServerEvent::kFailure).action ==
+              ServerAction::kNone);
+static_assert(AdvanceInviteServer(ServerState::kCompleted, ServerEvent::kAck).next ==
+              ServerState::kTerminated);
 
 }  // namespace sallyport::sip

@@ -1,0 +1,96 @@
+// The composition root: command line, configuration, signals; then the edge serves until a signal
+// ends it.
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "sip/proxy/edge.h"
+#include "sip/proxy/edge_config.h"
+#include "sip/tools/ca_command.h"
+#include "sip/tools/check_command.h"
+#include "sip/tools/version_command.h"
+
+namespace sallyport::sip {
+namespace {
+
+constexpr int kExitDrained = 0;
+constexpr int kExitError = 2;
+constexpr int kExitCutOff = 3;
+
+// Before any thread starts: signals arrive at the control loop alone. -1 if that failed.
+int TakeSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&signals, number);
+  if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) return -1;
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int RunEdge(const std::string& config_file) {
+  const int signal_fd = TakeSignals();
+  if (signal_fd < 0) {
+    std::fprintf(stderr, "sallyport: cannot take signals: %s\n", std::strerror(errno));
+    return kExitError;
+  }
+  RaiseDescriptorLimit();
+  LoadedConfig loaded = LoadEdgeConfig(config_file);
+  for (const core::Diagnostic& diagnostic : loaded.diagnostics) {
+    std::fprintf(stderr, "%s\n", core::FormatDiagnostic(diagnostic).c_str());
+  }
+  if (!loaded.ok()) return kExitError;
+  auto edge = Edge::Start(std::move(loaded), std::string(kVersion));
+  if (!edge.ok()) {
+    const std::string message(edge.status().message());
+    std::fprintf(stderr, "sallyport: %s\n", message.c_str());
+    return kExitError;
+  }
+  const EdgeExit end = (*edge)->Run(signal_fd);
+  edge->reset();
+  close(signal_fd);
+  return end == EdgeExit::kDrained ? kExitDrained : kExitCutOff;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(
+      "Sallyport: a SIP edge proxy that admits every request by the identity its sender proved.",
+      "sallyport");
+  app.require_subcommand(1);
+  int exit_code = 0;
+
+  std::string config_file;
+  CLI::App* const run = app.add_subcommand(
+      "run", "Serve in the foreground; SIGHUP reloads, SIGTERM drains and exits.");
+  run->add_option("--config", config_file, "The configuration (TOML)")->required();
+  run->callback([&] { exit_code = RunEdge(config_file); });
+  AddCheckCommand(app, exit_code);
+  AddCaCommand(app, exit_code);
+  AddVersionCommand(app, exit_code);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitError;
+  }
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace sallyport::sip
+
+int main(int argc, char** argv) { return sallyport::sip::Main(argc, argv); }

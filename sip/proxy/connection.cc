@@ -1,0 +1,432 @@
+#include "sip/proxy/connection.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "core/check.h"
+
+namespace sallyport::sip {
+namespace {
+
+constexpr uint32_t kPartialBytesMin = 2048;
+// An unauthenticated peer's bytes: a certificate chain fits, a flood does not.
+constexpr uint32_t kHandshakeBytesMax = 64 * 1024;
+constexpr std::string_view kPong = "\r\n";  // RFC 5626 §4.4.1.
+
+std::string_view AsText(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::span<const std::byte> AsBytes(std::span<const char> text) { return std::as_bytes(text); }
+
+int64_t ThreadCpuNanoseconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
+}
+
+bool SpeaksTls(const ShardContext& context, uint32_t listener) {
+  return listener != Connection::kNoListener &&
+         context.snapshot->config.listeners[listener].transport == TransportProtocol::kTls;
+}
+
+}  // namespace
+
+Connection::Connection(ShardContext& context, ConnectionHandler& handler, ConnectionId id,
+                       uint32_t listener, Zone zone, const core::SocketAddress& peer)
+    : context_(context),
+      handler_(handler),
+      stream_(context.reactor(), *this,
+              static_cast<uint32_t>(context.snapshot->config.limits.queue_bytes_max)),
+      peer_(peer),
+      id_(id),
+      listener_(listener),
+      framer_({context.snapshot->config.limits.header_bytes_max,
+               context.snapshot->config.limits.body_bytes_max}),
+      deadline_(core::Timer::Calling<&Connection::OnDeadline>(this)),
+      accepted_(context.reactor().now()),
+      last_activity_(accepted_),
+      state_(State::kConnecting),
+      zone_(zone),
+      is_tls_(SpeaksTls(context, listener)) {}
+
+Connection::~Connection() {
+  if (listener_ != kNoListener && state_ != State::kConnecting) {
+    context_.stats.Subtract(context_.metrics.connections_active.Slot(listener_, GaugeState()));
+  }
+  ReleasePartial();
+}
+
+bool Connection::Accept(int fd) {
+  if (!stream_.Adopt(fd)) return false;
+  if (is_tls()) {
+    state_ = State::kHandshaking;
+    context_.Count(
+        context_.metrics.connections_active.Slot(listener_, ConnectionState::kHandshake));
+    context_.Count(context_.metrics.tls_handshakes_in_progress.Slot());
+    deadline_kind_ = Deadline::kFirstByte;
+    context_.reactor().timers().Schedule(deadline_,
+                                         accepted_ + context_.snapshot->config.timeouts.first_byte);
+    return true;
+  }
+  state_ = State::kOpen;
+  has_opened_ = true;
+  context_.Count(context_.metrics.connections_active.Slot(listener_, ConnectionState::kOpen));
+  ScheduleIdle();
+  handler_.OnConnectionOpen(*this);
+  return true;
+}
+
+int Connection::Dial(absl::Duration timeout) {
+  DCHECK(state_ == State::kConnecting);
+  return stream_.Connect(peer_, std::nullopt, timeout);
+}
+
+void Connection::OnConnected(int error) {
+  if (error != 0 || state_ != State::kConnecting) return;  // OnClosed follows.
+  state_ = State::kOpen;
+  has_opened_ = true;
+  ScheduleIdle();
+  handler_.OnConnectionOpen(*this);
+}
+
+// -- In ----------------------------------------------------------------------------------------
+
+void Connection::OnReceived(std::span<const std::byte> bytes) {
+  last_activity_ = context_.reactor().now();
+  if (state_ == State::kHandshaking) return HoldHandshakeBytes(bytes);
+  if (state_ != State::kOpen) return;
+  if (is_tls()) return Decrypt(bytes);
+  ReceivePlain(AsText(bytes));
+}
+
+// Handshake steps are expensive: the bytes wait until the reactor grants one.
+void Connection::HoldHandshakeBytes(std::span<const std::byte> bytes) {
+  if (partial_used_ + bytes.size() > kHandshakeBytesMax || !GrowPartial(bytes.size())) {
+    return FailHandshake(tls::FailureReason::kProtocol, "more bytes than a handshake has");
+  }
+  std::memcpy(partial_.data() + partial_used_, bytes.data(), bytes.size());
+  partial_used_ += static_cast<uint32_t>(bytes.size());
+  if (deadline_kind_ == Deadline::kFirstByte) {
+    deadline_kind_ = Deadline::kHandshake;
+    context_.reactor().timers().Schedule(deadline_,
+                                         accepted_ + context_.snapshot->config.timeouts.handshake);
+  }
+  context_.reactor().QueueStep(*this);
+}
+
+void Connection::OnStep() {
+  if (state_ != State::kHandshaking) return;
+  if (session_ == nullptr && !CreateSession()) return;
+  const int64_t begin = ThreadCpuNanoseconds();
+  std::span<const std::byte> ciphertext = partial_.bytes().first(partial_used_);
+  const tls::HandshakeOutcome outcome = session_->Handshake(ciphertext, stream_.output());
+  handshake_cpu_ns_ += ThreadCpuNanoseconds() - begin;
+  switch (outcome) {
+    case tls::HandshakeOutcome::kNeedMore:
+      return ReleasePartial();
+    case tls::HandshakeOutcome::kFailed:
+      return FailHandshake(session_->failure(), session_->failure_text());
+    case tls::HandshakeOutcome::kDone:
+      break;
+  }
+  // What came together with the client's Finished is served as soon as the peer is known.
+  const core::BufferLease rest = std::move(partial_);
+  context_.partial_bytes -= rest.capacity();
+  partial_used_ = 0;
+  BeginOpen();
+  if (state_ == State::kOpen) Decrypt(ciphertext);
+}
+
+// The name that the client asks for is part of what its tickets are bound to, so it is read before
+// there is a session. False: not all of it is there yet, or there will be none.
+bool Connection::CreateSession() {
+  const tls::ServerNameReading reading = tls::ReadServerName(partial_.bytes().first(partial_used_));
+  if (reading.outcome == tls::ServerNameOutcome::kNeedMore) return false;
+  session_ = tls::Session::Create(context_.tls_contexts[listener_], reading.name);
+  if (session_ != nullptr) return true;
+  FailHandshake(tls::FailureReason::kInternal, "no memory for a session");
+  return false;
+}
+
+void Connection::FailHandshake(tls::FailureReason reason, std::string_view text) {
+  context_.Count(context_.metrics.tls_handshake_failures.Slot(reason));
+  const core::LogAdmission admission = context_.log_limits.Admit(
+      static_cast<uint32_t>(kReasonCodeCount) + static_cast<uint32_t>(reason), listener_,
+      context_.reactor().now().nanoseconds);
+  if (admission.write) {
+    context_.log.Write(core::LogLevel::kWarning, "handshake-failed", text,
+                       {{"reason", tls::FailureReasonName(reason)},
+                        {"listener", context_.snapshot->config.listeners[listener_].name},
+                        {"address", peer_.ToString()},
+                        {"suppressed", admission.suppressed}});
+  }
+  EnterClosing(ConnectionCloseReason::kPolicy);
+  stream_.Close(context_.snapshot->config.timeouts.close);  // The alert goes out first.
+}
+
+void Connection::BeginOpen() {
+  const EdgeMetrics& metrics = context_.metrics;
+  const tls::PeerResult& peer = session_->peer();
+  const HandshakeKind kind = peer.resumed ? HandshakeKind::kResumed : HandshakeKind::kFull;
+  const TlsVersionLabel version =
+      peer.version == tls::TlsVersion::kTls13 ? TlsVersionLabel::kTls13 : TlsVersionLabel::kTls12;
+  context_.Count(metrics.tls_handshakes.Slot(version, kind, HandshakeResult::kOk));
+  context_.Count(metrics.tls_handshake_cpu.Slot(kind), static_cast<uint64_t>(handshake_cpu_ns_));
+  metrics.tls_handshake_duration.Observe(
+      context_.stats,
+      static_cast<uint64_t>(context_.reactor().now().nanoseconds - accepted_.nanoseconds), kind);
+  context_.stats.Subtract(metrics.tls_handshakes_in_progress.Slot());
+  MoveGauge(ConnectionState::kHandshake, ConnectionState::kOpen);
+  state_ = State::kOpen;
+  has_opened_ = true;
+  ScheduleIdle();
+  handler_.OnConnectionOpen(*this);
+}
+
+void Connection::Decrypt(std::span<const std::byte> ciphertext) {
+  while (state_ == State::kOpen) {
+    std::span<std::byte> room = std::as_writable_bytes(context_.receive_scratch);
+    if (partial_) {
+      if (partial_used_ == partial_.capacity() && !GrowPartial(partial_.capacity())) return;
+      room = partial_.bytes().subspan(partial_used_);
+    }
+    const tls::DecryptResult result = session_->Decrypt(ciphertext, room, stream_.output());
+    if (result.bytes > 0) TakePlaintext(room.first(result.bytes));
+    if (state_ != State::kOpen) return;
+    switch (result.outcome) {
+      case tls::DecryptOutcome::kMoreAvailable:
+        break;
+      case tls::DecryptOutcome::kData:
+      case tls::DecryptOutcome::kNeedMore:
+        return;
+      case tls::DecryptOutcome::kCloseNotify:
+        return Close(ConnectionCloseReason::kPeer);
+      case tls::DecryptOutcome::kTruncated:
+      case tls::DecryptOutcome::kFailed:
+        return Close(ConnectionCloseReason::kError);
+    }
+  }
+}
+
+// `bytes` is at the end of the partial message, or in the scratch if there is none.
+void Connection::TakePlaintext(std::span<const std::byte> bytes) {
+  context_.Count(context_.metrics.tls_bytes.Slot(MetricDirection::kIn), bytes.size());
+  if (partial_) {
+    partial_used_ += static_cast<uint32_t>(bytes.size());
+    return ServePartial();
+  }
+  ReceivePlain(AsText(bytes));
+}
+
+void Connection::ReceivePlain(std::string_view bytes) {
+  if (!partial_) {
+    const size_t served = ServeFrames(bytes);
+    if (state_ == State::kOpen) static_cast<void>(KeepPartial(bytes.substr(served)));
+    return;
+  }
+  if (!GrowPartial(bytes.size())) return;
+  std::memcpy(partial_.data() + partial_used_, bytes.data(), bytes.size());
+  partial_used_ += static_cast<uint32_t>(bytes.size());
+  ServePartial();
+}
+
+void Connection::ServePartial() {
+  const std::string_view text = AsText(partial_.bytes().first(partial_used_));
+  const size_t served = ServeFrames(text);
+  if (served == 0 || state_ != State::kOpen) return;
+  const size_t rest = text.size() - served;
+  if (rest == 0) return ReleasePartial();
+  std::memmove(partial_.data(), partial_.data() + served, rest);
+  partial_used_ = static_cast<uint32_t>(rest);
+  deadline_kind_ = Deadline::kMessage;  // Another message has begun.
+  context_.reactor().timers().Schedule(
+      deadline_, context_.reactor().now() + context_.snapshot->config.timeouts.message);
+}
+
+size_t Connection::ServeFrames(std::string_view unread) {
+  const char* const begin = unread.data();
+  while (state_ == State::kOpen && !unread.empty()) {
+    const Frame frame = framer_.Next(unread);
+    switch (frame.outcome) {
+      case FrameOutcome::kNeedMore:
+        return static_cast<size_t>(unread.data() - begin);
+      case FrameOutcome::kIgnored:
+        break;
+      case FrameOutcome::kKeepAlive:
+        context_.Count(
+            context_.metrics.sip_keepalives.Slot(MetricDirection::kIn, KeepaliveKind::kCrlf));
+        Send(kPong);
+        break;
+      case FrameOutcome::kMessage:
+        handler_.OnFrame(*this, frame, unread);
+        break;
+      case FrameOutcome::kTooLarge:
+      case FrameOutcome::kBadFraming:
+        handler_.OnFrame(*this, frame, unread);
+        return static_cast<size_t>(unread.data() - begin);
+    }
+    unread.remove_prefix(frame.bytes.size());
+  }
+  return static_cast<size_t>(unread.data() - begin);
+}
+
+// -- Incomplete messages -----------------------------------------------------------------------
+
+bool Connection::GrowPartial(size_t bytes) {
+  const size_t needed = partial_used_ + bytes;
+  if (partial_ && needed <= partial_.capacity()) return true;
+  const LimitsConfig& limits = context_.snapshot->config.limits;
+  core::BufferLease larger;
+  if (needed <= core::BufferPool::kBlockBytesMax &&
+      context_.partial_bytes + needed <= limits.partial_bytes_max / context_.shard.shards()) {
+    larger = context_.reactor().buffers().Lease(
+        std::max(kPartialBytesMin, static_cast<uint32_t>(needed)));
+  }
+  if (!larger) {
+    Abort(ConnectionCloseReason::kOverload);
+    return false;
+  }
+  if (partial_used_ > 0) std::memcpy(larger.data(), partial_.data(), partial_used_);
+  context_.partial_bytes += larger.capacity() - partial_.capacity();
+  partial_ = std::move(larger);
+  return true;
+}
+
+void Connection::ReleasePartial() {
+  context_.partial_bytes -= partial_.capacity();
+  partial_.Reset();
+  partial_used_ = 0;
+  if (deadline_kind_ == Deadline::kMessage) deadline_kind_ = Deadline::kIdle;
+}
+
+// The beginning of a message whose rest is still on its way.
+bool Connection::KeepPartial(std::string_view rest) {
+  if (rest.empty()) return true;
+  if (!GrowPartial(rest.size())) return false;
+  std::memcpy(partial_.data(), rest.data(), rest.size());
+  partial_used_ = static_cast<uint32_t>(rest.size());
+  deadline_kind_ = Deadline::kMessage;
+  context_.reactor().timers().Schedule(
+      deadline_, context_.reactor().now() + context_.snapshot->config.timeouts.message);
+  return true;
+}
+
+// -- Out ---------------------------------------------------------------------------------------
+
+bool Connection::Send(std::string_view message) {
+  if (state_ != State::kOpen && state_ != State::kConnecting) return false;
+  return SealAndSend(message);
+}
+
+bool Connection::Send(const MessageEdit& message) {
+  if (state_ != State::kOpen && state_ != State::kConnecting) return false;
+  const std::span<char> out = context_.send_scratch;
+  const size_t size = message.CopyTo(out);
+  return size > 0 && SealAndSend(out.first(size));
+}
+
+bool Connection::SealAndSend(std::span<const char> message) {
+  const bool is_queued = is_tls() ? session_->Encrypt(AsBytes(message), stream_.output())
+                                  : stream_.Write(AsBytes(message));
+  if (is_queued) {
+    if (is_tls()) {
+      context_.Count(context_.metrics.tls_bytes.Slot(MetricDirection::kOut), message.size());
+    }
+    return true;
+  }
+  // Half a record may be queued: nothing can follow it.
+  context_.Count(context_.metrics.slow_peers_disconnected.Slot());
+  Abort(ConnectionCloseReason::kOverload);
+  return false;
+}
+
+// -- End ---------------------------------------------------------------------------------------
+
+void Connection::OnPeerClosed() {
+  if (state_ == State::kHandshaking) {
+    return FailHandshake(tls::FailureReason::kProtocol, "the peer closed in mid-handshake");
+  }
+  Close(ConnectionCloseReason::kPeer);
+}
+
+void Connection::OnError(int) { EnterClosing(ConnectionCloseReason::kError); }
+
+void Connection::OnClosed() {
+  EnterClosing(ConnectionCloseReason::kPeer);
+  handler_.OnConnectionClosed(*this);
+}
+
+void Connection::Close(ConnectionCloseReason reason) {
+  if (state_ == State::kClosing) return;
+  if (state_ == State::kOpen && is_tls()) session_->Close(stream_.output());
+  EnterClosing(reason);
+  stream_.Close(context_.snapshot->config.timeouts.close);
+}
+
+void Connection::Abort(ConnectionCloseReason reason) {
+  EnterClosing(reason);
+  stream_.Abort();
+}
+
+void Connection::EnterClosing(ConnectionCloseReason reason) {
+  if (state_ == State::kClosing) return;
+  if (state_ == State::kHandshaking) {
+    context_.stats.Subtract(context_.metrics.tls_handshakes_in_progress.Slot());
+    context_.Count(context_.metrics.tls_handshakes.Slot(
+        TlsVersionLabel::kUnknown, HandshakeKind::kFull, HandshakeResult::kFailed));
+  }
+  if (listener_ != kNoListener) MoveGauge(GaugeState(), ConnectionState::kClosing);
+  context_.Count(context_.metrics.connections_closed.Slot(reason));
+  state_ = State::kClosing;
+  deadline_.Cancel();
+  core::StepNode::Unlink();
+  handler_.OnConnectionClosing(*this);
+}
+
+void Connection::OnDeadline() {
+  const TimeoutsConfig& timeouts = context_.snapshot->config.timeouts;
+  switch (deadline_kind_) {
+    case Deadline::kFirstByte:
+    case Deadline::kHandshake:
+      context_.Count(context_.metrics.tls_handshake_failures.Slot(tls::FailureReason::kTimeout));
+      return Abort(ConnectionCloseReason::kIdle);
+    case Deadline::kMessage:
+      return Close(ConnectionCloseReason::kPolicy);
+    case Deadline::kIdle:
+      if (context_.reactor().now() - last_activity_ >= timeouts.idle) {
+        return Close(ConnectionCloseReason::kIdle);
+      }
+      return ScheduleIdle();
+  }
+}
+
+// Lazily: activity only notes the time, the timer looks at it when it fires.
+void Connection::ScheduleIdle() {
+  deadline_kind_ = Deadline::kIdle;
+  context_.reactor().timers().Schedule(deadline_,
+                                       last_activity_ + context_.snapshot->config.timeouts.idle);
+}
+
+ConnectionState Connection::GaugeState() const {
+  switch (state_) {
+    case State::kHandshaking:
+      return ConnectionState::kHandshake;
+    case State::kClosing:
+      return ConnectionState::kClosing;
+    case State::kConnecting:
+    case State::kOpen:
+      return ConnectionState::kOpen;
+  }
+  UNREACHABLE();
+}
+
+void Connection::MoveGauge(ConnectionState from, ConnectionState to) {
+  context_.stats.Subtract(context_.metrics.connections_active.Slot(listener_, from));
+  context_.Count(context_.metrics.connections_active.Slot(listener_, to));
+}
+
+}  // namespace sallyport::sip

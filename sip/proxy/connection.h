@@ -1,0 +1,154 @@
+// One connection: a stream, the TLS session on it if there is one, and the framer. The only class
+// that knows all three. Bytes come in here and leave as whole SIP messages; messages go out as
+// bytes.
+//
+//   kHandshaking --> kOpen --> kClosing --> (OnConnectionClosed)
+//
+// Accepted connections may speak TLS; those that we dial to a next hop are plain TCP.
+// Memory: an idle connection holds no buffer. A message that is not complete yet, or a handshake's
+//         bytes waiting for their turn, sit in a lease that counts against limits.partial-bytes.
+// Shard:  one thread. Owned by a slot map; destroyed inside OnConnectionClosed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "core/buffer_pool.h"
+#include "core/stream.h"
+#include "core/timer_wheel.h"
+#include "sip/message/framer.h"
+#include "sip/message/message_edit.h"
+#include "sip/policy/judge.h"
+#include "sip/proxy/connection_id.h"
+#include "sip/proxy/shard_context.h"
+#include "sip/proxy/transaction_table.h"
+#include "tls/session.h"
+
+namespace sallyport::sip {
+
+class Connection;
+
+class ConnectionHandler {
+ public:
+  // The handshake is over, or the plain connection stands. May close it.
+  virtual void OnConnectionOpen(Connection& connection) = 0;
+  // kMessage, kTooLarge or kBadFraming. `unread` begins with the frame and is all that is there;
+  // both are borrowed for the call. After the last two the connection must be closed.
+  virtual void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) = 0;
+  // It has begun to end: no frame comes any more, nothing can be sent. May come from inside Send,
+  // Close and Abort.
+  virtual void OnConnectionClosing(Connection& connection) = 0;
+  // Gone, whatever the cause: destroy it. A dialled one that never opened comes here too.
+  virtual void OnConnectionClosed(Connection& connection) = 0;
+
+ protected:
+  ~ConnectionHandler() = default;
+};
+
+class Connection final : private core::StreamHandler, private core::StepNode {
+ public:
+  enum class State : uint8_t { kConnecting, kHandshaking, kOpen, kClosing };
+
+  // `listener` is an index of the configuration, and says whether TLS is spoken; dialled
+  // connections have none and are plain.
+  Connection(ShardContext& context, ConnectionHandler& handler, ConnectionId id, uint32_t listener,
+             Zone zone, const core::SocketAddress& peer);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection();
+
+  // An accepted socket. False: no room in the reactor; the socket stays the caller's.
+  [[nodiscard]] bool Accept(int fd);
+  // Dials. Returns 0, or an errno and nothing happened.
+  [[nodiscard]] int Dial(absl::Duration timeout);
+
+  // Sends one message; what one turn gathers leaves in one send. False: the peer reads too slowly
+  // or memory ran out; the connection is being closed.
+  bool Send(std::string_view message);
+  bool Send(const MessageEdit& message);
+
+  // Says goodbye (close_notify), flushes, closes within timeouts.close. Idempotent.
+  void Close(ConnectionCloseReason reason);
+  // At once. Idempotent.
+  void Abort(ConnectionCloseReason reason);
+
+  ConnectionId id() const { return id_; }
+  State state() const { return state_; }
+  bool is_open() const { return state_ == State::kOpen; }
+  bool is_tls() const { return is_tls_; }
+  bool has_opened() const { return has_opened_; }
+  Zone zone() const { return zone_; }
+  uint32_t listener() const { return listener_; }
+  const core::SocketAddress& peer() const { return peer_; }
+  tls::Session* session() { return session_.get(); }
+
+  // Set by the handler in OnConnectionOpen.
+  void set_standing(std::unique_ptr<PeerStanding> standing, PeerKey key) {
+    standing_ = std::move(standing);
+    peer_key_ = key;
+  }
+  const PeerStanding* standing() const { return standing_.get(); }
+  PeerKey peer_key() const { return peer_key_; }
+
+  // Transactions that wait for this connection's peer (dialled) or for which it waits (accepted).
+  uint32_t transactions = 0;
+
+  static constexpr uint32_t kNoListener = 0xFFFFFFFF;
+
+ private:
+  enum class Deadline : uint8_t { kFirstByte, kHandshake, kMessage, kIdle };
+
+  void OnConnected(int error) override;
+  void OnReceived(std::span<const std::byte> bytes) override;
+  void OnPeerClosed() override;
+  void OnError(int error) override;
+  void OnClosed() override;
+  void OnStep() override;
+  void OnDeadline();
+
+  void BeginOpen();
+  void HoldHandshakeBytes(std::span<const std::byte> bytes);
+  [[nodiscard]] bool CreateSession();
+  void FailHandshake(tls::FailureReason reason, std::string_view text);
+  void Decrypt(std::span<const std::byte> ciphertext);
+  void TakePlaintext(std::span<const std::byte> bytes);
+  void ReceivePlain(std::string_view bytes);
+  // Serves the whole frames at the beginning of `unread`; returns how much they were.
+  size_t ServeFrames(std::string_view unread);
+  void ServePartial();
+  // Makes room for `bytes` more in the partial buffer. False: a bound was reached; closing.
+  bool GrowPartial(size_t bytes);
+  void ReleasePartial();
+  bool KeepPartial(std::string_view rest);
+  bool SealAndSend(std::span<const char> message);
+  void EnterClosing(ConnectionCloseReason reason);
+  void ScheduleIdle();
+  void MoveGauge(ConnectionState from, ConnectionState to);
+  ConnectionState GaugeState() const;
+
+  ShardContext& context_;
+  ConnectionHandler& handler_;
+  core::Stream stream_;
+  std::unique_ptr<tls::Session> session_;
+  std::unique_ptr<PeerStanding> standing_;
+  PeerKey peer_key_ = 0;
+  const core::SocketAddress peer_;
+  const ConnectionId id_;
+  const uint32_t listener_;
+  Framer framer_;
+  core::BufferLease partial_;
+  uint32_t partial_used_ = 0;
+  core::Timer deadline_;
+  core::MonotonicTime accepted_;
+  core::MonotonicTime last_activity_;
+  int64_t handshake_cpu_ns_ = 0;
+  State state_;
+  Deadline deadline_kind_ = Deadline::kFirstByte;
+  const Zone zone_;
+  const bool is_tls_;
+  bool has_opened_ = false;
+};
+
+}  // namespace sallyport::sip

@@ -1,0 +1,336 @@
+#include "sip/proxy/edge_shard.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/check.h"
+#include "sip/policy/sip_identities.h"
+#include "tls/certificate_reader.h"
+
+namespace sallyport::sip {
+namespace {
+
+// How often gauges that nobody counts along the way are refreshed, and a drain looks for idlers.
+constexpr absl::Duration kTick = absl::Milliseconds(100);
+
+core::LogRateLimits LogLimits(const EdgeConfig& config) {
+  core::LogRateLimits limits;
+  limits.lines_per_second_max = config.limits.log_lines_per_second_max;
+  return limits;
+}
+
+uint32_t PerShard(uint64_t total, uint32_t shards) {
+  return static_cast<uint32_t>((total + shards - 1) / shards);
+}
+
+void AddTo(tls::ContextCounters& sum, const tls::ContextCounters& more) {
+  sum.tickets_issued += more.tickets_issued;
+  sum.tickets_opened += more.tickets_opened;
+  sum.tickets_unreadable += more.tickets_unreadable;
+  sum.tickets_declined += more.tickets_declined;
+}
+
+// Equal for all certificates that prove the same identities; another for everybody else.
+PeerKey PeerKeyOf(const SipIdentities& identities, const tls::MacKey& key) {
+  std::string text;
+  for (size_t i = 0; i < identities.domains_size(); ++i) {
+    text.append(identities.domain(i)).push_back(';');
+  }
+  for (size_t i = 0; i < identities.users_size(); ++i) {
+    const UserIdentity user = identities.user(i);
+    text.append(std::to_string(user.user.size())).append(":").append(user.user);
+    text.append("@").append(user.host).push_back(';');
+  }
+  return tls::KeyedMac64(key, std::as_bytes(std::span(text)));
+}
+
+}  // namespace
+
+// Tells the shard which of its listeners a connection came from.
+class EdgeShard::ListenerEntry final : private core::AcceptHandler {
+ public:
+  ListenerEntry(EdgeShard& shard, uint32_t index, int fd)
+      : shard_(shard), index_(index), listener_(shard.context_.reactor(), *this, fd) {}
+
+  core::Listener& listener() { return listener_; }
+  bool drained() const { return drained_; }
+
+ private:
+  void OnAccepted(int fd, const core::SocketAddress& peer) override {
+    shard_.OnAccepted(index_, fd, peer);
+  }
+  void OnDrained() override { drained_ = true; }
+
+  EdgeShard& shard_;
+  const uint32_t index_;
+  core::Listener listener_;
+  bool drained_ = false;
+};
+
+class EdgeShard::DatagramEntry final : private core::DatagramHandler {
+ public:
+  DatagramEntry(EdgeShard& shard, uint32_t index, int fd)
+      : shard_(shard), index_(index), socket_(shard.context_.reactor(), *this, fd) {}
+
+  core::DatagramSocket& socket() { return socket_; }
+  bool closed() const { return closed_; }
+
+ private:
+  void OnDatagram(std::span<const std::byte> bytes, const core::SocketAddress& source) override {
+    const EdgeSnapshot& snapshot = *shard_.context_.snapshot;
+    if (shard_.RejectionOf(snapshot.config.listeners[index_], source).has_value() &&
+        !snapshot.IsNextHop(source)) {
+      return shard_.context_.Count(
+          shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kAcl));
+    }
+    shard_.proxy_.OnDatagram({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, source,
+                             socket_);
+  }
+  void OnDatagramSocketClosed() override { closed_ = true; }
+
+  EdgeShard& shard_;
+  const uint32_t index_;
+  core::DatagramSocket socket_;
+  bool closed_ = false;
+};
+
+// -- Start and end -----------------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<core::ShardApplication>> EdgeShard::Start(
+    core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material) {
+  std::unique_ptr<EdgeShard> edge(new EdgeShard(shard, options, std::move(material)));
+  const absl::Status status = edge->OpenListeners();
+  if (!status.ok()) return status;
+  return edge;
+}
+
+EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material)
+    : options_(options),
+      material_(std::move(material)),
+      log_limits_(LogLimits(material_.snapshot->config)),
+      receive_scratch_(std::make_unique<char[]>(kReceiveScratchBytes)),
+      send_scratch_(std::make_unique<char[]>(kSendScratchBytes)),
+      context_{.shard = shard,
+               .log = *options.log,
+               .log_limits = log_limits_,
+               .stats = *options.stats,
+               .metrics = *options.metrics,
+               .snapshot = material_.snapshot.get(),
+               .tls_contexts = material_.tls_contexts,
+               .receive_scratch = {receive_scratch_.get(), kReceiveScratchBytes},
+               .send_scratch = {send_scratch_.get(), kSendScratchBytes}},
+      connections_(PerShard(material_.snapshot->config.limits.connections_max, shard.shards())),
+      proxy_(context_, connections_, options.keys,
+             PerShard(material_.snapshot->config.limits.transactions_max, shard.shards())),
+      tick_(core::Timer::Calling<&EdgeShard::OnTick>(this)) {
+  options_.progress->snapshot_version = context_.snapshot->version;
+  OnTick();
+}
+
+EdgeShard::~EdgeShard() = default;
+
+absl::Status EdgeShard::OpenListeners() {
+  const std::vector<ListenerConfig>& configs = context_.snapshot->config.listeners;
+  core::IoBackend& io = context_.reactor().io();
+  for (uint32_t index = 0; index < configs.size(); ++index) {
+    const ListenerConfig& config = configs[index];
+    const bool is_datagram = config.transport == TransportProtocol::kUdp;
+    const absl::StatusOr<int> fd =
+        is_datagram ? io.OpenDatagram(config.address, {}) : io.OpenListener(config.address, {});
+    if (!fd.ok()) {
+      return absl::Status(fd.status().code(),
+                          absl::StrCat("listener \"", config.name, "\" cannot listen on ",
+                                       config.address.ToString(), ": ", fd.status().message()));
+    }
+    bool is_started = false;
+    if (is_datagram) {
+      sockets_.push_back(std::make_unique<DatagramEntry>(*this, index, *fd));
+      is_started = sockets_.back()->socket().Start();
+      proxy_.next_hops().AddSocket(index, sockets_.back()->socket());
+    } else {
+      listeners_.push_back(std::make_unique<ListenerEntry>(*this, index, *fd));
+      is_started = listeners_.back()->listener().Start();
+    }
+    if (!is_started) return absl::ResourceExhaustedError("no room for another listener");
+  }
+  return absl::OkStatus();
+}
+
+void EdgeShard::TakeMaterial(ShardMaterial material) {
+  for (const auto& context : context_.tls_contexts) {
+    if (context != nullptr) AddTo(past_contexts_, context->counters());
+  }
+  material_ = std::move(material);
+  context_.snapshot = material_.snapshot.get();
+  context_.tls_contexts = material_.tls_contexts;
+  proxy_.next_hops().OnNewSnapshot();
+  options_.progress->snapshot_version = context_.snapshot->version;
+}
+
+void EdgeShard::OnMail(uint32_t, uint32_t kind, std::span<const std::byte> record) {
+  switch (kind) {
+    case kMailResponse:
+      return proxy_.OnResponseMail({reinterpret_cast<const char*>(record.data()), record.size()});
+    case kMailSnapshot: {
+      ShardMaterial* material = nullptr;
+      CHECK(record.size() == sizeof material);
+      std::memcpy(&material, record.data(), sizeof material);
+      TakeMaterial(std::move(*material));
+      delete material;
+      return;
+    }
+    case kMailDrain:
+      return BeginDrain();
+    default:
+      UNREACHABLE();
+  }
+}
+
+// -- Connections -------------------------------------------------------------------------------
+
+std::optional<ConnectionRejectReason> EdgeShard::RejectionOf(
+    const ListenerConfig& listener, const core::SocketAddress& peer) const {
+  const bool is_allowed =
+      listener.allow.empty()
+          ? listener.zone == Zone::kOutside || peer.IsLoopback()
+          : std::any_of(listener.allow.begin(), listener.allow.end(),
+                        [&peer](const core::CidrRange& range) { return range.Contains(peer); });
+  if (!is_allowed) return ConnectionRejectReason::kAcl;
+  return std::nullopt;
+}
+
+void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress& peer) {
+  const ListenerConfig& config = context_.snapshot->config.listeners[listener];
+  std::optional<ConnectionRejectReason> rejection = RejectionOf(config, peer);
+  if (!rejection.has_value() && connections_.full()) rejection = ConnectionRejectReason::kLimit;
+  if (rejection.has_value()) {
+    context_.Count(context_.metrics.connections_rejected.Slot(*rejection));
+    return context_.reactor().io().CloseWithReset(fd);
+  }
+  ConnectionId id = connections_.NextId();
+  Connection* const connection = connections_.Emplace(
+      &id, context_, static_cast<ConnectionHandler&>(*this), id, listener, config.zone, peer);
+  context_.Count(context_.metrics.connections_accepted.Slot(listener));
+  if (!connection->Accept(fd)) {
+    connections_.Erase(id);
+    context_.Count(
+        context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kDescriptors));
+    context_.reactor().io().CloseWithReset(fd);
+  }
+}
+
+void EdgeShard::OnConnectionOpen(Connection& connection) {
+  if (connection.zone() == Zone::kOutside && !GiveStanding(connection)) {
+    connection.Close(ConnectionCloseReason::kPolicy);
+  }
+  if (draining_) CloseIdleConnections();
+}
+
+// What the verified certificate proves, once per connection.
+bool EdgeShard::GiveStanding(Connection& connection) {
+  auto standing = std::make_unique<PeerStanding>();
+  tls::Session* const session = connection.session();
+  if (session != nullptr && session->peer().verified) {
+    const tls::IdentityLookup lookup =
+        options_.identities->FindOrRead(session->peer().leaf_der, session->peer().fingerprint);
+    context_.Count(context_.metrics.tls_identity_cache_lookups.Slot(
+        lookup.hit ? CacheResult::kHit : CacheResult::kMiss));
+    session->DropLeaf();
+    if (lookup.fault != tls::CertificateFault::kNone) {
+      context_.log.Write(core::LogLevel::kWarning, "certificate-unreadable",
+                         tls::CertificateFaultText(lookup.fault),
+                         {{"address", connection.peer().ToString()}});
+      return false;
+    }
+    const EdgeConfig& config = context_.snapshot->config;
+    const TlsProfileConfig& profile =
+        *config.FindTlsProfile(config.listeners[connection.listener()].tls_profile);
+    standing->identities = DeriveSipIdentities(*lookup.identity, profile.identity);
+    standing->has_identity = true;
+    standing->refused = config.unmatched == UnmatchedPeer::kRefuse;
+  }
+  const PeerKey key = PeerKeyOf(standing->identities, options_.keys.transaction);
+  connection.set_standing(std::move(standing), key);
+  return true;
+}
+
+void EdgeShard::OnFrame(Connection& connection, const Frame& frame, std::string_view unread) {
+  proxy_.OnFrame(connection, frame, unread);
+}
+
+void EdgeShard::OnConnectionClosing(Connection&) {}
+
+void EdgeShard::OnConnectionClosed(Connection& connection) { connections_.Erase(connection.id()); }
+
+// -- Drain, stop, gauges -----------------------------------------------------------------------
+
+void EdgeShard::BeginDrain() {
+  draining_ = true;
+  proxy_.BeginDrain();
+  for (const auto& entry : listeners_) entry->listener().Drain();
+  CloseIdleConnections();
+}
+
+void EdgeShard::CloseIdleConnections() {
+  connections_.ForEach([](ConnectionId, Connection& connection) {
+    if (connection.is_open() && connection.transactions == 0) {
+      connection.Close(ConnectionCloseReason::kDrain);
+    }
+  });
+}
+
+void EdgeShard::OnTick() {
+  const auto open_listeners =
+      std::count_if(listeners_.begin(), listeners_.end(),
+                    [](const std::unique_ptr<ListenerEntry>& entry) { return !entry->drained(); });
+  options_.progress->listeners = static_cast<uint32_t>(open_listeners);
+  options_.progress->connections = connections_.size();
+  options_.progress->unanswered = proxy_.unanswered();
+  if (draining_) CloseIdleConnections();
+  PublishFigures();
+  context_.reactor().timers().Schedule(tick_, context_.reactor().now() + kTick);
+}
+
+// Figures that others count: copied, not counted again.
+void EdgeShard::PublishFigures() {
+  core::StatsBlock& stats = context_.stats;
+  const EdgeMetrics& metrics = context_.metrics;
+  core::Reactor& reactor = context_.reactor();
+  const core::IoCounters& io = reactor.io().counters();
+  stats.Set(metrics.worker_busy.Slot(), static_cast<uint64_t>(reactor.counters().busy_nanoseconds));
+  stats.Set(metrics.worker_connections.Slot(), connections_.size());
+  stats.Set(metrics.worker_completions.Slot(), reactor.counters().completions);
+  stats.Set(metrics.worker_submit_calls.Slot(), io.submit_calls);
+  stats.Set(metrics.io_buffers_exhausted.Slot(BufferPool::kReceive), io.stream_buffers_out);
+  stats.Set(metrics.io_buffers_exhausted.Slot(BufferPool::kSend), reactor.buffers().exhausted());
+  stats.Set(metrics.memory.Slot(MemoryArea::kBuffers), reactor.buffers().bytes_in_use());
+  stats.Set(metrics.tls_verify_cache_lookups.Slot(CacheResult::kHit), options_.memo->hits());
+  stats.Set(metrics.tls_verify_cache_lookups.Slot(CacheResult::kMiss), options_.memo->misses());
+  tls::ContextCounters tickets = past_contexts_;
+  for (const auto& context : context_.tls_contexts) {
+    if (context != nullptr) AddTo(tickets, context->counters());
+  }
+  stats.Set(metrics.tls_tickets_issued.Slot(), tickets.tickets_issued);
+  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kCurrent),
+            tickets.tickets_opened);
+  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kUnknownKey),
+            tickets.tickets_unreadable);
+  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kOtherPolicy),
+            tickets.tickets_declined);
+}
+
+void EdgeShard::BeginStop() {
+  tick_.Cancel();
+  proxy_.next_hops().Stop();
+  for (const auto& entry : sockets_) entry->socket().Close();
+  connections_.ForEach([](ConnectionId, Connection& connection) {
+    connection.Close(ConnectionCloseReason::kDrain);
+  });
+}
+
+bool EdgeShard::IsQuiet() const { return connections_.size() == 0 && proxy_.next_hops().IsQuiet(); }
+
+}  // namespace sallyport::sip

@@ -1,0 +1,104 @@
+// One shard of the edge: its listeners, its connections, and the proxy that serves them. The
+// application that core/shard runs.
+// Shard: made, used and destroyed in the shard's thread. The control thread reaches it by mail.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/datagram_socket.h"
+#include "core/listener.h"
+#include "core/log.h"
+#include "core/log_rate_limiter.h"
+#include "core/shard.h"
+#include "sip/proxy/edge_proxy.h"
+#include "sip/proxy/edge_snapshot.h"
+#include "sip/proxy/shard_context.h"
+#include "tls/context.h"
+#include "tls/identity_cache.h"
+#include "tls/signature_memo.h"
+
+namespace sallyport::sip {
+
+// What a shard gets at its start and with each reload. Handed over by mail as a bare pointer that
+// the shard takes ownership of.
+struct ShardMaterial {
+  std::shared_ptr<const EdgeSnapshot> snapshot;
+  std::vector<std::shared_ptr<tls::Context>> tls_contexts;  // This shard's; null: no TLS there.
+};
+
+// Read by the control thread while it drains.
+struct ShardProgress {
+  std::atomic<uint32_t> listeners{0};
+  std::atomic<uint32_t> connections{0};
+  std::atomic<uint32_t> unanswered{0};
+  std::atomic<uint64_t> snapshot_version{0};
+};
+
+struct EdgeShardOptions {
+  core::LogWriter* log;
+  core::StatsBlock* stats;
+  const EdgeMetrics* metrics;
+  tls::IdentityCache* identities;
+  tls::SignatureMemo* memo;  // The one that this shard's TLS contexts use.
+  ShardProgress* progress;
+  ProxyKeys keys;
+};
+
+inline constexpr uint32_t kMailSnapshot = core::kMailKindsReserved + 1;  // ShardMaterial*
+inline constexpr uint32_t kMailDrain = core::kMailKindsReserved + 2;
+
+class EdgeShard final : public core::ShardApplication, private ConnectionHandler {
+ public:
+  // Opens every listener. An error names the listener and the cause.
+  static absl::StatusOr<std::unique_ptr<core::ShardApplication>> Start(
+      core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material);
+  ~EdgeShard() override;
+
+  void OnMail(uint32_t from, uint32_t kind, std::span<const std::byte> record) override;
+  void BeginStop() override;
+  [[nodiscard]] bool IsQuiet() const override;
+
+ private:
+  class ListenerEntry;
+  class DatagramEntry;
+
+  EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material);
+  absl::Status OpenListeners();
+  void TakeMaterial(ShardMaterial material);
+
+  void OnAccepted(uint32_t listener, int fd, const core::SocketAddress& peer);
+  [[nodiscard]] std::optional<ConnectionRejectReason> RejectionOf(
+      const ListenerConfig& listener, const core::SocketAddress& peer) const;
+  void OnConnectionOpen(Connection& connection) override;
+  void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) override;
+  void OnConnectionClosing(Connection& connection) override;
+  void OnConnectionClosed(Connection& connection) override;
+  [[nodiscard]] bool GiveStanding(Connection& connection);
+
+  void BeginDrain();
+  void CloseIdleConnections();
+  void OnTick();
+  void PublishFigures();
+
+  const EdgeShardOptions options_;
+  ShardMaterial material_;
+  core::LogRateLimiter log_limits_;
+  const std::unique_ptr<char[]> receive_scratch_;
+  const std::unique_ptr<char[]> send_scratch_;
+  ShardContext context_;
+  ConnectionTable connections_;
+  EdgeProxy proxy_;
+  std::vector<std::unique_ptr<ListenerEntry>> listeners_;
+  std::vector<std::unique_ptr<DatagramEntry>> sockets_;
+  core::Timer tick_;
+  tls::ContextCounters past_contexts_;  // What contexts of earlier snapshots had counted.
+  bool draining_ = false;
+};
+
+}  // namespace sallyport::sip

@@ -1,0 +1,106 @@
+#include "sip/proxy/forwarding.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "sip/message/value_list.h"
+
+namespace sallyport::sip {
+namespace {
+
+constexpr std::string_view kDefaultMaxForwards = "Max-Forwards: 70\r\n";  // §16.6 step 3.
+
+void LowerMaxForwards(const MessageView& request, const char* first_line, MessageEdit& edit) {
+  const HeaderField* const field = request.First(HeaderId::kMaxForwards);
+  if (field == nullptr) {
+    edit.InsertBefore(first_line, kDefaultMaxForwards);
+    return;
+  }
+  char digits[4];
+  const unsigned lowered = *request.max_forwards() - 1U;  // Zero was refused before.
+  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, lowered);
+  edit.Replace(field->value,
+               edit.Store({std::string_view(digits, static_cast<size_t>(end - digits))}));
+}
+
+void RemoveTopRoute(const MessageView& request, MessageEdit& edit) {
+  const HeaderField* const field = request.First(HeaderId::kRoute);
+  ValueList values(field->value);
+  std::string_view value;
+  if (values.Next(value)) RemoveValue(*field, value, edit);
+}
+
+// Appends texts to a fixed buffer; remembers if one did not fit.
+class Appender {
+ public:
+  explicit Appender(std::span<char> out) : out_(out) {}
+
+  void Add(std::string_view text) {
+    if (text.size() > out_.size() - used_) {
+      fits_ = false;
+      return;
+    }
+    std::memcpy(out_.data() + used_, text.data(), text.size());
+    used_ += text.size();
+  }
+  void AddLine(std::string_view name, std::string_view value) {
+    Add(name);
+    Add(": ");
+    Add(value);
+    Add("\r\n");
+  }
+  [[nodiscard]] size_t size() const { return fits_ ? used_ : 0; }
+
+ private:
+  const std::span<char> out_;
+  size_t used_ = 0;
+  bool fits_ = true;
+};
+
+}  // namespace
+
+void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, MessageEdit& edit) {
+  const char* const first_line = request.First(HeaderId::kVia)->name.data();
+  edit.InsertBefore(first_line, forwarded.via_line);
+  MarkTopVia(request, forwarded.received, forwarded.rport, edit);
+  LowerMaxForwards(request, first_line, edit);
+  if (forwarded.removes_top_route) RemoveTopRoute(request, edit);
+  RemoveIdentityHeaders(request, edit);
+  if (forwarded.is_from_covered) {
+    AssertIdentity(request, request.from().uri, forwarded.asserted_header, edit);
+  }
+}
+
+void EditResponse(const MessageView& response, MessageEdit& edit) {
+  RemoveTopVia(response, edit);
+  RemoveIdentityHeaders(response, edit);
+}
+
+size_t WriteHopByHop(std::string_view method, const MessageView& sent, std::string_view to,
+                     std::span<char> out) {
+  Appender text(out);
+  text.Add(method);
+  text.Add(" ");
+  text.Add(sent.request_uri());
+  text.Add(" SIP/2.0\r\n");
+  text.Add(sent.First(HeaderId::kVia)->line());
+  text.Add("Max-Forwards: 70\r\n");
+  for (const HeaderField* route = sent.First(HeaderId::kRoute); route != nullptr;
+       route = sent.NextSame(route)) {
+    text.Add(route->line());
+  }
+  text.AddLine("From", sent.First(HeaderId::kFrom)->value);
+  text.AddLine("To", to);
+  text.AddLine("Call-ID", sent.call_id());
+  char number[10];
+  const auto [end, error] = std::to_chars(number, number + sizeof number, sent.cseq().number);
+  text.Add("CSeq: ");
+  text.Add(std::string_view(number, static_cast<size_t>(end - number)));
+  text.Add(" ");
+  text.Add(method);
+  text.Add("\r\nContent-Length: 0\r\n\r\n");
+  return text.size();
+}
+
+}  // namespace sallyport::sip

@@ -1,0 +1,26 @@
+// What a proxy checks of a request before it acts on it (RFC 3261 §16.3), in that section's order:
+// URI scheme, Max-Forwards, loops, Proxy-Require. Syntax and identity were judged before.
+// Pure; borrows the request during the call.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "sip/message/message_view.h"
+#include "sip/policy/reason_code.h"
+#include "sip/proxy/branch.h"
+
+namespace sallyport::sip {
+
+// What routing depends on, and nothing that a loop changes: Request-URI, tags, Call-ID, CSeq
+// number, Proxy-Require and Route (§16.6 step 8). Not the method: a CANCEL or ACK gets its
+// INVITE's.
+[[nodiscard]] uint32_t LoopHash(const MessageView& request);
+
+// Nothing: go on. `loop_hash` is LoopHash(request).
+[[nodiscard]] std::optional<ReasonCode> ValidateRequest(const MessageView& request,
+                                                        uint32_t loop_hash,
+                                                        const BranchSigner& signer);
+
+}  // namespace sallyport::sip

@@ -1,0 +1,62 @@
+#include "sip/proxy/route_selection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sip/message/host.h"
+#include "sip/message/name_addr.h"
+#include "sip/message/value_list.h"
+
+namespace sallyport::sip {
+namespace {
+
+bool TopRouteIsOurs(const MessageView& request, const ServedNames& names) {
+  const HeaderField* const field = request.First(HeaderId::kRoute);
+  if (field == nullptr) return false;
+  ValueList values(field->value);
+  std::string_view value;
+  NameAddr route;
+  return values.Next(value) && ParseNameAddr(value, route) == NameAddrOutcome::kOk &&
+         names.IsOwnRoute(route.uri);
+}
+
+}  // namespace
+
+ServedNames::ServedNames(std::vector<std::string> domains, std::vector<Advertised> advertised)
+    : domains_(std::move(domains)), advertised_(std::move(advertised)) {}
+
+bool ServedNames::IsDomain(std::string_view host) const {
+  return std::any_of(domains_.begin(), domains_.end(),
+                     [host](const std::string& domain) { return EqualsHost(domain, host); });
+}
+
+bool ServedNames::Serves(const Uri& uri) const {
+  if (!uri.is_sip_or_sips()) return false;
+  return IsDomain(uri.host) ||
+         std::any_of(advertised_.begin(), advertised_.end(),
+                     [&uri](const Advertised& name) { return EqualsHost(name.host, uri.host); });
+}
+
+bool ServedNames::IsEdge(const Uri& uri) const {
+  if (!uri.is_sip_or_sips() || !uri.user.empty()) return false;
+  return std::any_of(advertised_.begin(), advertised_.end(), [&uri](const Advertised& name) {
+    return (uri.port == 0 || uri.port == name.port) && EqualsHost(name.host, uri.host);
+  });
+}
+
+bool ServedNames::IsOwnRoute(const Uri& uri) const {
+  return IsEdge(uri) || (uri.is_sip_or_sips() && uri.port == 0 && IsDomain(uri.host));
+}
+
+RouteSelection SelectRoute(const MessageView& request, const ServedNames& names) {
+  const Uri& uri = request.parsed_request_uri();
+  const bool removes_top_route = TopRouteIsOurs(request, names);
+  if (request.method() == Method::kOptions && request.max_forwards() == 0 &&
+      (names.IsEdge(uri) || (uri.user.empty() && names.Serves(uri)))) {
+    return {RouteOutcome::kAnswerItself, removes_top_route};
+  }
+  if (!names.Serves(uri)) return {RouteOutcome::kRelay, removes_top_route};
+  return {RouteOutcome::kInside, removes_top_route};
+}
+
+}  // namespace sallyport::sip

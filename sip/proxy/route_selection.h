@@ -1,0 +1,56 @@
+// Which names are ours, and where a request from outside may go (RFC 3261 §16.4, §16.5): by its
+// Request-URI's host to the inside, or nowhere. Nothing from outside is resolved, whatever Route,
+// Contact or maddr say.
+// Thread: immutable after construction; shared by all shards.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sip/message/message_view.h"
+#include "sip/message/uri.h"
+
+namespace sallyport::sip {
+
+// The domains served behind the edge and the names that the edge itself is reached by.
+class ServedNames {
+ public:
+  struct Advertised {
+    std::string host;
+    uint16_t port;
+  };
+
+  ServedNames(std::vector<std::string> domains, std::vector<Advertised> advertised);
+
+  // A request for this URI is for the inside: its host is one of the domains or advertised names.
+  [[nodiscard]] bool Serves(const Uri& uri) const;
+  // The URI names the edge itself: an advertised name with its port or none, and no user.
+  [[nodiscard]] bool IsEdge(const Uri& uri) const;
+  // A Route value that brought the request to us: the edge, or a domain of ours without a port.
+  [[nodiscard]] bool IsOwnRoute(const Uri& uri) const;
+
+ private:
+  [[nodiscard]] bool IsDomain(std::string_view host) const;
+
+  const std::vector<std::string> domains_;
+  const std::vector<Advertised> advertised_;
+};
+
+enum class RouteOutcome : uint8_t {
+  kInside,        // To the inside next hop.
+  kAnswerItself,  // OPTIONS to the edge with Max-Forwards 0 (§16.3 step 3, §11): 200.
+  kRelay,         // Not ours: 403.
+};
+
+struct RouteSelection {
+  RouteOutcome outcome;
+  bool removes_top_route;  // It names us.
+};
+
+// Also decides for requests that ValidateRequest refused with kMaxForwards, for kAnswerItself
+// alone.
+[[nodiscard]] RouteSelection SelectRoute(const MessageView& request, const ServedNames& names);
+
+}  // namespace sallyport::sip

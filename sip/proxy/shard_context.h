@@ -1,0 +1,44 @@
+// What everything on one shard works with. Made by EdgeShard, borrowed by the rest; one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/log.h"
+#include "core/log_rate_limiter.h"
+#include "core/shard.h"
+#include "core/stats.h"
+#include "sip/proxy/edge_metrics.h"
+#include "sip/proxy/edge_snapshot.h"
+#include "tls/context.h"
+
+namespace sallyport::sip {
+
+struct ShardContext {
+  core::Shard& shard;
+  core::LogWriter& log;
+  core::LogRateLimiter& log_limits;
+  core::StatsBlock& stats;
+  const EdgeMetrics& metrics;
+  const EdgeSnapshot* snapshot;  // Replaced between turns, never null.
+  // By listener; null where no TLS is spoken. Replaced together with the snapshot.
+  std::vector<std::shared_ptr<tls::Context>> tls_contexts;
+
+  // Room for one record's plaintext as it comes in, and for one message as it goes out. Both are
+  // free again when the call that uses them returns; one never holds what the other reads.
+  std::span<char> receive_scratch;
+  std::span<char> send_scratch;
+
+  uint64_t partial_bytes = 0;  // Leased for incomplete messages and handshakes.
+
+  core::Reactor& reactor() const { return shard.reactor(); }
+  void Count(uint32_t slot, uint64_t amount = 1) const { stats.Add(slot, amount); }
+};
+
+inline constexpr size_t kReceiveScratchBytes = 64 * 1024;  // Several TLS records.
+inline constexpr size_t kSendScratchBytes = 128 * 1024;    // A message and what we add to it.
+
+}  // namespace sallyport::sip

@@ -1,0 +1,96 @@
+#include "sip/proxy/forwarding.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "sip/message/message_parser.h"
+
+namespace sallyport::sip {
+namespace {
+
+std::string Text(const MessageEdit& edit) {
+  EXPECT_TRUE(edit.ok());
+  std::string out(edit.size(), '\0');
+  EXPECT_EQ(edit.CopyTo(out), out.size());
+  return out;
+}
+
+std::string Forward(const std::string& wire, const ForwardedRequest& forwarded) {
+  MessageView request;
+  EXPECT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk) << wire;
+  MessageEdit edit;
+  edit.Reset(request.bytes());
+  EditRequest(request, forwarded, edit);
+  return Text(edit);
+}
+
+constexpr char kOurVia[] = "Via: SIP/2.0/UDP edge.example:5070;branch=z9hG4bKours;rport\r\n";
+
+TEST(ForwardingTest, PushesViaLowersHopsAndAssertsIdentity) {
+  EXPECT_EQ(Forward("MESSAGE sip:bob@edge.example SIP/2.0\r\n"
+                    "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1;rport\r\n"
+                    "Max-Forwards: 70\r\nFrom: Alice <sip:alice@a.example>;tag=1\r\n"
+                    "To: <sip:bob@edge.example>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n"
+                    "P-Asserted-Identity : <sip:boss@a.example>\r\nContent-Length: 2\r\n\r\nhi",
+                    {.via_line = kOurVia, .received = "192.0.2.9", .rport = "4711"}),
+            "MESSAGE sip:bob@edge.example SIP/2.0\r\n" + std::string(kOurVia) +
+                "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1;rport=4711;received=192.0.2.9\r\n"
+                "Max-Forwards: 69\r\nFrom: Alice <sip:alice@a.example>;tag=1\r\n"
+                "To: <sip:bob@edge.example>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n"
+                "Content-Length: 2\r\nP-Asserted-Identity: <sip:alice@a.example>\r\n\r\nhi");
+}
+
+TEST(ForwardingTest, AddsMaxForwardsAndTakesOwnRouteOff) {
+  const std::string out = Forward(
+      "OPTIONS sip:bob@edge.example SIP/2.0\r\nv: SIP/2.0/TLS 192.0.2.9;branch=z9hG4bK1\r\n"
+      "f: <sip:alice@a.example>;tag=1\r\nt: <sip:bob@edge.example>\r\ni: c\r\nCSeq: 1 OPTIONS\r\n"
+      "Route: <sip:edge.example;lr>, <sip:next.example;lr>\r\nl: 0\r\n\r\n",
+      {.via_line = kOurVia, .removes_top_route = true, .asserted_header = AssertedHeader::kNone});
+  EXPECT_NE(out.find("Max-Forwards: 70\r\n"), std::string::npos) << out;
+  EXPECT_EQ(out.find("edge.example;lr"), std::string::npos) << out;
+  EXPECT_NE(out.find("<sip:next.example;lr>"), std::string::npos) << out;
+  EXPECT_EQ(out.find("P-Asserted-Identity"), std::string::npos) << out;
+}
+
+TEST(ForwardingTest, ResponseLosesOurViaAndIdentityHeaders) {
+  const std::string wire =
+      "SIP/2.0 200 OK\r\n" + std::string(kOurVia) +
+      "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n"
+      "From: <sip:alice@a.example>;tag=1\r\nTo: <sip:bob@edge.example>;tag=2\r\nCall-ID: c\r\n"
+      "CSeq: 1 MESSAGE\r\nP-Asserted-Identity: <sip:bob@edge.example>\r\nContent-Length: 0\r\n\r\n";
+  MessageView response;
+  ASSERT_EQ(ParseMessage(wire, Framing::kStream, response), ParseOutcome::kOk);
+  MessageEdit edit;
+  edit.Reset(response.bytes());
+  EditResponse(response, edit);
+  EXPECT_EQ(
+      Text(edit),
+      "SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n"
+      "From: <sip:alice@a.example>;tag=1\r\nTo: <sip:bob@edge.example>;tag=2\r\nCall-ID: c\r\n"
+      "CSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n");
+}
+
+TEST(ForwardingTest, AckAndCancelCarryOneViaAndTheSameRoute) {
+  const std::string wire =
+      "INVITE sip:bob@edge.example SIP/2.0\r\n" + std::string(kOurVia) +
+      "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\nRoute: <sip:next.example;lr>\r\nMax-Forwards: "
+      "69\r\n"
+      "From: <sip:alice@a.example>;tag=1\r\nTo: <sip:bob@edge.example>\r\nCall-ID: c\r\n"
+      "CSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n";
+  MessageView sent;
+  ASSERT_EQ(ParseMessage(wire, Framing::kStream, sent), ParseOutcome::kOk);
+  std::string out(1024, '\0');
+  out.resize(WriteHopByHop("ACK", sent, "<sip:bob@edge.example>;tag=2", out));
+  EXPECT_EQ(out, "ACK sip:bob@edge.example SIP/2.0\r\n" + std::string(kOurVia) +
+                     "Max-Forwards: 70\r\nRoute: <sip:next.example;lr>\r\n"
+                     "From: <sip:alice@a.example>;tag=1\r\nTo: <sip:bob@edge.example>;tag=2\r\n"
+                     "Call-ID: c\r\nCSeq: 7 ACK\r\nContent-Length: 0\r\n\r\n");
+  for (size_t size = 0; size < out.size(); ++size) {
+    std::string small(size, '\0');
+    EXPECT_EQ(WriteHopByHop("ACK", sent, "<sip:bob@edge.example>;tag=2", small), 0U) << size;
+  }
+}
+
+}  // namespace
+}  // namespace sallyport::sip

@@ -1,0 +1,70 @@
+#include "sip/proxy/request_validation.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+
+#include "sip/message/message_parser.h"
+
+namespace sallyport::sip {
+namespace {
+
+BranchSigner Signer() {
+  tls::MacKey key;
+  key.fill(1);
+  return BranchSigner(key);
+}
+
+std::string Wire(const std::string& uri, const std::string& headers) {
+  return "MESSAGE " + uri +
+         " SIP/2.0\r\nFrom: <sip:alice@a.example>;tag=1\r\nTo: <sip:bob@edge.example>\r\n"
+         "Call-ID: c\r\nCSeq: 1 MESSAGE\r\n" +
+         headers + "Content-Length: 0\r\n\r\n";
+}
+
+constexpr char kVia[] = "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n";
+
+std::optional<ReasonCode> Validate(const std::string& wire) {
+  MessageView request;
+  EXPECT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk) << wire;
+  return ValidateRequest(request, LoopHash(request), Signer());
+}
+
+TEST(RequestValidationTest, ChecksInTheOrderOfTheSection) {
+  EXPECT_EQ(Validate(Wire("sip:b@edge.example", kVia)), std::nullopt);
+  EXPECT_EQ(Validate(Wire("soap.beep://edge.example/x", std::string(kVia) + "Max-Forwards: 0\r\n")),
+            ReasonCode::kUriScheme);
+  EXPECT_EQ(Validate(Wire("sip:b@edge.example",
+                          std::string(kVia) + "Max-Forwards: 0\r\nProxy-Require: x\r\n")),
+            ReasonCode::kMaxForwards);
+  EXPECT_EQ(Validate(Wire("sip:b@edge.example", std::string(kVia) + "Max-Forwards: 1\r\n")),
+            std::nullopt);
+  EXPECT_EQ(Validate(Wire("sip:b@edge.example", std::string(kVia) + "Proxy-Require: x\r\n")),
+            ReasonCode::kProxyRequire);
+}
+
+std::string OwnVia(uint32_t loop_hash) {
+  std::string branch(BranchSigner::kTextBytes, '\0');
+  Signer().Write(Branch{0, 1, 2, loop_hash}, branch.data());
+  return "SIP/2.0/UDP edge.example;branch=" + branch;
+}
+
+// §16.3 step 4: our Via with the same hash is a loop, with another it is a spiral.
+TEST(RequestValidationTest, TellsLoopFromSpiral) {
+  const std::string uri = "sip:b@edge.example";
+  MessageView request;
+  const std::string wire = Wire(uri, kVia);
+  ASSERT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk);
+  const uint32_t hash = LoopHash(request);
+  const std::string other = "SIP/2.0/TLS a.example;branch=z9hG4bK1";
+  EXPECT_EQ(Validate(Wire(uri, "Via: " + OwnVia(hash) + "\r\n")), ReasonCode::kLoop);
+  EXPECT_EQ(Validate(Wire(uri, "Via: " + other + "\r\nVia: " + OwnVia(hash) + "\r\n")),
+            ReasonCode::kLoop);
+  EXPECT_EQ(Validate(Wire(uri, "Via: " + other + ", " + OwnVia(hash) + "\r\n")), ReasonCode::kLoop);
+  EXPECT_EQ(Validate(Wire(uri, "Via: " + other + ", " + OwnVia(hash + 1) + "\r\n")), std::nullopt);
+  EXPECT_EQ(Validate(Wire("sip:c@edge.example", "Via: " + OwnVia(hash) + "\r\n")), std::nullopt);
+}
+
+}  // namespace
+}  // namespace sallyport::sip
