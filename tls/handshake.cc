@@ -12,6 +12,8 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "tls/certificate_reader.h"
 #include "tls/keyed_mac.h"
 #include "tls/library_internals.h"
@@ -25,6 +27,16 @@ constexpr int kExDataIndex = 0;
 
 Sha256Digest LibraryKeyDigest(const byte* key, word32 bytes) {
   return Sha256(std::as_bytes(std::span(key, bytes)));
+}
+
+// The host of a URI, with or without "//"; user part, port, parameters and headers cut off.
+std::string_view UriHost(std::string_view uri) {
+  uri.remove_prefix(std::min(uri.size(), uri.find(':') + 1));
+  if (uri.substr(0, 2) == "//") uri.remove_prefix(2);
+  uri = uri.substr(0, uri.find_first_of(";?/#"));
+  const size_t at = uri.rfind('@');
+  if (at != std::string_view::npos) uri.remove_prefix(at + 1);
+  return uri.substr(0, uri.find(':'));
 }
 
 // A ticket that says nothing and is never accepted: for peers whose handshake is under way and can
@@ -82,6 +94,7 @@ void Handshaking::NoteCertificate(const DecodedCert& certificate) {
   if (certificate.ca == nullptr) return;
   const Sha256Digest issuer =
       LibraryKeyDigest(certificate.ca->publicKey, certificate.ca->pubKeySize);
+  NoteExcludedUris(*certificate.ca);
   leaf_.issuer_library_key_sha256 = issuer;  // The leaf comes last, so what remains is the leaf's.
   if (!certificate.isCA) return;
   if (intermediates_size_ == kIntermediatesMax) {
@@ -97,6 +110,31 @@ void Handshaking::NoteCertificate(const DecodedCert& certificate) {
   intermediate.public_key_sha256 = reading.fault == CertificateFault::kNone
                                        ? reading.identity->facts().public_key_sha256
                                        : Sha256Digest{};
+}
+
+// RFC 5280 §4.2.1.10. The library (5.9.2) refuses every sip: URI under a permitted URI, but
+// overlooks excluded ones: it finds no host where there is no "//".
+void Handshaking::NoteExcludedUris(const Signer& signer) {
+  for (const Base_entry* entry = signer.excludedNames; entry != nullptr; entry = entry->next) {
+    if (entry->type != ASN_URI_TYPE) continue;
+    if (excluded_uri_hosts_.size() == kExcludedUrisMax) {
+      intermediates_overflow_ = true;
+      return;
+    }
+    excluded_uri_hosts_.push_back(
+        absl::AsciiStrToLower(absl::string_view(entry->name, static_cast<size_t>(entry->nameSz))));
+  }
+}
+
+bool Handshaking::IsExcludedUri(std::string_view uri) const {
+  const std::string host =
+      absl::AsciiStrToLower(absl::string_view(UriHost(uri).data(), UriHost(uri).size()));
+  return std::any_of(
+      excluded_uri_hosts_.begin(), excluded_uri_hosts_.end(), [&host](const std::string& excluded) {
+        // With a leading dot: every host below; without: this host.
+        return !excluded.empty() && excluded.front() == '.' ? absl::EndsWith(host, excluded)
+                                                            : host == excluded;
+      });
 }
 
 // Called with the library's verdict, on each error and for the leaf on success. It refuses more,
@@ -125,6 +163,10 @@ FailureReason Handshaking::JudgeLeaf(std::span<const uint8_t> der) {
       context_->role() == ContextRole::kServer ? PeerRole::kClient : PeerRole::kServer;
   const FailureReason reason = tls::JudgeLeaf(facts, context_->eku_, role, Now());
   if (reason != FailureReason::kNone) return reason;
+  for (size_t i = 0; !excluded_uri_hosts_.empty() && i < reading.identity->names_size(); ++i) {
+    const CertificateName name = reading.identity->name(i);
+    if (name.type == NameType::kUri && IsExcludedUri(name.text)) return FailureReason::kName;
+  }
   leaf_.fingerprint = facts.fingerprint;
   leaf_.not_after = facts.not_after;
   leaf_.bytes = der.size();

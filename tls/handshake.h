@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "tls/client_hello.h"
 #include "tls/context.h"
@@ -18,6 +20,7 @@
 #include "tls/ticket.h"
 
 struct DecodedCert;
+struct Signer;
 struct WOLFSSL;
 struct WOLFSSL_X509_STORE_CTX;
 
@@ -75,6 +78,7 @@ class Handshaking {
     bool weak;
   };
   static constexpr size_t kIntermediatesMax = 8;
+  static constexpr size_t kExcludedUrisMax = 64;
 
   struct Leaf {
     std::unique_ptr<uint8_t[]> der;
@@ -90,6 +94,8 @@ class Handshaking {
   static Handshaking* Of(WOLFSSL* library_session);
 
   void NoteCertificate(const DecodedCert& certificate);
+  void NoteExcludedUris(const Signer& signer);
+  bool IsExcludedUri(std::string_view uri) const;
   FailureReason JudgeLeaf(std::span<const uint8_t> der);
   FailureReason ResolvePath();
   int SealTicket(WOLFSSL* library_session, std::span<uint8_t> buffer, size_t state_bytes,
@@ -106,6 +112,7 @@ class Handshaking {
   std::array<Intermediate, kIntermediatesMax> intermediates_;
   size_t intermediates_size_ = 0;
   bool intermediates_overflow_ = false;
+  std::vector<std::string> excluded_uri_hosts_;  // Of every CA in the chain; hardly ever any.
   bool certificate_judged_ = false;  // Signatures from here on are proofs of possession.
   FailureReason verdict_ = FailureReason::kNone;
   Leaf leaf_;
