@@ -46,7 +46,7 @@ constexpr std::array<uint16_t, 256> MakeCharClasses() {
   constexpr std::string_view kDigits = "0123456789";
   constexpr unsigned kAlphanum = kTokenChar | kWordChar | kUserChar | kPasswordChar |
                                  kUriParameterChar | kUriHeaderChar | kHostnameChar | kUriChar |
-                                 kSchemeChar;
+                                 kSchemeChar | kUriTokenChar;
   constexpr unsigned kUnreserved =
       kUserChar | kPasswordChar | kUriParameterChar | kUriHeaderChar | kUriChar;
   add(kAlpha, kAlphanum | kAlphaChar);
