@@ -182,6 +182,16 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// certificate_key and Certificate-Key are slips too.
+std::string Folded(std::string_view word) {
+  std::string folded(word);
+  for (char& c : folded) {
+    if (c == '_') c = '-';
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return folded;
+}
+
 std::string QuotedList(const std::vector<std::string_view>& words) {
   return absl::StrJoin(words, ", ", [](std::string* out, std::string_view word) {
     absl::StrAppend(out, "\"", std::string(word), "\"");
@@ -266,16 +276,11 @@ std::string_view NearestName(std::string_view word, const std::vector<std::strin
   constexpr size_t kWordBytesMax =
       64;  // Nobody mistypes a longer one, and the search is quadratic.
   if (word.size() > kWordBytesMax) return {};
-  std::string folded(word);  // certificate_key and Certificate-Key are slips too.
-  for (char& c : folded) {
-    if (c == '_') c = '-';
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
   std::string_view nearest;
   // One slip in a short word, up to three in a long one.
   size_t nearest_distance = std::clamp<size_t>(word.size() / 3, 1, 3) + 1;
   for (const std::string_view candidate : known) {
-    const size_t distance = EditDistance(folded, candidate);
+    const size_t distance = EditDistance(Folded(word), Folded(candidate));
     if (distance >= nearest_distance) continue;
     nearest = candidate;
     nearest_distance = distance;

@@ -16,9 +16,6 @@
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 
-// Header-only, with Debian's fmt: nothing to link.
-#define FMT_HEADER_ONLY 1
-#define SPDLOG_FMT_EXTERNAL 1
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 
