@@ -1,4 +1,5 @@
-// `sallyport ca init | issue | export`: the private CA on the command line. Prints what was written and what next.
+// `sallyport ca init | issue | export`: the private CA on the command line. Prints what was written
+// and what next.
 #pragma once
 
 namespace CLI {
@@ -7,8 +8,8 @@ class App;
 
 namespace sallyport::sip {
 
-// Adds the subcommand `ca` to `app`. When it runs, `exit_code` becomes 0, or 2 after an error printed on stderr; both
-// arguments must outlive the parse.
+// Adds the subcommand `ca` to `app`. When it runs, `exit_code` becomes 0, or 2 after an error
+// printed on stderr; both arguments must outlive the parse.
 void AddCaCommand(CLI::App& app, int& exit_code);
 
 }  // namespace sallyport::sip
