@@ -120,14 +120,19 @@ void Connection::HoldHandshakeBytes(std::span<const std::byte> bytes) {
 
 void Connection::OnStep() {
   if (state_ != State::kHandshaking) return;
-  if (session_ == nullptr && !CreateSession()) return;
+  if (session_ == nullptr && !CreateSession()) {
+    if (peer_closed_ && state_ == State::kHandshaking) LoseHandshake();
+    return;
+  }
   const int64_t begin = ThreadCpuNanoseconds();
   std::span<const std::byte> ciphertext = partial_.bytes().first(partial_used_);
   const tls::HandshakeOutcome outcome = session_->Handshake(ciphertext, stream_.output());
   handshake_cpu_ns_ += ThreadCpuNanoseconds() - begin;
   switch (outcome) {
     case tls::HandshakeOutcome::kNeedMore:
-      return ReleasePartial();
+      ReleasePartial();
+      if (peer_closed_) LoseHandshake();
+      return;
     case tls::HandshakeOutcome::kFailed:
       return FailHandshake(session_->failure(), session_->failure_text());
     case tls::HandshakeOutcome::kDone:
@@ -139,6 +144,17 @@ void Connection::OnStep() {
   partial_used_ = 0;
   BeginOpen();
   if (state_ == State::kOpen) Decrypt(ciphertext);
+  if (peer_closed_) Close(ConnectionCloseReason::kPeer);
+}
+
+// Nobody refused anybody: a balancer's probe, or a peer that gave up.
+void Connection::LoseHandshake() {
+  context_.Count(context_.metrics.tls_handshake_failures.Slot(tls::FailureReason::kNone));
+  context_.log.Write(core::LogLevel::kDebug, "handshake-lost", "the peer closed in mid-handshake",
+                     {{"listener", context_.snapshot->config.listeners[listener_].name},
+                      {"address", peer_.ToString()}});
+  EnterClosing(ConnectionCloseReason::kPeer);
+  stream_.Close(context_.snapshot->config.timeouts.close);
 }
 
 // The name that the client asks for is part of what its tickets are bound to, so it is read before
@@ -348,12 +364,19 @@ bool Connection::SealAndSend(std::span<const char> message) {
 
 void Connection::OnPeerClosed() {
   if (state_ == State::kHandshaking) {
-    return FailHandshake(tls::FailureReason::kProtocol, "the peer closed in mid-handshake");
+    if (partial_used_ == 0) return LoseHandshake();
+    peer_closed_ = true;  // What it said before may be all that was missing.
+    return;
   }
   Close(ConnectionCloseReason::kPeer);
 }
 
-void Connection::OnError(int) { EnterClosing(ConnectionCloseReason::kError); }
+void Connection::OnError(int) {
+  if (state_ == State::kHandshaking) {
+    context_.Count(context_.metrics.tls_handshake_failures.Slot(tls::FailureReason::kNone));
+  }
+  EnterClosing(ConnectionCloseReason::kError);
+}
 
 void Connection::OnClosed() {
   EnterClosing(ConnectionCloseReason::kPeer);

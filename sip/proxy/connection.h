@@ -111,6 +111,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void BeginOpen();
   void HoldHandshakeBytes(std::span<const std::byte> bytes);
   [[nodiscard]] bool CreateSession();
+  void LoseHandshake();
   void FailHandshake(tls::FailureReason reason, std::string_view text);
   void Decrypt(std::span<const std::byte> ciphertext);
   void TakePlaintext(std::span<const std::byte> bytes);
@@ -149,6 +150,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   const Zone zone_;
   const bool is_tls_;
   bool has_opened_ = false;
+  bool peer_closed_ = false;  // A FIN came while handshake bytes waited for their turn.
 };
 
 }  // namespace sallyport::sip

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/socket_address.h"
 #include "sip/message/host.h"
 #include "sip/message/name_addr.h"
 #include "sip/message/value_list.h"
@@ -20,6 +21,13 @@ bool TopRouteIsOurs(const MessageView& request, const ServedNames& names) {
          names.IsOwnRoute(route.uri);
 }
 
+// Names as DNS compares them, addresses by value: an IPv6 address has many spellings.
+bool IsSameHost(std::string_view a, std::string_view b) {
+  if (EqualsHost(a, b)) return true;
+  const auto address = core::SocketAddress::FromHost(a, 0);
+  return address.has_value() && address == core::SocketAddress::FromHost(b, 0);
+}
+
 }  // namespace
 
 ServedNames::ServedNames(std::vector<std::string> domains, std::vector<Advertised> advertised)
@@ -27,7 +35,7 @@ ServedNames::ServedNames(std::vector<std::string> domains, std::vector<Advertise
 
 bool ServedNames::IsDomain(std::string_view host) const {
   return std::any_of(domains_.begin(), domains_.end(),
-                     [host](const std::string& domain) { return EqualsHost(domain, host); });
+                     [host](const std::string& domain) { return IsSameHost(domain, host); });
 }
 
 bool ServedNames::Serves(const Uri& uri) const {
@@ -40,7 +48,7 @@ bool ServedNames::Serves(const Uri& uri) const {
 bool ServedNames::IsEdge(const Uri& uri) const {
   if (!uri.is_sip_or_sips() || !uri.user.empty()) return false;
   return std::any_of(advertised_.begin(), advertised_.end(), [&uri](const Advertised& name) {
-    return (uri.port == 0 || uri.port == name.port) && EqualsHost(name.host, uri.host);
+    return (uri.port == 0 || uri.port == name.port) && IsSameHost(name.host, uri.host);
   });
 }
 

@@ -10,7 +10,7 @@ namespace sallyport::sip {
 namespace {
 
 ServedNames Names() {
-  return ServedNames({"edge.example", "voice.example"},
+  return ServedNames({"edge.example", "voice.example", "[2001:db8::10]"},
                      {{"edge.example", 5061}, {"192.0.2.1", 5071}});
 }
 
@@ -29,7 +29,8 @@ RouteSelection Select(const std::string& method, const std::string& uri,
 
 TEST(RouteSelectionTest, OurDomainsAndAdvertisedNamesGoInside) {
   for (const char* uri : {"sip:bob@edge.example", "sip:bob@EDGE.Example", "sip:bob@voice.example:9",
-                          "sips:bob@edge.example", "sip:edge.example", "sip:bob@192.0.2.1"}) {
+                          "sips:bob@edge.example", "sip:edge.example", "sip:bob@192.0.2.1",
+                          "sip:bob@[2001:DB8:0::0010]:5070"}) {
     EXPECT_EQ(Select("INVITE", uri).outcome, RouteOutcome::kInside) << uri;
   }
 }
