@@ -65,15 +65,28 @@ void ReportBothHalves(const TlsProfileConfig& config, int64_t now_seconds,
   }
 }
 
+// The dates of our own certificate are judged below, with what an operator needs to plan.
+bool IsAboutOurDates(std::string_view warning, const TlsProfileConfig& config) {
+  return warning.starts_with(config.profile.certificate_file + ": ") &&
+         warning.find("expire") != std::string_view::npos;
+}
+
 void CheckExpiry(const TlsProfileConfig& config, const tls::Credentials& credentials,
                  absl::Time now, core::Diagnostics& diagnostics) {
   const absl::Time end = absl::FromUnixSeconds(credentials.certificate()->facts().not_after);
-  if (end < now || end > now + kExpiryWarning) return;  // In the past: the loader refused it.
-  diagnostics.Warning(config.certificate_at,
-                      config.profile.certificate_file + ": our certificate expires in " +
-                          std::to_string(absl::ToInt64Hours(end - now) / 24) + " days, on " +
-                          absl::FormatTime("%Y-%m-%d %H:%M", end, absl::UTCTimeZone()) + " UTC",
-                      "put a new one in its place and reload with SIGHUP");
+  const std::string date = absl::FormatTime("%Y-%m-%d %H:%M", end, absl::UTCTimeZone()) + " UTC";
+  if (end < now) {
+    diagnostics.Error(config.certificate_at,
+                      config.profile.certificate_file + ": our certificate has expired on " + date +
+                          ", so every peer will refuse us",
+                      "put a new one in its place");
+  } else if (end <= now + kExpiryWarning) {
+    diagnostics.Warning(config.certificate_at,
+                        config.profile.certificate_file + ": our certificate expires in " +
+                            std::to_string(absl::ToInt64Hours(end - now) / 24) + " days, on " +
+                            date,
+                        "put a new one in its place and reload with SIGHUP");
+  }
 }
 
 // RFC 5922 §7.1: peers that dial our domain look for it in this certificate.
@@ -106,6 +119,7 @@ void OpenProfile(absl::Time now, size_t index, LoadedConfig& loaded,
     return;
   }
   for (const std::string& warning : (*credentials)->warnings()) {
+    if (IsAboutOurDates(warning, config)) continue;
     Report(core::Severity::kWarning, PlaceOf(warning, config), warning, diagnostics);
   }
   if ((*credentials)->has_certificate()) {

@@ -34,6 +34,8 @@ struct LimitsConfig {
   uint32_t receive_buffers = 1024;
   // log-lines-per-second: for each (reason, peer); the rest is counted and told later.
   uint32_t log_lines_per_second_max = 5;
+
+  friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
 };
 
 struct TimeoutsConfig {
@@ -45,6 +47,8 @@ struct TimeoutsConfig {
   absl::Duration connect = absl::Seconds(5);    // connect: to a next hop.
   absl::Duration drain = absl::Seconds(40);     // drain: from SIGTERM to the end.
   absl::Duration timer_c = absl::Seconds(190);  // timer-c: RFC 3261 §16.6 step 11, over 3 minutes.
+
+  friend bool operator==(const TimeoutsConfig&, const TimeoutsConfig&) = default;
 };
 
 LimitsConfig ReadLimits(core::ConfigTable table);

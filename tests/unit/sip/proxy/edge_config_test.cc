@@ -646,6 +646,20 @@ TEST(EdgeConfigTest, AMissingFileIsAnErrorThatNamesIt) {
               ElementsAre(HasSubstr("/nonexistent/edge.toml: error: cannot open")));
 }
 
+// The file that operators copy: it loads, and what it calls a default is the default.
+TEST(EdgeConfigTest, TheShippedConfigurationSaysTheDefaults) {
+  std::ifstream file(SALLYPORT_SOURCE_DIR "/deploy/sallyport.toml");
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const LoadedConfig shipped = LoadValues(text);
+  ASSERT_THAT(Lines(shipped), IsEmpty());
+  const EdgeConfig defaults = LoadValues(kGood).config;
+  EXPECT_THAT(RestartOnlyDifferences(shipped.config, defaults), IsEmpty());
+  EXPECT_EQ(shipped.config.limits, defaults.limits);
+  EXPECT_EQ(shipped.config.timeouts, defaults.timeouts);
+  EXPECT_EQ(shipped.config.listeners.at(0).client_certificate, ClientCertificate::kRequired);
+  EXPECT_EQ(shipped.config.identity_header, defaults.identity_header);
+}
+
 TEST(RestartOnlyDifferencesTest, NamesWhatAReloadCannotTakeOver) {
   const EdgeConfig running = LoadValues(kGood).config;
   const auto differences = [&running](const std::string& from, const std::string& to) {
@@ -680,7 +694,8 @@ class EdgeFilesTest : public ::testing::Test {
     Write("ca.pem", ca_.certificate, 0644);
     Write("edge.pem", leaf_.certificate, 0644);
     Write("edge.key", leaf_.key, 0600);
-    Write("edge.secret", std::string(64, 'a') + "\n", 0600);
+    Write("edge.secret", "6b1f0e9d2c3a48577695a4b3c2d1e0f98877665544332211a0b1c2d3e4f50617\n",
+          0600);
   }
   ~EdgeFilesTest() override { EXPECT_EQ(std::system(("rm -rf " + folder_).c_str()), 0); }
 
@@ -732,8 +747,12 @@ TEST_F(EdgeFilesTest, AKeyThatOthersMayReadIsRefused) {
 TEST_F(EdgeFilesTest, ExpiryIsToldTwoWeeksAhead) {
   constexpr int64_t kDay = 86400;
   EXPECT_THAT(Lines(Load(kNow + 810 * kDay)), IsEmpty());
-  EXPECT_THAT(Lines(Load(kNow + 815 * kDay)), ElementsAre(HasSubstr("f.toml:6:15: warning: ")));
-  EXPECT_THAT(Lines(Load(kNow + 826 * kDay)), ElementsAre(HasSubstr("expired")));
+  EXPECT_THAT(Lines(Load(kNow + 815 * kDay)),
+              ElementsAre(HasSubstr("f.toml:6:15: warning: " + folder_ +
+                                    "/edge.pem: our certificate expires in 10 days")));
+  EXPECT_THAT(Lines(Load(kNow + 826 * kDay)),
+              ElementsAre(HasSubstr("f.toml:6:15: error: " + folder_ +
+                                    "/edge.pem: our certificate has expired on")));
 }
 
 TEST_F(EdgeFilesTest, OurCertificateMustProveOurDomain) {
