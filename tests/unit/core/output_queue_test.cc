@@ -113,7 +113,7 @@ TEST(OutputQueueTest, AgreesWithAString) {
   BufferPool pool(4 << 20);
   OutputQueue queue(pool, 200000);
   std::string model;
-  for (int step = 0; step < 20000; ++step) {
+  for (int step = 0; step < 5000; ++step) {
     const uint32_t size =
         static_cast<uint32_t>(random() % 5 == 0 ? random() % 30000 : random() % 600);
     const std::string text(size, static_cast<char>('a' + step % 26));

@@ -17,6 +17,7 @@
 #include "core/listener.h"
 #include "core/stream.h"
 #include "gtest/gtest.h"
+#include "tests/support/simulated_backend.h"
 
 namespace sallyport::core {
 namespace {
@@ -260,6 +261,33 @@ TEST(ShardTest, OneFailingShardStopsTheGroup) {
         return application;
       });
   EXPECT_EQ(group.status(), absl::NotFoundError("no certificate"));
+}
+
+class MailCounter final : public ShardApplication {
+ public:
+  void OnMail(uint32_t from, uint32_t, std::span<const std::byte>) override { last_from = from; }
+  uint32_t last_from = 99;
+};
+
+// Goal: shards need no threads: a simulation runs their turns by hand, and they wake each other.
+TEST(ShardTest, SimulatedShardsExchangeMail) {
+  SimulatedNetwork network(1);
+  MailExchange mail(2, 4096);
+  SimulatedBackend left_io(network);
+  SimulatedBackend right_io(network);
+  ReactorOptions options;
+  options.handlers_max = 16;
+  options.buffer_bytes_max = 1 << 20;
+  Shard left(0, left_io, mail, nullptr, options);
+  Shard right(1, right_io, mail, nullptr, options);
+  auto made = std::make_unique<MailCounter>();
+  const MailCounter& counter = *made;
+  right.SetApplication(std::move(made));
+  right.RunTurn();
+  ASSERT_TRUE(left.Post(1, kMailPing, {}));
+  EXPECT_FALSE(right_io.woken());  // It was between turns, not asleep: no wake-up is spent.
+  right.RunTurn();
+  EXPECT_EQ(counter.last_from, 0u);
 }
 
 TEST(ShardTest, AtLeastOneCpuIsAllowed) { EXPECT_GE(AllowedCpus().size(), 1u); }
