@@ -1,8 +1,13 @@
 #include "tls/session.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <cstdio>
+#include <ctime>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/support/tls_scene.h"
 #include "tls/certificate_reader.h"
@@ -525,6 +530,48 @@ TEST_P(SessionTest, TheSignatureMemoChangesNothingButTheCost) {
   TestCertificateSpec thief = test::DomainSpec("a.example");
   stolen.key = MintSelfSigned(thief).key;
   SUCCEED();
+}
+
+// Goal: what an idle connection costs is known, the ticket's large buffer included. Method: the
+// heap before and after.
+TEST_P(SessionTest, IdleSessionsAreSmall) {
+#ifdef SALLYPORT_SANITIZED
+  GTEST_SKIP() << "the sanitizer has a heap of its own";
+#else
+  constexpr size_t kSessions = 50;
+  const auto context = MakeContext();
+  core::BufferPool pool(1024 * 1024);
+  core::OutputQueue out(pool, 256 * 1024);
+  std::vector<std::unique_ptr<Session> > sessions;
+  sessions.reserve(kSessions);
+  const auto establish = [&] {
+    TlsClient client(ClientOptions(GetParam(), &scene_.client));
+    auto session = Session::Create(context, ServerName());
+    for (;;) {
+      const std::string input = client.TakeOutput();
+      std::span<const std::byte> rest = std::as_bytes(std::span(input));
+      const HandshakeOutcome outcome = session->Handshake(rest, out);
+      std::string output;
+      while (!out.empty()) {
+        iovec piece;
+        out.Gather({&piece, 1});
+        output.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+        out.Consume(static_cast<uint32_t>(piece.iov_len));
+      }
+      client.Receive(output);
+      if (outcome == HandshakeOutcome::kDone) break;
+    }
+    session->DropLeaf();
+    return session;
+  };
+  establish();  // What is allocated once.
+  const size_t before = mallinfo2().uordblks;
+  for (size_t i = 0; i < kSessions; ++i) sessions.push_back(establish());
+  const size_t each = (mallinfo2().uordblks - before) / kSessions;
+  RecordProperty("bytes_per_session", static_cast<int>(each));
+  std::printf("idle session: %zu bytes of heap\n", each);
+  EXPECT_LT(each, 5200u);
+#endif
 }
 
 TEST(SessionVersionTest, OldVersionsAreRefusedWithAnAlert) {
