@@ -125,6 +125,7 @@ void NextHopPool::OnConnectionClosed(Connection& connection) {
 
 void NextHopPool::Stop() {
   stopping_ = true;
+  sockets_.clear();  // They close too; timers may still want to retransmit.
   for (Entry& entry : entries_) {
     if (entry.connection != nullptr) entry.connection->Close(ConnectionCloseReason::kDrain);
   }

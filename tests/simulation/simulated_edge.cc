@@ -1,0 +1,224 @@
+#include "tests/simulation/simulated_edge.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/check.h"
+#include "sip/message/framer.h"
+#include "tls/credentials.h"
+
+namespace sallyport::sip::test {
+namespace {
+
+using sallyport::test::CaSpec;
+using sallyport::test::DomainSpec;
+using sallyport::test::MintSelfSigned;
+using sallyport::test::MintSignedBy;
+
+core::SocketAddress Address(std::string_view text) { return *core::SocketAddress::Parse(text); }
+
+EdgeConfig ConfigOf(const SimulatedEdgeOptions& options) {
+  const std::string text = absl::StrCat(
+      "[edge]\ndomain = \"edge.example\"\nadmin = \"\"\nshards = 1\n"
+      "[tls.federation]\ncertificate = \"edge.pem\"\ntrusted-ca = \"ca.pem\"\n"
+      "[[listener]]\nname = \"federation\"\naddress = \"127.0.0.1:5061\"\nzone = \"outside\"\n"
+      "[[listener]]\nname = \"core\"\naddress = \"127.0.0.1:5070\"\ntransport = \"udp\"\nzone = "
+      "\"inside\"\n"
+      "[[next-hop]]\nname = \"core\"\ntargets = [\"",
+      options.next_hop == NextHopKind::kUdp ? "udp" : "tcp",
+      ":127.0.0.1:5080\"]\nzone = \"inside\"\n", "[limits]\n", options.limits, "\n[timeouts]\n",
+      options.timeouts, "\n");
+  LoadOptions load;
+  load.open_files = false;
+  LoadedConfig loaded = LoadEdgeConfigText(text, "simulated.toml", load);
+  for (const core::Diagnostic& diagnostic : loaded.diagnostics) {
+    if (diagnostic.severity == core::Severity::kError) {
+      std::fprintf(stderr, "%s\n", core::FormatDiagnostic(diagnostic).c_str());
+    }
+  }
+  CHECK(loaded.ok());
+  return std::move(loaded.config);
+}
+
+std::shared_ptr<tls::Context> ContextOf(const sallyport::test::TestCertificate& ca,
+                                        const sallyport::test::TestCertificate& edge,
+                                        tls::SignatureMemo& memo) {
+  tls::Profile profile;
+  profile.name = "federation";
+  profile.certificate_pem = edge.pem + edge.key_pem;
+  profile.trusted_ca_pem = ca.pem;
+  auto credentials = tls::Credentials::Load(profile, std::time(nullptr));
+  CHECK(credentials.ok());
+  tls::ContextOptions context_options;
+  context_options.policy_name = "federation";
+  context_options.signature_memo = &memo;
+  auto context = tls::Context::Create(**credentials, context_options);
+  CHECK(context.ok());
+  return *std::move(context);
+}
+
+tls::MacKey Key(uint8_t fill) {
+  tls::MacKey key;
+  key.fill(fill);
+  return key;
+}
+
+std::unique_ptr<core::Log> StartLog(int fd) {
+  core::LogOptions options;
+  options.file_descriptor = fd;
+  auto log = core::Log::Start(options);
+  CHECK(log.ok());
+  return *std::move(log);
+}
+
+}  // namespace
+
+// -- A peer --------------------------------------------------------------------------------------
+
+SimulatedPeer::SimulatedPeer(core::RemoteConnection& connection,
+                             const sallyport::test::TestCertificate& certificate)
+    : connection_(connection), client_([&certificate] {
+        sallyport::test::TlsClientOptions options;
+        options.certificate = &certificate;
+        return options;
+      }()) {}
+
+void SimulatedPeer::Pump() {
+  const std::string arrived = connection_.TakeReceived();
+  if (!arrived.empty() || !client_.connected()) static_cast<void>(client_.Receive(arrived));
+  if (client_.connected()) {
+    if (!unsent_.empty()) {
+      CHECK(client_.Write(unsent_));
+      unsent_.clear();
+    }
+    received_ += client_.Read();
+  }
+  connection_.Send(client_.TakeOutput());
+}
+
+void SimulatedPeer::Send(std::string_view message) {
+  unsent_ += message;
+  Pump();
+}
+
+// -- The edge ------------------------------------------------------------------------------------
+
+SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
+    : next_hop_kind_(options.next_hop),
+      outside_(Address("127.0.0.1:5061")),
+      inside_(Address("127.0.0.1:5070")),
+      next_hop_(Address("127.0.0.1:5080")),
+      network_(options.seed),
+      mail_(1, 65536),
+      quiet_points_(1),
+      backend_(std::make_unique<core::SimulatedBackend>(network_)),
+      ca_(MintSelfSigned(CaSpec("simulated CA"))),
+      log_fd_(open("/dev/null", O_WRONLY | O_CLOEXEC)),
+      log_(StartLog(log_fd_)),
+      metrics_({"federation", "core"}, {"core"}),
+      stats_(metrics_.registry.slots()),
+      identities_(64, quiet_points_) {
+  network_.set_faults(options.faults);
+  core::ReactorOptions reactor;
+  reactor.buffer_bytes_max = size_t{8} << 20;
+  shard_ = std::make_unique<core::Shard>(0, *backend_, mail_, &quiet_points_, reactor);
+  if (next_hop_kind_ == NextHopKind::kUdp) {
+    network_.Bind(next_hop_);
+  } else {
+    network_.Listen(next_hop_);
+  }
+  ShardMaterial material;
+  material.snapshot = std::make_shared<const EdgeSnapshot>(ConfigOf(options), 1);
+  material.tls_contexts = {ContextOf(ca_, MintSignedBy(ca_, DomainSpec("edge.example")), memo_),
+                           nullptr};
+  EdgeShardOptions shard_options;
+  shard_options.log = &log_->writer(0);
+  shard_options.stats = &stats_;
+  shard_options.metrics = &metrics_;
+  shard_options.identities = &identities_;
+  shard_options.memo = &memo_;
+  shard_options.progress = &progress_;
+  shard_options.keys = {Key(1), Key(2), Key(3)};
+  auto application = EdgeShard::Start(*shard_, shard_options, std::move(material));
+  CHECK(application.ok());
+  shard_->SetApplication(*std::move(application));
+  Settle();
+}
+
+SimulatedEdge::~SimulatedEdge() {
+  shard_->application()->BeginStop();
+  for (int turn = 0; turn < 1000 && !shard_->application()->IsQuiet(); ++turn) {
+    PumpOnce();
+    network_.Advance(absl::Milliseconds(20));
+  }
+  backend_->Quiesce();
+  shard_->reactor().set_kernel_gone();
+  shard_.reset();
+  close(log_fd_);
+}
+
+bool SimulatedEdge::PumpOnce() {
+  const uint64_t before = shard_->reactor().counters().completions;
+  shard_->RunTurn();
+  for (const auto& peer : peers_) peer->Pump();
+  if (next_hop_connection_ == nullptr) next_hop_connection_ = network_.Accept(next_hop_);
+  return shard_->reactor().counters().completions != before || shard_->reactor().steps_queued() > 0;
+}
+
+void SimulatedEdge::Settle() {
+  int quiet = 0;
+  for (int turn = 0; turn < 10000 && quiet < 4; ++turn) quiet = PumpOnce() ? 0 : quiet + 1;
+}
+
+void SimulatedEdge::Run(absl::Duration duration, absl::Duration step) {
+  for (absl::Duration passed = absl::ZeroDuration(); passed < duration; passed += step) {
+    network_.Advance(step);
+    Settle();
+  }
+}
+
+SimulatedPeer& SimulatedEdge::Connect(const std::string& domain) {
+  core::RemoteConnection* const connection = network_.Connect(outside_);
+  CHECK(connection != nullptr);
+  const auto certificate = MintSignedBy(ca_, DomainSpec(domain));
+  peers_.push_back(std::make_unique<SimulatedPeer>(*connection, certificate));
+  for (int step = 0; step < 500 && !peers_.back()->connected(); ++step) Run(absl::Milliseconds(10));
+  CHECK(peers_.back()->connected());
+  return *peers_.back();
+}
+
+core::RemoteConnection* SimulatedEdge::next_hop_connection() {
+  if (core::RemoteConnection* const newer = network_.Accept(next_hop_))
+    next_hop_connection_ = newer;
+  return next_hop_connection_;
+}
+
+std::optional<std::string> SimulatedEdge::NextHopTake() {
+  if (next_hop_kind_ == NextHopKind::kUdp) {
+    const auto datagram = network_.ReceiveDatagram(next_hop_);
+    if (!datagram.has_value()) return std::nullopt;
+    return datagram->bytes;
+  }
+  if (next_hop_connection() == nullptr) return std::nullopt;
+  next_hop_bytes_ += next_hop_connection_->TakeReceived();
+  Framer framer(FramerLimits{});
+  const Frame frame = framer.Next(next_hop_bytes_);
+  if (frame.outcome != FrameOutcome::kMessage) return std::nullopt;
+  std::string message(frame.bytes);
+  next_hop_bytes_.erase(0, message.size());
+  return message;
+}
+
+void SimulatedEdge::NextHopSend(std::string_view message) {
+  if (next_hop_kind_ == NextHopKind::kUdp) {
+    network_.SendDatagram(next_hop_, inside_, message);
+  } else {
+    next_hop_connection()->Send(message);
+  }
+}
+
+}  // namespace sallyport::sip::test

@@ -1,0 +1,113 @@
+// A whole shard of the edge on a simulated kernel and clock: real TLS clients (OpenSSL, in memory)
+// on the outside, the test as next hop on the inside. Time moves only in Run.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "core/log.h"
+#include "core/mail_exchange.h"
+#include "core/quiet_points.h"
+#include "core/shard.h"
+#include "core/stats.h"
+#include "sip/proxy/edge_config.h"
+#include "sip/proxy/edge_metrics.h"
+#include "sip/proxy/edge_shard.h"
+#include "tests/support/simulated_backend.h"
+#include "tests/support/test_certificates.h"
+#include "tests/support/tls_client.h"
+#include "tls/identity_cache.h"
+#include "tls/signature_memo.h"
+
+namespace sallyport::sip::test {
+
+// One TLS client of the edge.
+class SimulatedPeer {
+ public:
+  SimulatedPeer(core::RemoteConnection& connection,
+                const sallyport::test::TestCertificate& certificate);
+
+  // Carries what has arrived to the client and what it says to the connection.
+  void Pump();
+  void Send(std::string_view message);
+  // Whole text received since the last Take.
+  const std::string& received() const { return received_; }
+  std::string Take() { return std::exchange(received_, {}); }
+  bool connected() const { return client_.connected(); }
+  core::RemoteConnection& connection() { return connection_; }
+
+ private:
+  core::RemoteConnection& connection_;
+  sallyport::test::TlsClient client_;
+  std::string unsent_;
+  std::string received_;
+};
+
+enum class NextHopKind : uint8_t { kUdp, kTcp };
+
+struct SimulatedEdgeOptions {
+  uint64_t seed = 1;
+  NextHopKind next_hop = NextHopKind::kUdp;
+  std::string limits = {};    // Lines of [limits].
+  std::string timeouts = {};  // Lines of [timeouts].
+  core::SimulatedFaults faults = {};
+};
+
+class SimulatedEdge {
+ public:
+  explicit SimulatedEdge(const SimulatedEdgeOptions& options);
+  ~SimulatedEdge();
+
+  // Turns until nothing moves, with the clock standing still.
+  void Settle();
+  // Lets `duration` pass in steps of `step`, settling after each.
+  void Run(absl::Duration duration, absl::Duration step = absl::Milliseconds(20));
+
+  // A connected client with a certificate for that domain.
+  SimulatedPeer& Connect(const std::string& domain);
+
+  // The next hop's side. UDP: the next datagram. TCP: the next whole message.
+  std::optional<std::string> NextHopTake();
+  void NextHopSend(std::string_view message);
+  core::RemoteConnection* next_hop_connection();
+
+  [[nodiscard]] uint64_t Counter(uint32_t slot) const { return stats_.Get(slot); }
+  const EdgeMetrics& metrics() const { return metrics_; }
+  core::SimulatedNetwork& network() { return network_; }
+  core::SimulatedBackend& backend() { return *backend_; }
+  core::Shard& shard() { return *shard_; }
+  ShardProgress& progress() { return progress_; }
+  const core::SocketAddress& next_hop_address() const { return next_hop_; }
+  const core::SocketAddress& inside_address() const { return inside_; }
+
+ private:
+  bool PumpOnce();
+
+  const NextHopKind next_hop_kind_;
+  const core::SocketAddress outside_;
+  const core::SocketAddress inside_;
+  const core::SocketAddress next_hop_;
+  core::SimulatedNetwork network_;
+  core::MailExchange mail_;
+  core::QuietPoints quiet_points_;
+  std::unique_ptr<core::SimulatedBackend> backend_;
+  std::unique_ptr<core::Shard> shard_;
+  sallyport::test::TestCertificate ca_;
+  int log_fd_;
+  std::unique_ptr<core::Log> log_;
+  EdgeMetrics metrics_;
+  core::StatsBlock stats_;
+  tls::IdentityCache identities_;
+  tls::SignatureMemo memo_;
+  ShardProgress progress_;
+  std::vector<std::unique_ptr<SimulatedPeer>> peers_;
+  core::RemoteConnection* next_hop_connection_ = nullptr;
+  std::string next_hop_bytes_;
+};
+
+}  // namespace sallyport::sip::test
