@@ -78,6 +78,27 @@ TEST(ConfigDocumentTest, ARepeatedKeyIsASyntaxError) {
   EXPECT_EQ(parsed.diagnostics.entries().at(0).place.line, 2u);
 }
 
+// Found by config_fuzz: the library asserts on these instead of reporting them.
+TEST(ConfigDocumentTest, TableHeadersThatBeginWithNonsenseAreSyntaxErrors) {
+  for (const std::string_view text :
+       {std::string_view("[!]\n"), std::string_view("[=a]\n"), std::string_view("[.a]\n"),
+        std::string_view("[[!]]\n"), std::string_view("[\0edge]\n", 8)}) {
+    Parsed parsed(text);
+    EXPECT_FALSE(parsed.document.has_value()) << text;
+    EXPECT_THAT(parsed.Lines(), SizeIs(1));
+  }
+}
+
+// Found by config_fuzz: undefined behaviour in the library for letters where white space may be.
+TEST(ConfigDocumentTest, LettersOutsideQuotesAreSyntaxErrors) {
+  for (const char* text : {"a = \xc3\xa4\n", "a \xc3\x8c= 1\n", "a = 1 \xe3\x81\x82\n",
+                           "[\xc3\xa4]\n", "\xe3\x81\x82 = 1\n"}) {
+    Parsed parsed(text);
+    EXPECT_FALSE(parsed.document.has_value()) << text;
+    EXPECT_THAT(parsed.Lines(), SizeIs(1));
+  }
+}
+
 TEST(ConfigDocumentTest, DeepNestingIsAnErrorNotACrash) {
   Parsed parsed("a = " + std::string(100000, '[') + "\n");
   EXPECT_FALSE(parsed.document.has_value());
