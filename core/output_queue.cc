@@ -75,7 +75,7 @@ OutputQueue::Block* OutputQueue::AddBlock(uint32_t room) {
   std::byte* const memory = pool_.Allocate(std::max(needed, usual), &capacity);
   if (memory == nullptr) return nullptr;
   auto* const block = new (memory) Block{nullptr, capacity, sizeof(Block), sizeof(Block)};
-  (front_ == nullptr ? front_ : back_->next) = block;
+  (back_ == nullptr ? front_ : back_->next) = block;
   back_ = block;
   return block;
 }

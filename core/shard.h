@@ -143,6 +143,7 @@ struct ShardGroupOptions {
   absl::Duration stop_deadline = absl::Seconds(1);
 };
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): destroyed in the reverse order.
 class ShardGroup {
  public:
   // Makes the application of a shard, in its thread. An error stops the group.

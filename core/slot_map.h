@@ -99,6 +99,7 @@ class SlotMap {
   struct Slot {
     uint32_t generation;  // Odd while an object lives here.
     uint32_t next_free;   // Meaningful while none does.
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): T may be a pointer.
     alignas(T) std::byte object[sizeof(T)];
 
     T* get() { return std::launder(reinterpret_cast<T*>(object)); }

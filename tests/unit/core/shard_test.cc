@@ -168,6 +168,7 @@ TEST(ShardTest, TwoShardsEchoThroughEachOther) {
       });
   ASSERT_TRUE(group.ok()) << group.status();
   std::vector<int> clients;
+  clients.reserve(50);
   for (int i = 0; i < 50; ++i) clients.push_back(ConnectTo(address));
   for (int round = 0; round < 20; ++round) {
     for (size_t i = 0; i < clients.size(); ++i) {

@@ -241,6 +241,7 @@ TEST_F(UringBackendTest, RunningOutOfBuffersLosesNothing) {
   Start(options);
   Listen();
   std::vector<std::unique_ptr<Client>> clients;
+  clients.reserve(20);
   for (int i = 0; i < 20; ++i) clients.push_back(std::make_unique<Client>(address_));
   const std::string text(20000, 'b');
   for (const auto& client : clients) ASSERT_TRUE(client->Write(text));
@@ -364,6 +365,7 @@ TEST_F(UringBackendTest, DrainEmptiesTheBacklog) {
   reactor_->RunTurn();
   reactor_->RunTurn();
   std::vector<std::unique_ptr<Client>> clients;
+  clients.reserve(100);
   for (int i = 0; i < 100; ++i) clients.push_back(std::make_unique<Client>(address_));
   listener_->Drain();
   ASSERT_TRUE(RunUntil([&] { return drained_; }));
