@@ -105,9 +105,18 @@ void Connection::OnReceived(std::span<const std::byte> bytes) {
 
 // Handshake steps are expensive: the bytes wait until the reactor grants one.
 void Connection::HoldHandshakeBytes(std::span<const std::byte> bytes) {
-  if (partial_used_ + bytes.size() > kHandshakeBytesMax || !GrowPartial(bytes.size())) {
+  if (partial_used_ + bytes.size() > kHandshakeBytesMax) {
+    // A peer may send its Finished and a great deal behind it. Holding less matters more than its
+    // turn: the step comes now.
+    core::StepNode::Unlink();
+    OnStep();
+    if (state_ == State::kOpen) return Decrypt(bytes);
+    if (state_ != State::kHandshaking) return;
+  }
+  if (partial_used_ + bytes.size() > kHandshakeBytesMax) {
     return FailHandshake(tls::FailureReason::kProtocol, "more bytes than a handshake has");
   }
+  if (!GrowPartial(bytes.size())) return;
   std::memcpy(partial_.data() + partial_used_, bytes.data(), bytes.size());
   partial_used_ += static_cast<uint32_t>(bytes.size());
   if (deadline_kind_ == Deadline::kFirstByte) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sip/message/host.h"
 #include "sip/proxy/config_values.h"
 #include "sip/proxy/edge_files.h"
 
@@ -38,6 +39,12 @@ void ReadDomains(core::ConfigTable& table, EdgeConfig& config) {
     }
   }
   for (const core::ConfigValue* value : table.Strings("domains")) {
+    // Requests may name what is behind us by an address, too.
+    const HostKind kind = ClassifyHost(value->text);
+    if (kind == HostKind::kIpv4 || kind == HostKind::kIpv6) {
+      config.domains.push_back(value->text);
+      continue;
+    }
     std::optional<std::string> domain = ReadDomain(*value, diagnostics);
     if (domain.has_value()) config.domains.push_back(*std::move(domain));
   }

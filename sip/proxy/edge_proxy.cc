@@ -264,7 +264,7 @@ void EdgeProxy::Forward(Connection& connection, NextHopPool::Place place, uint64
   const std::span<std::byte> room = transaction->request.bytes();
   transaction->request_bytes =
       static_cast<uint32_t>(edit_.CopyTo({reinterpret_cast<char*>(room.data()), room.size()}));
-  if (!SendToNextHop(*transaction)) {
+  if (!SendToNextHop(*transaction) && !SendToAnotherTarget(*transaction)) {
     EraseTransaction(*transaction);
     return Refuse(connection, ReasonCode::kNextHopUnreachable,
                   {.cause = "the next hop takes no more requests now"});

@@ -69,7 +69,7 @@ class EdgeProxy final : private NextHopHandler {
   };
 
   void OnNextHopFrame(Connection& connection, const Frame& frame) override;
-  void OnNextHopLost(Transaction& transaction) override;
+  void OnNextHopLost(Transaction& transaction, bool was_open) override;
 
   // -- Requests from outside.
   void OnOutsideFrame(Connection& connection, const Frame& frame, std::string_view unread);
@@ -84,6 +84,9 @@ class EdgeProxy final : private NextHopHandler {
   [[nodiscard]] bool WriteForwarded(const Connection& connection, NextHopPool::Place place,
                                     const Branch& branch, bool removes_top_route);
   [[nodiscard]] bool SendToNextHop(Transaction& transaction);
+  // Sends to the first target after the transaction's that takes it. False: none did.
+  [[nodiscard]] bool SendToAnotherTarget(Transaction& transaction);
+  [[nodiscard]] bool Readdress(Transaction& transaction, NextHopPool::Place place);
   void ForwardAck(Connection& connection, bool removes_top_route);
 
   // -- Messages from the inside.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/check.h"
 #include "sip/message/message_writer.h"
@@ -81,7 +82,36 @@ bool EdgeProxy::SendToNextHop(Transaction& transaction) {
   }
   ScheduleDeadline(transaction, kTimerB);
   context_.Count(context_.metrics.next_hop_requests.Slot(0));
-  context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, view_.method()));
+  context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, transaction.method));
+  return true;
+}
+
+bool EdgeProxy::SendToAnotherTarget(Transaction& transaction) {
+  for (;;) {
+    const std::optional<NextHopPool::Place> place = next_hops_.Pick(transaction.target);
+    if (!place.has_value() || !Readdress(transaction, *place)) return false;
+    if (SendToNextHop(transaction)) return true;
+  }
+}
+
+// Nothing of the request has left us, so it keeps its branch; what our Via says of the transport
+// and of where we can be reached is the new target's.
+bool EdgeProxy::Readdress(Transaction& transaction, NextHopPool::Place place) {
+  if (!ParseStored(transaction)) return false;
+  const ForwardTarget& target = next_hops_.target(place);
+  edit_.Reset(stored_.bytes());
+  edit_.Replace(stored_.First(HeaderId::kVia)->line(),
+                edit_.Store({target.via_begin, stored_.top_via().branch, target.via_end}));
+  if (!edit_.ok()) return false;
+  core::BufferLease request =
+      context_.reactor().buffers().Lease(static_cast<uint32_t>(edit_.size()));
+  if (!request) return false;
+  const std::span<std::byte> room = request.bytes();
+  transaction.request_bytes =
+      static_cast<uint32_t>(edit_.CopyTo({reinterpret_cast<char*>(room.data()), room.size()}));
+  transaction.request = std::move(request);
+  transaction.target = place;
+  transaction.is_reliable = next_hops_.is_reliable(place);
   return true;
 }
 
@@ -189,7 +219,7 @@ void EdgeProxy::SendCancel(Transaction& transaction) {
   transaction.core::ListLink::Unlink();
   const bool is_sent = next_hops_.Send(transaction.target, {context_.send_scratch.data(), size});
   if (transaction.is_reliable) {
-    if (!is_sent) return OnNextHopLost(transaction);
+    if (!is_sent) return OnNextHopLost(transaction, true);
     next_hops_.Await(transaction.target, transaction);
   }
   context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, Method::kCancel));
@@ -244,7 +274,8 @@ void EdgeProxy::OnDeadline(Transaction& transaction) {
   ApplyClientStep(transaction, AdvanceClient(transaction, ClientEvent::kTimeout));
 }
 
-void EdgeProxy::OnNextHopLost(Transaction& transaction) {
+void EdgeProxy::OnNextHopLost(Transaction& transaction, bool was_open) {
+  if (!was_open && SendToAnotherTarget(transaction)) return;
   ApplyClientStep(transaction, AdvanceClient(transaction, ClientEvent::kTransportError));
 }
 

@@ -114,7 +114,9 @@ void NextHopPool::OnConnectionClosing(Connection& connection) {
   closing_.push_back(std::move(entry.connection));
   core::IntrusiveList<Transaction> lost;
   lost.TakeAll(entry.waiting);
-  while (Transaction* const transaction = lost.PopFront()) handler_.OnNextHopLost(*transaction);
+  while (Transaction* const transaction = lost.PopFront()) {
+    handler_.OnNextHopLost(*transaction, connection.has_opened());
+  }
 }
 
 void NextHopPool::OnConnectionClosed(Connection& connection) {

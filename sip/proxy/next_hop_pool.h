@@ -28,8 +28,9 @@ class NextHopHandler {
  public:
   // One frame from a connection that we dialled.
   virtual void OnNextHopFrame(Connection& connection, const Frame& frame) = 0;
-  // The connection that this transaction waits for is gone; it is in no list any more.
-  virtual void OnNextHopLost(Transaction& transaction) = 0;
+  // The connection that this transaction waits for is gone; it is in no list any more. `was_open`:
+  // the next hop may have got the request.
+  virtual void OnNextHopLost(Transaction& transaction, bool was_open) = 0;
 
  protected:
   ~NextHopHandler() = default;

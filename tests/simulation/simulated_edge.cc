@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/check.h"
 #include "sip/message/framer.h"
 #include "tls/credentials.h"
@@ -22,15 +23,17 @@ using sallyport::test::MintSignedBy;
 core::SocketAddress Address(std::string_view text) { return *core::SocketAddress::Parse(text); }
 
 EdgeConfig ConfigOf(const SimulatedEdgeOptions& options) {
+  const std::string target =
+      options.next_hop == NextHopKind::kUdp ? "udp:127.0.0.1:5080" : "tcp:127.0.0.1:5080";
+  const std::string targets =
+      options.targets.empty() ? target : absl::StrJoin(options.targets, "\", \"");
   const std::string text = absl::StrCat(
       "[edge]\ndomain = \"edge.example\"\nadmin = \"\"\nshards = 1\n"
       "[tls.federation]\ncertificate = \"edge.pem\"\ntrusted-ca = \"ca.pem\"\n"
       "[[listener]]\nname = \"federation\"\naddress = \"127.0.0.1:5061\"\nzone = \"outside\"\n"
-      "[[listener]]\nname = \"core\"\naddress = \"127.0.0.1:5070\"\ntransport = \"udp\"\nzone = "
-      "\"inside\"\n"
-      "[[next-hop]]\nname = \"core\"\ntargets = [\"",
-      options.next_hop == NextHopKind::kUdp ? "udp" : "tcp",
-      ":127.0.0.1:5080\"]\nzone = \"inside\"\n", "[limits]\n", options.limits, "\n[timeouts]\n",
+      "[[listener]]\nname = \"core\"\naddress = \"127.0.0.1:5070\"\ntransport = \"udp\"\n"
+      "zone = \"inside\"\n[[next-hop]]\nname = \"core\"\ntargets = [\"",
+      targets, "\"]\nzone = \"inside\"\n[limits]\n", options.limits, "\n[timeouts]\n",
       options.timeouts, "\n");
   LoadOptions load;
   load.open_files = false;

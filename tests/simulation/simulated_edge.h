@@ -53,8 +53,9 @@ enum class NextHopKind : uint8_t { kUdp, kTcp };
 struct SimulatedEdgeOptions {
   uint64_t seed = 1;
   NextHopKind next_hop = NextHopKind::kUdp;
-  std::string limits = {};    // Lines of [limits].
-  std::string timeouts = {};  // Lines of [timeouts].
+  std::vector<std::string> targets = {};  // Instead of that one; the test's is 127.0.0.1:5080.
+  std::string limits = {};                // Lines of [limits].
+  std::string timeouts = {};              // Lines of [timeouts].
   core::SimulatedFaults faults = {};
 };
 

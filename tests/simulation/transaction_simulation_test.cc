@@ -297,6 +297,23 @@ TEST(TransactionSimulationTest, NextHopThatRefusesIsLeftAloneForAMoment) {
   EXPECT_EQ(TakeAll(edge).size(), 1U);
 }
 
+TEST(TransactionSimulationTest, NextTargetIsTriedWhenTheFirstCannotBeReached) {
+  SimulatedEdge edge(
+      {.targets = {"tcp:127.0.0.1:5999;priority=1", "udp:127.0.0.1:5080;priority=2"}});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  for (const char* branch : {"1", "2"}) {
+    alice.Send(Request("MESSAGE", branch));
+    edge.Settle();
+    const std::vector<std::string> seen = TakeAll(edge);
+    ASSERT_EQ(seen.size(), 1U) << branch;
+    EXPECT_NE(seen[0].find("Via: SIP/2.0/UDP edge.example:5070;"), std::string::npos) << seen[0];
+    edge.NextHopSend(Response(seen[0], 200, "OK"));
+    edge.Settle();
+    EXPECT_EQ(StatusLine(alice.Take()), "SIP/2.0 200 OK") << branch;
+  }
+  EXPECT_EQ(Transactions(edge), 0U);
+}
+
 TEST(TransactionSimulationTest, AnswerToAFlowThatIsGoneIsCounted) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
