@@ -91,6 +91,14 @@ class Chunking:
         self.check(client, [(wanted, 200)])
         self.assertEqual(len(self.hop.seen(wanted.call_id)[0].body), size)
 
+    def test_large_burst_directly_behind_the_handshake(self):
+        # The client is done before the edge has verified it; what follows at once must wait, not count against it.
+        for _ in range(5):
+            client = self.client(version=self.version)
+            requests = [(request(body=b"b" * 30000), 200) for _ in range(4)]
+            client.send(b"".join(wanted.bytes for wanted, _ in requests))
+            self.check(client, requests)
+
     def test_pings_between_and_inside_records(self):
         client = self.client(version=self.version)
         first, second = request(), request(sender=FOREIGN)

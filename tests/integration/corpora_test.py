@@ -125,9 +125,14 @@ class CorpusTest(scene.SceneTest):
         barrier = request("OPTIONS", sender="<%s>;tag=p" % self.own_uri)
         answers, served, closed = [], False, False
         try:
-            client.send(data)
-            if probe:
-                client.send(barrier)
+            client.send(b"\r\n\r\n")
+            client.receive_keep_alive()  # The handshake is over on both sides.
+            try:
+                client.send(data)
+                if probe:
+                    client.send(barrier)
+            except tls_client.Closed:
+                pass  # What it said before it closed is still to be read.
             while not served or len(answers) < len(self.forwarded(mark, barrier)):
                 answer = client.receive_final()
                 if answer.call_id == barrier.call_id:
@@ -206,7 +211,8 @@ class RfcCorpusTest(CorpusTest):
 # tests/corpus/cve-seeds: the outcome by file name; the first pattern that matches. What a row of the index leaves open
 # (forward or refuse) stays open here: the point is that nothing crashes, hangs or is smuggled.
 SEEDS = [
-    (r"from-tag-(16384|65536)|via-branch-65536|cseq-long-method|header-64k|headers-10000|multipart-bigboundary",
+    (r"via-branch-65536", Outcome(CLOSE, 513)),  # Without a whole Via there is nothing to answer with.
+    (r"from-tag-(16384|65536)|cseq-long-method|header-64k|headers-10000|multipart-bigboundary",
      Outcome(400, 513)),
     (r"fold-10000|to-params-many", Outcome(FORWARD, 400, 513)),
     (r"from-tag-|via-branch-", Outcome(FORWARD)),
@@ -242,7 +248,7 @@ SEEDS = [
 class SeedsTest(CorpusTest):
     """Seeds written from the mechanisms of published bugs."""
 
-    config = {"timeouts": {"message": "2s"}, "edge": {"domains": ["edge.example", "a.example"]}}
+    config = {"timeouts": {"message": "2s"}, "edge": {"domains": ["edge.example", "a.example", "upstream.example"]}}
 
     def test_every_seed_has_its_outcome(self):
         folder = os.path.join(CORPUS, "cve-seeds")
@@ -271,7 +277,8 @@ class SeedsTest(CorpusTest):
                     pass
                 getattr(client, end)()
         self.edge.wait_metric("connections_active", 0)
-        self.edge.wait_metric("sip_transactions_active", 0)
+        # An INVITE that was accepted stays for 32 s, as RFC 6026 says, whoever has left.
+        self.edge.wait_metric("sip_transactions_active", 0, kind="non_invite")
 
 
 # identity-bypass.tsv, rows outside `certificate` and `direction` that need what later versions bring.
@@ -279,7 +286,6 @@ LATER = {}
 
 # Rows whose verdict is more than the column says. 513 for what is beyond the header limit: the row itself allows 400,
 # 413 or a close, and the verdict table says 513.
-OVERSIZE = ("IB-host-35", "IB-header-structure-26")
 VERDICTS = {
     "IB-host-35": (400, 513),
     "IB-header-structure-26": (403, 400, 513),
@@ -383,28 +389,28 @@ class IdentityBypassTest(scene.SceneTest):
         except (tls_client.Closed, ConnectionError):
             closed = True
         was = "%s, %s: %r" % (row["id"], how, answers)
-        last = answers.get(wanted[-1].call_id)
-        if last is None and row["id"] in OVERSIZE:
-            self.assertTrue(closed, was)  # What was read so far may not even hold a Call-ID to answer with.
-        else:
-            self.assertIsNotNone(last, was)
-            self.assertIn(last.status, self.verdicts(row), was)
-        for before in wanted[:-1] + neighbours[:1]:
-            self.assertEqual(answers[before.call_id].status, 200, was)
-        for after in neighbours[1:]:
-            if after.call_id in answers:
-                self.assertEqual(answers[after.call_id].status, 200, was)
-            else:
-                # Only after a message whose end cannot be trusted may its successor go unanswered.
-                self.assertTrue(closed and (last is None or last.status in (400, 513)), was)
-        arrived = {}
-        for message in self.hop.messages[mark:]:
-            arrived.setdefault(message.call_id, []).append(message)
+        # Of a message beyond the header limit not even a Call-ID may have been read.
+        last = answers.get(wanted[-1].call_id) or answers.get(None)
+        self.assertIsNotNone(last, was)
+        self.assertIn(last.status, self.verdicts(row), was)
         for one in sent:
-            accepted = one.call_id in answers and answers[one.call_id].status == 200
-            self.assertEqual(len(arrived.pop(one.call_id, [])), 1 if accepted else 0, was)
-        self.assertEqual(arrived, {}, "something was smuggled: " + was)
-        if last is not None and last.status == 200:
+            if one is wanted[-1]:
+                accepted = last.status == 200
+            elif one.call_id in answers:
+                accepted = answers[one.call_id].status == 200
+                self.assertTrue(accepted, was)
+            else:
+                # Only a message whose end cannot be trusted may cost its neighbours their answer: the connection ends
+                # behind it. What came before it has been forwarded all the same.
+                self.assertTrue(closed and last.status in (400, 513), was)
+                accepted = one not in neighbours[1:]
+                if accepted:
+                    self.hop.wait(one.call_id)
+            self.assertEqual(len(self.hop.seen(one.call_id)), 1 if accepted else 0, was)
+        known = {one.call_id for one in sent}
+        smuggled = [message for message in self.hop.messages[mark:] if message.call_id not in known]
+        self.assertEqual(smuggled, [], was)
+        if last.status == 200:
             self.check_forwarded(row, self.hop.seen(wanted[-1].call_id)[0], wanted[-1], was)
 
     def check_forwarded(self, row, seen, wanted, was):

@@ -12,9 +12,7 @@ class DrainTest(scene.SceneTest):
         self.hop.rule = next_hop.accept
 
     def start(self, drain="20s"):
-        edge = self.new_edge({"timeouts": {"drain": drain}})
-        self.addCleanup(edge.stop)
-        return edge
+        return self.another_edge({"timeouts": {"drain": drain}})
 
     def wait_unready(self, edge):
         deadline = time.monotonic() + 10.0
@@ -51,7 +49,8 @@ class DrainTest(scene.SceneTest):
         edge.terminate()
         for client in clients:
             self.assertEqual(client.wait_closed(), [])
-            self.assertIsNone(client._ended.alert)
+            self.assertIsNone(client.ended.alert)
+            client.close()
         self.assertEqual(edge.wait_exit(), 0)
 
     def test_transaction_under_way_ends_first(self):
@@ -70,6 +69,7 @@ class DrainTest(scene.SceneTest):
                 if method == "INVITE":
                     client.send(ack_for(wanted, answer))
                 client.wait_closed()
+                client.close()
                 self.assertEqual(edge.wait_exit(), 0)
 
     def test_new_dialogs_are_refused_while_old_work_goes_on(self):
@@ -88,6 +88,8 @@ class DrainTest(scene.SceneTest):
         self.assertEqual(client.exchange(bye).status, 200)
         self.hop.respond(seen, 200, "OK")
         self.assertEqual(client.receive_final(wanted.call_id).status, 200)
+        client.wait_closed()
+        client.close()
         self.assertEqual(edge.wait_exit(), 0)
 
     def test_deadline_cuts_off_and_says_so(self):
@@ -125,12 +127,12 @@ class DrainTest(scene.SceneTest):
 
     def test_restart_on_the_same_addresses(self):
         edge = self.start()
-        self.assertEqual(self.client(edge=edge).exchange(request()).status, 200)
         for _ in range(3):
+            with tls_client.TlsClient(edge.port, self.context()) as client:
+                self.assertEqual(client.exchange(request()).status, 200)
             edge.terminate()
             self.assertEqual(edge.wait_exit(), 0)
             edge.start()
-            self.assertEqual(self.client(edge=edge).exchange(request()).status, 200)
 
     def test_kill_and_restart(self):
         edge = self.start()

@@ -51,14 +51,12 @@ class HandshakeRefusalTest(scene.SceneTest):
         # CVE-2026-93302. After a good peer was verified, and then with the clone itself in the chain.
         self.assertEqual(self.client().exchange(request()).status, 200)
         leaf = self.clone.leaf(scene.DOMAIN)
-        self.refuse(leaf, ["untrusted_ca", "bad_cert"])
-        with open(leaf.chain, "a", encoding="ascii") as chain, open(self.clone.path, encoding="ascii") as above:
-            chain.write(above.read())
-        self.refuse(leaf, ["untrusted_ca", "bad_cert"])
+        self.refuse(leaf, ["untrusted_ca", "signature"])  # OpenSSL sends the true authority with it.
+        self.refuse(self.clone.with_root(leaf), ["untrusted_ca", "signature"])
 
     def test_leaf_used_as_an_authority(self):
         innocent = self.authority.leaf("URI:sip:b.example")
-        self.refuse(self.authority.leaf(scene.DOMAIN, issuer=innocent), ["untrusted_ca", "bad_cert"])
+        self.refuse(self.authority.leaf(scene.DOMAIN, issuer=innocent), ["untrusted_ca", "signature"])
 
     def test_expired(self):
         self.refuse(self.authority.leaf(scene.DOMAIN, not_before="20200101000000Z", not_after="20210101000000Z"),
@@ -75,10 +73,10 @@ class HandshakeRefusalTest(scene.SceneTest):
         # RFC 5924 §4 and the profile's eku = "tls": neither clientAuth, nor sipDomain, nor any. IB-certificate-30.
         for purpose in ("serverAuth", "codeSigning,emailProtection"):
             with self.subTest(purpose=purpose):
-                self.refuse(self.authority.leaf(scene.DOMAIN, eku=purpose), ["bad_cert"])
+                self.refuse(self.authority.leaf(scene.DOMAIN, eku=purpose), ["key_usage"])
 
     def test_foreign_intermediate_of_the_same_name(self):
-        self.refuse(self.foreign_intermediate.leaf(scene.DOMAIN), ["untrusted_ca", "bad_cert"])
+        self.refuse(self.foreign_intermediate.leaf(scene.DOMAIN), ["untrusted_ca", "signature"])
 
     def test_intermediate_is_served_with_its_chain_and_not_without(self):
         leaf = self.intermediate.leaf("URI:sip:a.example", "URI:sip:m.example")
@@ -112,7 +110,7 @@ class ProtocolTest(scene.SceneTest):
                     ["openssl", "s_client", "-connect", "127.0.0.1:%d" % self.edge.port, option, "-cipher",
                      "ALL:@SECLEVEL=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
                 self.assertNotEqual(done.returncode, 0)
-                self.assertNotIn(b"Verify return code: 0", done.stdout)
+                self.assertIn(b"Cipher is (NONE)", done.stdout)
 
     def test_weak_suites_are_refused(self):
         certificate = self.authority.leaf(scene.DOMAIN)
@@ -159,10 +157,7 @@ class ProtocolTest(scene.SceneTest):
             with self.subTest(length=length):
                 client = tls_client.TlsClient(self.edge.port, self.context(version="1.3"), handshake=False)
                 try:
-                    try:
-                        client.tls.do_handshake()
-                    except ssl.SSLWantReadError:
-                        client._flush()
+                    client.socket.sendall(client.client_hello())
                     client.socket.recv(1)  # The ServerHello is under way.
                     client.socket.sendall(b"\x17\x03\x03" + length.to_bytes(2, "big") + b"\x00" * length)
                     client.socket.shutdown(socket.SHUT_WR)
@@ -196,17 +191,14 @@ class ProtocolTest(scene.SceneTest):
                 client.close()
 
     def test_client_that_leaves_at_every_step(self):
-        with self.counted("connections_active", 0):
-            for version in VERSIONS:
-                context = self.context(version=version)
-                for sent in (0, 1, 5, 50, 200):
-                    client = tls_client.TlsClient(self.edge.port, context, handshake=False)
-                    try:
-                        client.tls.do_handshake()
-                    except ssl.SSLWantReadError:
-                        pass
-                    client.socket.sendall(client._outgoing.read()[:sent])
-                    (client.reset if sent % 2 else client.close_without_notify)()
+        for version in VERSIONS:
+            context = self.context(version=version)
+            for sent in (0, 1, 5, 50, 200):
+                client = tls_client.TlsClient(self.edge.port, context, handshake=False)
+                client.socket.sendall(client.client_hello()[:sent])
+                (client.reset if sent % 2 else client.close_without_notify)()
+        self.edge.wait_metric("connections_active", 0)
+        self.edge.wait_metric("tls_handshakes_in_progress", 0)
         self.assertEqual(self.client().exchange(request()).status, 200)
 
     def test_key_update_is_followed(self):
@@ -223,38 +215,34 @@ class ProtocolTest(scene.SceneTest):
 
     def test_own_certificate_comes_with_its_chain(self):
         middle = Authority(self.folder, "server-middle", "Server Middle CA", parent=self.authority)
-        edge = self.new_edge({"tls.federation": {"certificate": middle.leaf(*scene.EDGE).chain,
+        edge = self.another_edge({"tls.federation": {"certificate": middle.leaf(*scene.EDGE).chain,
                                                  "certificate-key": middle.leaf(*scene.EDGE).key}})
         self.assertEqual(self.client(edge=edge).exchange(request()).status, 200)
-        edge.stop()
 
     def test_rsa_and_ed25519_server_keys_serve_ecdsa_clients(self):
         # And the reverse is in identity_policy: wolfSSL 5.5 offered only the server's own key type in TLS 1.2.
         for key in ("rsa", "ed25519"):
             leaf = self.authority.leaf(*scene.EDGE, key=key)
-            edge = self.new_edge({"tls.federation": {"certificate": leaf.chain, "certificate-key": leaf.key}})
+            edge = self.another_edge({"tls.federation": {"certificate": leaf.chain, "certificate-key": leaf.key}})
             for version in VERSIONS:
                 with self.subTest(key=key, version=version):
                     self.assertEqual(self.client(edge=edge, version=version).exchange(request()).status, 200)
-            edge.stop()
 
     def test_pinned_version(self):
         for option, offered, other in (("TLSv12", "1.2", "1.3"), ("TLSv13", "1.3", "1.2")):
-            edge = self.new_edge({"tls.federation": {"sec-protocol": option}})
+            edge = self.another_edge({"tls.federation": {"sec-protocol": option}})
             with self.subTest(option=option):
                 self.assertEqual(self.client(edge=edge).version, "TLSv" + offered)
                 tls_client.refused(edge.port, self.context(version=other), request().bytes)
-            edge.stop()
 
     def test_suites_that_were_chosen(self):
-        edge = self.new_edge({"tls.federation": {"cipher-list": "ECDHE-ECDSA-AES256-GCM-SHA384",
+        edge = self.another_edge({"tls.federation": {"cipher-list": "ECDHE-ECDSA-AES256-GCM-SHA384",
                                                  "ciphersuites": "TLS_CHACHA20_POLY1305_SHA256"}})
         self.assertEqual(self.client(edge=edge, version="1.2").tls.cipher()[0], "ECDHE-ECDSA-AES256-GCM-SHA384")
         self.assertEqual(self.client(edge=edge, version="1.3").tls.cipher()[0], "TLS_CHACHA20_POLY1305_SHA256")
         context = self.context(version="1.2")
         context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
         tls_client.refused(edge.port, context, request().bytes)
-        edge.stop()
 
 
 if __name__ == "__main__":

@@ -460,7 +460,7 @@ class LogTest(scene.SceneTest):
             self.assertNotIn(words, log)
 
     def test_start_and_stop_are_told(self):
-        edge = self.new_edge({"log": {"format": "json"}})
+        edge = self.another_edge({"log": {"format": "json"}})
         edge.terminate()
         self.assertEqual(edge.wait_exit(), 0)
         events = edge.events()

@@ -2,6 +2,7 @@
 import base64
 import datetime
 import os
+import secrets
 import ssl
 import time
 
@@ -204,13 +205,12 @@ class TwoProcessesTest(Resumption, scene.SceneTest):
     def test_instance_with_another_secret_declines(self):
         path = os.path.join(self.folder, "other.secret")
         with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
-            out.write("another secret of sufficient length, not random at all\n" * 2)
-        stranger = self.new_edge({"edge": {"secret": "file:" + path}})
+            out.write(secrets.token_hex(32) + "\n")
+        stranger = self.another_edge({"edge": {"secret": "file:" + path}})
         for version in VERSIONS:
             with self.subTest(version=version):
                 context = self.context(version=version)
                 self.check_declined(context, self.begin(context), edge=stranger)
-        stranger.stop()
 
     def test_secret_rotation(self):
         # Several lines are a rotation: the first one signs, all of them open.
@@ -218,14 +218,13 @@ class TwoProcessesTest(Resumption, scene.SceneTest):
             old_secret = old.read()
         path = os.path.join(self.folder, "rotated.secret")
         with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
-            out.write("1" * 64 + "\n" + old_secret)
-        rotated = self.new_edge({"edge": {"secret": "file:" + path}})
+            out.write(secrets.token_hex(32) + "\n" + old_secret)
+        rotated = self.another_edge({"edge": {"secret": "file:" + path}})
         for version in VERSIONS:
             with self.subTest(version=version):
                 context = self.context(version=version)
                 self.check_resumed(context, self.begin(context), edge=rotated)
                 self.check_declined(context, self.begin(context, edge=rotated))
-        rotated.stop()
 
     def test_instance_with_another_trust_declines(self):
         other = Authority(self.folder, "other-trust", "Other CA")
@@ -234,12 +233,11 @@ class TwoProcessesTest(Resumption, scene.SceneTest):
             for authority in (self.authority, other):
                 with open(authority.path, encoding="ascii") as part:
                     out.write(part.read())
-        wider = self.new_edge({"tls.federation": {"trusted-ca": together}})
+        wider = self.another_edge({"tls.federation": {"trusted-ca": together}})
         for version in VERSIONS:
             with self.subTest(version=version):
                 context = self.context(version=version)
                 self.check_declined(context, self.begin(context), edge=wider)
-        wider.stop()
 
 
 class LostStandingTest(Resumption, scene.SceneTest):
@@ -254,7 +252,8 @@ class LostStandingTest(Resumption, scene.SceneTest):
             wanted = request()
             tls_client.refused(self.edge.port, context, wanted.bytes, session=session)
             self.assertEqual(self.hop.seen(wanted.call_id), [])
-            newcomer = tls_client.context(self.authority, authority.leaf(scene.DOMAIN), version)
+            leaf = authority.with_root(authority.leaf(scene.DOMAIN))
+            newcomer = tls_client.context(self.authority, leaf, version)
             with tls_client.TlsClient(self.edge.port, newcomer) as client:
                 self.assertEqual(client.exchange(request()).status, 200)
         finally:
@@ -346,12 +345,11 @@ class NoResumptionTest(Resumption, scene.SceneTest):
                     self.assertFalse(client.session and client.session.has_ticket)
 
     def test_ticket_of_an_instance_that_resumes_is_declined(self):
-        generous = self.new_edge({"tls.federation": {"resumption": True}})
+        generous = self.another_edge({"tls.federation": {"resumption": True}})
         for version in VERSIONS:
             with self.subTest(version=version):
                 context = self.context(version=version)
                 self.check_declined(context, self.begin(context, edge=generous))
-        generous.stop()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 A leaf is named by the list of its identities, the way tests/corpus/identity-bypass.tsv writes them
 ("URI:sip:a.example", "DNS:a.example", "CN=a.example"), and is minted once per list.
 """
+import copy
 import os
 import re
 import subprocess
@@ -86,6 +87,17 @@ class Authority(Certificate):
                 self._leaves[wanted] = self._new_leaf(*wanted)
             return self._leaves[wanted]
 
+    def with_root(self, leaf):
+        """The same leaf, sent with this authority's own certificate. Without, OpenSSL completes the chain from what the
+        client trusts, and takes a namesake of the authority for it."""
+        sent = copy.copy(leaf)
+        sent.chain = leaf.path[:-4] + "-with-root.pem"
+        with open(sent.chain, "w", encoding="ascii") as chain:
+            for path in (leaf.path, self.path):
+                with open(path, encoding="ascii") as part:
+                    chain.write(part.read())
+        return sent
+
     def _new_leaf(self, identities, key, eku, san_der, not_before, not_after, issuer):
         self._count += 1
         minted = Certificate(self._folder, "%s-%d" % (os.path.basename(self.path)[:-4], self._count))
@@ -125,7 +137,7 @@ class Authority(Certificate):
             out.write("\n".join(lines) + "\n")
         if dates is None:
             signer = [] if issuer is None or issuer is minted else ["-CA", issuer.path, "-CAkey", issuer.key]
-            openssl("req", "-x509", *_KEYS[key], "-nodes", "-days", "30", "-config", config, *signer,
+            openssl("req", "-x509", *_KEYS[key], "-nodes", "-days", "90", "-config", config, *signer,
                     "-keyout", minted.key, "-out", minted.path)
         else:
             self._mint_dated(minted, issuer, config, key, dates)

@@ -53,7 +53,7 @@ class TlsClient:
         self.tls = tls_context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
         self.own_uri = "sip:alice@a.example"  # What this peer may write in From; tests with other names set it.
         self._framer = Framer()
-        self._ended = None  # The Closed that later reads repeat.
+        self.ended = None  # How the edge ended it: the Closed that later reads repeat.
         if plaintext_first:
             self.socket.sendall(plaintext_first)
         if handshake:
@@ -100,6 +100,14 @@ class TlsClient:
                 self._flush_quietly()
                 raise Closed(error.reason) from error
         self._flush(one_byte_at_a_time)
+
+    def client_hello(self):
+        """The first flight as bytes, not sent."""
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        return self._outgoing.read()
 
     def sealed(self, data):
         """`data` as one record (one per 16 kB), not sent: for tests that cut ciphertext."""
@@ -170,7 +178,7 @@ class TlsClient:
             try:
                 messages.append(self.receive(max(0.0, deadline - time.monotonic())))
             except Closed as closed:
-                self._ended = closed
+                self.ended = closed
                 return messages
 
     def is_open(self):
@@ -250,8 +258,8 @@ class TlsClient:
             self._incoming.write_eof()
 
     def _read_more(self, deadline):
-        if self._ended is not None:
-            raise self._ended
+        if self.ended is not None:
+            raise self.ended
         try:
             data = self.tls.read(65536)
             if not data:
@@ -262,11 +270,11 @@ class TlsClient:
             self._flush_quietly()
             self._fill(deadline)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError, ssl.SSLSyscallError) as error:
-            self._ended = Closed()
-            raise self._ended from error
+            self.ended = Closed()
+            raise self.ended from error
         except ssl.SSLError as error:
-            self._ended = Closed(error.reason)
-            raise self._ended from error
+            self.ended = Closed(error.reason)
+            raise self.ended from error
 
 
 def refused(port, tls_context, data, server_name="edge.example", session=None):
@@ -286,6 +294,6 @@ def refused(port, tls_context, data, server_name="edge.example", session=None):
         answer = client.wait_closed()
         if answer or client.unread():
             raise AssertionError("a session that must not exist answered %r %r" % (answer, client.unread()))
-        return client._ended
+        return client.ended
     finally:
         client.socket.close()
