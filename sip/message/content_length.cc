@@ -1,35 +1,31 @@
 #include "sip/message/content_length.h"
 
+#include <bit>
 #include <cstddef>
-#include <cstring>
 
-#include "sip/message/grammar.h"
+#include "sip/message/class_scan.h"
 #include "sip/message/header_name.h"
+#include "sip/message/line_scan.h"
 
 namespace sallyport::sip {
 namespace {
 
-bool BeginsContinuation(const char* at, const char* end) {
-  return at != end && (*at == ' ' || *at == '\t');
-}
-
-// One past the CRLF that ends the line which begins at `line`, continuation lines included. A bare
-// LF ends nothing: the parser refuses the message, and the flow with it (LosesFraming).
-const char* SkipLine(const char* line, const char* end) {
-  const char* at = line;
-  while (at != end) {
-    const auto* const feed =
-        static_cast<const char*>(std::memchr(at, '\n', static_cast<size_t>(end - at)));
-    if (feed == nullptr) return end;
-    at = feed + 1;
-    if (feed != line && feed[-1] == '\r' && !BeginsContinuation(at, end)) return at;
-  }
-  return end;
-}
-
 // Could a line that begins so be Content-Length or l?
 bool MayBeContentLength(char first) {
   return first == 'C' || first == 'c' || first == 'L' || first == 'l';
+}
+
+// Takes one header line, its CRLF excluded, into account.
+ContentLengthOutcome TakeLine(std::string_view line, const char* readable, bool& found,
+                              uint32_t& content_length) {
+  const NameAtLine name =
+      ReadNameAtLine(line.data(), line.size(), static_cast<size_t>(readable - line.data()));
+  if (name.name_bytes == 0 || name.id != HeaderId::kContentLength) return ContentLengthOutcome::kOk;
+  if (found) return ContentLengthOutcome::kRepeated;
+  found = true;
+  return ReadContentLength(TrimLws(line.substr(name.colon + 1)), content_length)
+             ? ContentLengthOutcome::kOk
+             : ContentLengthOutcome::kMalformed;
 }
 
 }  // namespace
@@ -38,25 +34,28 @@ bool ReadContentLength(std::string_view value, uint32_t& content_length) {
   return ReadDecimal(value, kContentLengthMax, content_length);
 }
 
+// A line ends with CRLF that no whitespace follows. Bare CR and LF end nothing: the parser refuses
+// such a message, and the flow with it (LosesFraming).
 ContentLengthOutcome FindContentLength(std::string_view header_block, uint32_t& content_length) {
   const char* const end = header_block.data() + header_block.size();
+  const char* candidate =
+      nullptr;  // Where the line begins that is being passed, if it may be the one.
   bool found = false;
-  for (const char* line = SkipLine(header_block.data(), end); line != end;) {
-    const char* const next = SkipLine(line, end);
-    if (MayBeContentLength(*line)) {
-      const auto line_bytes = static_cast<size_t>(next - line);
-      const NameAtLine name = ReadNameAtLine(line, line_bytes, static_cast<size_t>(end - line));
-      if (name.id == HeaderId::kContentLength) {
-        if (found) return ContentLengthOutcome::kRepeated;
-        found = true;
-        const char* const value_end = next - 2;  // Before CRLF.
-        const std::string_view value(line + name.colon + 1,
-                                     static_cast<size_t>(value_end - line) - name.colon - 1);
-        if (!ReadContentLength(TrimLws(value), content_length))
-          return ContentLengthOutcome::kMalformed;
+  for (size_t base = 0; base < header_block.size(); base += kScanBlockBytes) {
+    const size_t left = header_block.size() - base;
+    const char* const block = header_block.data() + base;
+    uint64_t controls =
+        left >= kScanBlockBytes ? ScanControls(block) : ScanControlsOfTail(block, left);
+    for (; controls != 0; controls &= controls - 1) {
+      const char* const at = block + std::countr_zero(controls);
+      if (end - at < 3 || at[0] != '\r' || at[1] != '\n' || at[2] == ' ' || at[2] == '\t') continue;
+      if (candidate != nullptr) {
+        const ContentLengthOutcome outcome =
+            TakeLine(Between(candidate, at), end, found, content_length);
+        if (outcome != ContentLengthOutcome::kOk) return outcome;
       }
+      candidate = MayBeContentLength(at[2]) ? at + 2 : nullptr;
     }
-    line = next;
   }
   return found ? ContentLengthOutcome::kOk : ContentLengthOutcome::kMissing;
 }

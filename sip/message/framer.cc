@@ -57,7 +57,7 @@ Frame Framer::SkipLineEnd(std::string_view unread) {
 
 // False: this cannot be SIP.
 bool Framer::CheckStartLine(std::string_view unread) {
-  for (size_t i = searched_bytes_; i < unread.size(); ++i) {
+  for (size_t i = searched_bytes_; i < Within(unread); ++i) {
     const auto c = static_cast<unsigned char>(unread[i]);
     if (c >= 0x20 || c == '\r' || c == '\t') continue;
     if (c != '\n') return false;
@@ -67,8 +67,13 @@ bool Framer::CheckStartLine(std::string_view unread) {
   return true;
 }
 
+// How far a header block may reach.
+size_t Framer::Within(std::string_view unread) const {
+  return std::min<size_t>(unread.size(), limits_.header_bytes_max);
+}
+
 bool Framer::SearchHeaderEnd(std::string_view unread) {
-  const size_t within = std::min<size_t>(unread.size(), limits_.header_bytes_max);
+  const size_t within = Within(unread);
   header_bytes_ = static_cast<uint32_t>(FindHeaderEnd(unread.substr(0, within), searched_bytes_));
   searched_bytes_ = static_cast<uint32_t>(within);
   return header_bytes_ != 0;
@@ -84,7 +89,7 @@ Frame Framer::MeasureBody(std::string_view unread) {
 }
 
 Frame Framer::Refuse(FrameOutcome outcome, std::string_view unread) const {
-  const size_t within = std::min<size_t>(unread.size(), limits_.header_bytes_max);
+  const size_t within = Within(unread);
   const size_t header_bytes =
       header_bytes_ != 0 ? header_bytes_ : FindHeaderEnd(unread.substr(0, within), 0);
   return {outcome, unread.substr(0, header_bytes), static_cast<uint32_t>(header_bytes), 0};

@@ -3,6 +3,7 @@
 // Shard:   lives with one flow; never called from two shards. Small: one per connection.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -53,6 +54,7 @@ class Framer {
   [[nodiscard]] Frame SkipLineEnd(std::string_view unread);
   [[nodiscard]] bool SearchHeaderEnd(std::string_view unread);
   [[nodiscard]] bool CheckStartLine(std::string_view unread);
+  [[nodiscard]] size_t Within(std::string_view unread) const;
   [[nodiscard]] Frame MeasureBody(std::string_view unread);
   [[nodiscard]] Frame Refuse(FrameOutcome outcome, std::string_view unread) const;
 

@@ -162,6 +162,15 @@ TEST(FramerTest, HeaderLimitAndLimitPlusOne) {
   }
 }
 
+// Found by framer_fuzz: what lies beyond the bound must not decide, because a slow peer never gets
+// there.
+TEST(FramerTest, BytesBeyondTheHeaderLimitDoNotCount) {
+  const std::string wire = std::string(kLimits.header_bytes_max, 'x') + std::string(1, '\0');
+  for (const size_t piece : {size_t{1}, size_t{100}, wire.size()}) {
+    EXPECT_EQ(FrameAll(wire, piece), (std::vector<Seen>{{FrameOutcome::kTooLarge, ""}})) << piece;
+  }
+}
+
 TEST(FramerTest, BodyLimitAndLimitPlusOne) {
   const std::string at_limit = Message("l: 512\r\n", std::string(512, 'x'));
   EXPECT_EQ(FrameAll(at_limit, 1), (std::vector<Seen>{{FrameOutcome::kMessage, at_limit}}));

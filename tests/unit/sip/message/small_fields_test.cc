@@ -102,5 +102,15 @@ TEST(ContentLengthTest, FoundInABlockAsTheParserFindsIt) {
   }
 }
 
+// Found by header_fields_fuzz: a block without an end is no block, and nothing beyond it is read.
+TEST(ContentLengthTest, UnfinishedBlocksHaveNone) {
+  for (const char* const block :
+       {"z4\r\nL:p", "z4\r\nL:5", "z4\r\nL:5\r", "z4\r\nL:5\r\n", "L:5\r\n\r\n"}) {
+    const GuardedCopy copy(block);
+    uint32_t length = 0;
+    EXPECT_EQ(FindContentLength(copy.view(), length), ContentLengthOutcome::kMissing) << block;
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::sip
