@@ -167,6 +167,14 @@ set(wolfssl_options
   --disable-hashdrbg --disable-sys-ca-certs)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND wolfssl_options --enable-intelasm --enable-aesni)
+  set(wolfssl_awk ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_vzeroupper.awk)
+  set(wolfssl_patch)
+  foreach(assembly sp_x86_64_asm.S poly1305_asm.S)
+    set(assembly wolfcrypt/src/${assembly})
+    list(APPEND wolfssl_patch COMMAND awk -f ${wolfssl_awk} ${assembly} > ${assembly}.patched
+      COMMAND ${CMAKE_COMMAND} -E rename ${assembly}.patched ${assembly})
+  endforeach()
+  list(POP_FRONT wolfssl_patch)  # The first COMMAND is PATCH_COMMAND itself.
   set(wolfssl_machine "-march=x86-64-v2")  # The assembly looks at the CPU at run time.
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   list(APPEND wolfssl_options --enable-armasm)
@@ -190,10 +198,13 @@ set(wolfssl_definitions
   -DXTIME=SallyportWallTime -DXTIME_MS=SallyportWallMilliseconds)  # tls/wall_clock.h
 list(JOIN wolfssl_definitions " " wolfssl_cflags)
 set(wolfssl_hooks ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_hooks.h)
-file(SHA256 ${wolfssl_hooks} wolfssl_hooks_sha256)  # Part of the command line, so that a change builds anew.
-string(SUBSTRING ${wolfssl_hooks_sha256} 0 8 wolfssl_hooks_sha256)
+# Part of the command line, so that a change of what we put into wolfSSL builds it anew.
+file(SHA256 ${wolfssl_hooks} wolfssl_hooks_sha256)
+file(SHA256 ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_vzeroupper.awk wolfssl_awk_sha256)
+string(SHA256 wolfssl_ours "${wolfssl_hooks_sha256}${wolfssl_awk_sha256}")
+string(SUBSTRING ${wolfssl_ours} 0 8 wolfssl_ours)
 string(PREPEND wolfssl_cflags "${wolfssl_machine} -g1 -fno-omit-frame-pointer -fstack-protector-strong -include ${wolfssl_hooks} "
-  "-DSALLYPORT_WOLFSSL_HOOKS=0x${wolfssl_hooks_sha256} ")
+  "-DSALLYPORT_WOLFSSL_OURS=0x${wolfssl_ours} ")
 set(wolfssl_ldflags "")
 if(SALLYPORT_SANITIZE)
   string(PREPEND wolfssl_cflags "-O2 -fsanitize=${SALLYPORT_SANITIZE} -fno-sanitize-recover=all ")
@@ -218,6 +229,7 @@ if(NOT SALLYPORT_WOLFSSL_ROOT)
     PREFIX ${CMAKE_BINARY_DIR}/wolfssl-build
     SOURCE_DIR ${wolfssl_source}
     BUILD_IN_SOURCE TRUE
+    PATCH_COMMAND ${wolfssl_patch}
     CONFIGURE_COMMAND ./autogen.sh
     COMMAND ./configure --prefix=${wolfssl_prefix} --libdir=${wolfssl_prefix}/lib ${wolfssl_options}
       "CC=${wolfssl_compiler}"

@@ -479,6 +479,45 @@ TEST_P(SessionTest, NoSuiteInCommonIsToldAsSuch) {
   EXPECT_NE(client.error(), "");
 }
 
+// Every suite that can be configured interoperates, in both directions and over several records.
+TEST_P(SessionTest, EverySuiteCarriesData) {
+  constexpr const char* kTls13Suites[] = {"TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
+                                          "TLS_AES_128_GCM_SHA256", "TLS_AES_128_CCM_SHA256",
+                                          "TLS_AES_128_CCM_8_SHA256"};
+  constexpr const char* kTls12Suites[] = {
+      "AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305", "AES128-SHA256",
+      "AES256-SHA384",     "AES128-SHA",        "AES256-SHA"};
+  const auto talk = [&](const std::string& suite, const TestCertificate& certificate) {
+    Profile profile = scene_.Profile();
+    profile.certificate_pem = certificate.pem;
+    profile.key_pem = certificate.key_pem;
+    (GetParam() == kTls13 ? profile.ciphersuites : profile.cipher_list) = suite;
+    TlsClientOptions options = ClientOptions(GetParam(), &scene_.client);
+    (GetParam() == kTls13 ? options.ciphersuites : options.ciphers) = suite;
+    TlsClient client(options);
+    ServerEnd server(MakeContext(profile, ServerOptions()));
+    ASSERT_TRUE(Converse(client, server)) << suite << client.error();
+    EXPECT_NE(server.session().peer().cipher, "unknown") << suite;
+    for (const size_t bytes : {1, 16, 700, 16384, 40000}) {
+      const std::string text(bytes, 's');
+      ASSERT_TRUE(client.Write(text));
+      server.Feed(client.TakeOutput());
+      ASSERT_TRUE(server.Write(text));
+      ASSERT_TRUE(client.Receive(server.TakeOutput()));
+      EXPECT_EQ(client.Read(), text) << suite;
+    }
+    EXPECT_EQ(server.received().size(), 1u + 16 + 700 + 16384 + 40000) << suite;
+  };
+  if (GetParam() == kTls13) {
+    for (const char* const suite : kTls13Suites) talk(suite, scene_.server);
+    return;
+  }
+  for (const std::string suite : kTls12Suites) {
+    talk("ECDHE-ECDSA-" + suite, scene_.server);
+    talk("ECDHE-RSA-" + suite, scene_.server_rsa);
+  }
+}
+
 TEST_P(SessionTest, TheOtherVersionCanBeSwitchedOff) {
   Profile profile = scene_.Profile();
   profile.sec_protocol = GetParam() == kTls12 ? SecProtocol::kTls13Only : SecProtocol::kTls12Only;
