@@ -17,7 +17,7 @@ std::string_view LogLevelName(LogLevel level);  // "debug", "info", "warning", "
 
 inline constexpr size_t kLogRecordBytes = 512;
 inline constexpr size_t kLogValueBytesMax = 160;    // One field's text; longer is cut.
-inline constexpr size_t kLogMessageBytesMax = 200;  // Likewise the message.
+inline constexpr size_t kLogMessageBytesMax = 400;  // The message: a diagnostic of check must fit.
 
 // The name of an event or a field: a literal, so that a record can hold its address and the set of
 // names is closed by the source. kebab-case.

@@ -46,8 +46,6 @@ LimitsConfig ReadLimits(core::ConfigTable table) {
       table.Bytes("partial-bytes", limits.partial_bytes_max, kMiB, 64 * kGiB);
   limits.handshakes_per_turn_max =
       Count(table, "handshakes-per-turn", limits.handshakes_per_turn_max, 1, 1024);
-  limits.messages_per_turn_max =
-      Count(table, "messages-per-turn", limits.messages_per_turn_max, 1, 1024);
   limits.peer_identities_max =
       Count(table, "peer-identities", limits.peer_identities_max, 16, 16'777'216);
   limits.receive_buffers = Count(table, "receive-buffers", limits.receive_buffers, 16, 32768);

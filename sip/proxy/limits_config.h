@@ -26,8 +26,6 @@ struct LimitsConfig {
   uint64_t partial_bytes_max = uint64_t{64} << 20;
   // handshakes-per-turn: TLS handshake steps in one turn of a shard's loop.
   uint32_t handshakes_per_turn_max = 4;
-  // messages-per-turn: served from one connection before the others get their turn.
-  uint32_t messages_per_turn_max = 16;
   // peer-identities (R): certificates whose names are remembered.
   uint32_t peer_identities_max = 65536;
   // receive-buffers (R): of each shard, 16 KiB each; a power of two.

@@ -11,8 +11,8 @@
 
 namespace sallyport::sip {
 
-// One "udp:127.0.0.1:5080;weight=10;priority=2". Lower priority numbers are tried first; among
-// equals the weight is the share of requests (the sense of RFC 2782).
+// One "udp:127.0.0.1:5080;weight=10;priority=2". Lower priority numbers are tried first, equals
+// in file order. The weight (the share among equals, as in RFC 2782) is read, and not used yet.
 struct NextHopTarget {
   TransportProtocol transport = TransportProtocol::kUdp;  // kUdp or kTcp.
   core::SocketAddress address;

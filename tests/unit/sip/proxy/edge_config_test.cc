@@ -597,7 +597,7 @@ TEST(EdgeConfigTest, EverySectionIsRead) {
       std::string(kGood) +
       "[identity-header]\nmode = \"none\"\n[limits]\nheader-bytes = 4096\nbody-bytes = \"1MiB\"\n"
       "headers = 40\nconnections = 6\ntransactions = 16\nqueue-bytes = 200000\npartial-bytes = "
-      "\"1MiB\"\nhandshakes-per-turn = 2\nmessages-per-turn = 3\npeer-identities = 100\n"
+      "\"1MiB\"\nhandshakes-per-turn = 2\npeer-identities = 100\n"
       "receive-buffers = 64\nlog-lines-per-second = 9\n[timeouts]\nfirst-byte = \"1s\"\nhandshake "
       "= "
       "\"2s\"\nmessage = \"3s\"\nidle = \"4s\"\nclose = \"5s\"\nconnect = \"6s\"\ndrain = \"7s\"\n"
@@ -613,7 +613,6 @@ TEST(EdgeConfigTest, EverySectionIsRead) {
   EXPECT_EQ(limits.queue_bytes_max, 200000u);
   EXPECT_EQ(limits.partial_bytes_max, 1u << 20);
   EXPECT_EQ(limits.handshakes_per_turn_max, 2u);
-  EXPECT_EQ(limits.messages_per_turn_max, 3u);
   EXPECT_EQ(limits.peer_identities_max, 100u);
   EXPECT_EQ(limits.receive_buffers, 64u);
   EXPECT_EQ(limits.log_lines_per_second_max, 9u);
