@@ -37,7 +37,9 @@ RFC4475 = {
     "esc02": Outcome(FORWARD),     # A method that looks like REGISTER after unescaping, and is not.
     "lwsdisp": Outcome(FORWARD),
     "longreq": Outcome(FORWARD),
-    "dblreq": Outcome(FORWARD, messages=2),  # Two pipelined requests; trailing octets exist only in datagrams.
+    # Trailing octets exist only in datagrams: on a stream this is two pipelined requests, and the five octets that the
+    # second has beyond its Content-Length ("C", CRLF, CRLF) are a third message that is none.
+    "dblreq": Outcome(FORWARD, closes=True, messages=2),
     "semiuri": Outcome(FORWARD),
     "transports": Outcome(FORWARD),
     "mpart01": Outcome(FORWARD),
@@ -80,7 +82,7 @@ RFC4475 = {
     "regescrt": Outcome(FORWARD),
     "sdp01": Outcome(FORWARD),
     "inv2543": Outcome(400, closes=True),  # No Content-Length on a stream (RFC 3261 §18.3).
-    "test": Outcome(400),
+    "test": Outcome(DROP, 400),    # Without a Via there is nothing to answer with.
 }
 
 RFC5118 = {
@@ -149,9 +151,16 @@ class CorpusTest(scene.SceneTest):
         return [m for m in self.hop.messages[mark:] if m.call_id != barrier.call_id]
 
     def check(self, name, data, wanted):
+        mark = len(self.hop.messages)
         answers, forwarded, closed = self.outcome(data, probe=wanted.allowed != (CLOSE,))
+        if wanted.closes and wanted.allowed == (FORWARD,):  # Nothing that was answered tells that it has all arrived.
+            self.hop.wait_messages(mark + wanted.messages)
+            forwarded = self.hop.messages[mark:]
         was = (answers, [m.start_line for m in forwarded], "closed" if closed else "open")
-        if forwarded:
+        if forwarded and closed:  # The answer may have come too late.
+            self.assertEqual((wanted.allowed, wanted.closes, wanted.messages), ((FORWARD,), True, len(forwarded)),
+                             "%s: %r" % (name, was))
+        elif forwarded:
             self.assertIn(FORWARD, wanted.allowed, "%s: %r" % (name, was))
             self.assertEqual((len(forwarded), answers), (wanted.messages, [200] * wanted.messages),
                              "%s: %r" % (name, was))
@@ -194,6 +203,8 @@ class RfcCorpusTest(CorpusTest):
         for name in ("mpart01", "escnull", "esc01", "esc02", "semiuri", "intmeth", "wsinv"):
             with self.subTest(message=name):
                 data = read(os.path.join(CORPORA, "rfc4475", name + ".dat"))
+                # Transactions of the test above may linger.
+                data = data.replace(b"z9hG4bK", b"z9hG4bKagain").replace(b"=390skdjuw", b"=390skdjuwagain")
                 (forwarded,) = self.check(name, data, RFC4475[name])
                 self.assertEqual(forwarded.body, data.partition(b"\r\n\r\n")[2])
                 self.assertEqual(forwarded.raw.split(b"\r\n", 1)[0], data.split(b"\r\n", 1)[0])

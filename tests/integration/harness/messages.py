@@ -122,7 +122,8 @@ def request(method="MESSAGE", uri="sip:bob@edge.example", sender="<sip:alice@a.e
 
 
 def _to_with_tag(value, tag):
-    return value if not tag or ";tag=" in value.lower() else "%s;tag=%s" % (value, tag)
+    has_tag = re.search(r";\s*tag\s*=", value, re.IGNORECASE)
+    return value if not tag or has_tag else "%s;tag=%s" % (value, tag)
 
 
 def response_to(message, status, reason="Whatever", tag="uas", headers=(), body=b""):

@@ -101,6 +101,12 @@ class NextHop:
         """As wait(), counting every retransmission."""
         return self._wait(self.arrivals, call_id, method, count, timeout)
 
+    def wait_messages(self, count, timeout=SECONDS):
+        """Waits until `messages` has that many."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self.messages) >= count, timeout):
+                raise AssertionError("%d messages came, not %d" % (len(self.messages), count))
+
     def _wait(self, where, call_id, method, count, timeout):
         deadline = time.monotonic() + timeout
         with self._changed:
