@@ -373,7 +373,7 @@ bool Connection::SealAndSend(std::span<const char> message) {
 
 void Connection::OnPeerClosed() {
   if (state_ == State::kHandshaking) {
-    if (partial_used_ == 0) return LoseHandshake();
+    if (!core::StepNode::linked()) return LoseHandshake();
     peer_closed_ = true;  // What it said before may be all that was missing.
     return;
   }
