@@ -25,11 +25,13 @@ namespace sallyport::sip {
 struct Bounds {
   const char* end;
   const char* readable;
+  const char* load_end;  // Before this, 16 bytes can be loaded; nullptr: nowhere.
 
-  constexpr explicit Bounds(std::string_view text)
-      : end(text.data() + text.size()), readable(end) {}
+  constexpr explicit Bounds(std::string_view text) : Bounds(text, text.data() + text.size()) {}
   constexpr Bounds(std::string_view text, const char* readable_end)
-      : end(text.data() + text.size()), readable(readable_end) {}
+      : end(text.data() + text.size()),
+        readable(readable_end),
+        load_end(readable_end - text.data() >= 16 ? readable_end - 15 : nullptr) {}
 };
 
 constexpr std::string_view Between(const char* begin, const char* end) {
@@ -75,12 +77,14 @@ inline uint32_t OutsideMask(__m128i block) {
 template <unsigned kClasses>
 inline const char* SkipRun(const char* begin, const Bounds& in) {
 #if defined(__SSSE3__)
-  while (in.readable - begin >= 16) {
+  while (begin < in.load_end) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(begin));
     const uint32_t outside = class_scan_internal::OutsideMask<kClasses>(block);
     if (outside != 0) {
       begin += __builtin_ctz(outside);
-      return begin < in.end ? begin : in.end;
+      // A branch, not a conditional move: the next run must not wait for this comparison.
+      if (__builtin_expect(begin > in.end, 0)) return in.end;
+      return begin;
     }
     begin += 16;
     if (begin >= in.end) return in.end;

@@ -141,7 +141,7 @@ HostAt ReadHost(const char* begin, const Bounds& in) {
   if (end == begin) return begin != in.end && *begin == '[' ? ReadIpv6Reference(begin, in) : kNone;
   const std::string_view name = Between(begin, end);
 #if defined(__SSSE3__)
-  const bool fast = name.size() <= kFastNameBytesMax && in.readable - begin >= 16;
+  const bool fast = name.size() <= kFastNameBytesMax && begin < in.load_end;
   const HostKind kind = fast ? ClassifyShortName(name) : ClassifyNameOrIpv4(name);
 #else
   const HostKind kind = ClassifyNameOrIpv4(name);

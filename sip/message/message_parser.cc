@@ -1,7 +1,7 @@
 #include "sip/message/message_parser.h"
 
 #include <algorithm>
-#include <bit>
+#include <cstring>
 
 #include "core/check.h"
 #include "sip/message/call_id.h"
@@ -40,7 +40,7 @@ class MessageReader {
   void TakeStartLine(std::string_view line);
   void TakeStatusLine(std::string_view line);
   void TakeRequestLine(std::string_view line);
-  bool TakeCommonLine(const char* begin, const char* end);
+  bool TakeCommonLine(const char* begin, const char* end, const char* readable);
   void TakeHeaderLine(const char* begin, const char* end);
   void Append(std::string_view name, std::string_view value, const char* end, HeaderId id);
   [[nodiscard]] bool IsSound(std::string_view line) const;
@@ -186,17 +186,18 @@ void MessageReader::Clear() {
 }
 
 void MessageReader::IndexLines() {
-  for (size_t base = 0; base < bytes_.size() && header_bytes_ == 0; base += kScanBlockBytes) {
-    const size_t left = bytes_.size() - base;
+  const char* const end = readable_;
+  for (size_t base = 0; base < bytes_.size(); base += kScanBlockBytes) {
     const char* const block = bytes_.data() + base;
+    const size_t left = bytes_.size() - base;
     uint64_t controls =
         left >= kScanBlockBytes ? ScanControls(block) : ScanControlsOfTail(block, left);
     for (; controls != 0; controls &= controls - 1) {
       const char* const at = block + __builtin_ctzll(controls);
-      const char* const next = at + 2;
-      if (*at == '\r' && next <= readable_ && at[1] == '\n') {
-        if (line_traits_ == 0 && next < readable_ && !IsBlank(*next) &&
-            TakeCommonLine(line_, next)) {
+      if (end - at >= 2 && std::memcmp(at, "\r\n", 2) == 0) {
+        controls &= controls - 1;  // Its LF, if that is in this block.
+        const char* const next = at + 2;
+        if (line_traits_ == 0 && TakeCommonLine(line_, next, end)) {
           line_ = next;
         } else {
           OnLineEnd(next);
@@ -289,17 +290,19 @@ void MessageReader::TakeRequestLine(std::string_view line) {
   }
 }
 
-// The header line [begin, end) if it is like most: a name that we know, a colon, one SP, a value.
-// False: it is not.
-inline bool MessageReader::TakeCommonLine(const char* begin, const char* end) {
+// The header line [begin, end) if it is like most: a name that we know, a colon, one SP, a value,
+// and no whitespace after it that would continue it. False: it is not.
+inline bool MessageReader::TakeCommonLine(const char* begin, const char* end,
+                                          const char* readable) {
   const auto visible = [](char c) { return static_cast<unsigned char>(c) > ' '; };
   const auto known =
-      header_name_internal::FindKnownName(begin, static_cast<size_t>(readable_ - begin));
+      header_name_internal::FindKnownName(begin, static_cast<size_t>(readable - begin));
   const char* const value = begin + known.bytes + 2;
   const char* const value_end = end - 2;
   if (known.id == HeaderId::kOther || value >= value_end || out_.header_count_ >= headers_max_)
     return false;
   if (value[-1] != ' ' || !visible(*value) || !visible(value_end[-1])) return false;
+  if (end == readable || IsBlank(*end)) return false;
   Append({begin, known.bytes}, Between(value, value_end), end, known.id);
   return true;
 }
