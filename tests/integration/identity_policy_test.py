@@ -1,4 +1,6 @@
 """Who may say what: the verdict for each kind of certificate, and what happens to identity headers."""
+import socket
+
 from harness import scene, tls_client
 from harness.certificates import SIP_DOMAIN, Authority, general_names
 from harness.messages import request
@@ -124,6 +126,32 @@ class VerdictTest(scene.SceneTest):
                     self.assert_refused(client.exchange(wanted), 403)
                 self.assert_never_forwarded(client, wanted)
 
+    def test_registering_for_somebody_else(self):
+        # RFC 3261 §10.3: the To of a REGISTER is the address-of-record.
+        client = self.client()
+        wanted = request("REGISTER", uri="sip:edge.example", to="<sip:bob@b.example>")
+        with self.rejected("register-for-another"):
+            self.assert_refused(client.exchange(wanted), 403, "Registration For Another")
+        self.assert_never_forwarded(client, wanted)
+        self.assertEqual(client.exchange(request("REGISTER", to="<sip:carol@a.example>")).status, 200)
+
+    def test_referred_by(self):
+        # RFC 3892; on REFER only.
+        client = self.client()
+        target = "Refer-To: <sip:carol@edge.example>"
+        for line, reason, status, phrase in (
+                ("Referred-By: <sip:bob@b.example>", "referred-by-not-covered", 403, None),
+                ("b: <sip:bob@b.example>", "referred-by-not-covered", 403, None),
+                ("Referred-By: <sip:bob", "referred-by-malformed", 400, "Malformed Referred-By Header")):
+            with self.subTest(line=line):
+                wanted = request("REFER", headers=[target, line])
+                with self.rejected(reason):
+                    self.assert_refused(client.exchange(wanted), status, phrase)
+                self.assertEqual(self.hop.seen(wanted.call_id), [])
+        good = request("REFER", headers=[target, "Referred-By: <sip:alice@a.example>"])
+        self.assertEqual(client.exchange(good).status, 200)
+        self.assertEqual(client.exchange(request(headers=["Referred-By: <sip:bob@b.example>"])).status, 200)
+
     def test_checks_are_counted(self):
         client = self.client()
         with self.counted("identity_checks_total", 1, result="pass"), \
@@ -191,6 +219,25 @@ class ClientCertificateModeTest(scene.SceneTest):
         with tls_client.TlsClient(self.edge.listener_port("optional"), context) as client:
             client.send(b"\r\n\r\n")
             client.receive_keep_alive()
+
+
+class PlainListenerTest(scene.SceneTest):
+    """Outside, TCP proves nothing, so nothing is accepted there."""
+
+    @classmethod
+    def usual_config(cls):
+        config = super().usual_config()
+        config["listener"].insert(1, cls.outside("plain-tcp", transport="tcp"))
+        return config
+
+    def test_everything_is_refused(self):
+        wanted = request(via="SIP/2.0/TCP client.a.example;branch=z9hG4bKplain")
+        with socket.create_connection(("127.0.0.1", self.edge.listener_port("plain-tcp")), timeout=20.0) as connection:
+            with self.rejected("no-identity"):
+                connection.sendall(wanted.bytes)
+                answer = connection.recv(65536)
+        self.assertRegex(answer, rb"^SIP/2\.0 403 Mutual TLS Required\r\n")
+        self.assertEqual(self.hop.seen(wanted.call_id), [])
 
 
 OUR_OWN = ("X-Sallyport-Peer", "X-Sallyport-Identity", "x-sallyport-anything-at-all")

@@ -107,6 +107,24 @@ class ConnectionLimitTest(scene.SceneTest):
             self.assertEqual(client.exchange(request()).status, 200)
 
 
+class AllowedNetworksTest(scene.SceneTest):
+    """`allow` names the networks that may connect."""
+
+    @classmethod
+    def usual_config(cls):
+        config = super().usual_config()
+        config["listener"][0]["allow"] = ["127.0.0.2/32", "192.0.2.0/24"]
+        return config
+
+    def test_others_are_closed_before_tls(self):
+        with self.counted("connections_rejected_total", reason="acl"), self.assertRaises(
+                (tls_client.Closed, ConnectionError)):
+            self.client()
+        allowed = tls_client.TlsClient(self.edge.port, self.context(), source="127.0.0.2")
+        with allowed:
+            self.assertEqual(allowed.exchange(request()).status, 200)
+
+
 class TransactionLimitTest(scene.SceneTest):
     config = {"limits": {"transactions": 16}}
 

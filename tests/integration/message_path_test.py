@@ -253,6 +253,28 @@ class MessagePathTcpTest(MessagePath, scene.SceneTest):
         self.assertLessEqual(len(self.hop.connections), len(os.sched_getaffinity(0)))
 
 
+class Ipv6:
+    """Everything on ::1; run below for a next hop on UDP and one on TCP."""
+
+    host = "::1"
+
+    def test_round_trip(self):
+        client = self.client()
+        wanted = request()
+        self.assertEqual(client.exchange(wanted).status, 200)
+        (seen,) = self.hop.seen(wanted.call_id)
+        self.assertEqual(via_parameter(seen.vias()[1], "received").strip("[]"), "::1")
+        self.assertEqual(seen.header("p-asserted-identity"), "<sip:alice@a.example>")
+
+
+class Ipv6UdpTest(Ipv6, scene.SceneTest):
+    transport = "udp"
+
+
+class Ipv6TcpTest(Ipv6, scene.SceneTest):
+    transport = "tcp"
+
+
 class AdvertisedNameTest(scene.SceneTest):
     """What our Via says is what `advertise` says."""
 

@@ -215,6 +215,28 @@ class LyingNextHopUdpTest(LyingNextHop, scene.SceneTest):
         self.assertEqual(self.hop.seen(wanted.call_id), [])
 
 
+class InsideRequestTest(scene.SceneTest):
+    """Requests from the inside: probes are answered, others wait for a later version."""
+
+    def ask(self, wanted):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inside:
+            inside.settimeout(20.0)
+            inside.sendto(wanted.bytes, ("127.0.0.1", self.edge.listener_port("core")))
+            return messages.Message(inside.recv(65536))
+
+    def test_health_probe_is_answered(self):
+        wanted = request("OPTIONS", uri="sip:edge.example", via="SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKprobe")
+        answer = self.ask(wanted)
+        self.assertEqual((answer.status, answer.call_id), (200, wanted.call_id))
+
+    def test_request_towards_the_outside_is_refused(self):
+        wanted = request("INVITE", uri="sip:alice@a.example", via="SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKout",
+                         sender="<sip:bob@edge.example>;tag=1")
+        answer = self.ask(wanted)
+        self.assertEqual((answer.status, answer.call_id), (503, wanted.call_id))
+        self.assertTrue(self.edge.is_alive())
+
+
 class LyingNextHopTcpTest(LyingNextHop, scene.SceneTest):
     transport = "tcp"
 

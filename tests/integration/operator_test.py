@@ -131,6 +131,7 @@ class CheckTest(scene.SceneTest):
                 "tls-crl": {"tls.federation": {"tls-crl": "crl.pem"}},
                 "digest": {"listener": [dict(outside, require="digest"), inside]},
                 "proxy-protocol": {"listener": [dict(outside, **{"proxy-protocol": ["127.0.0.1/32"]}), inside]},
+                "datagrams from outside": {"listener": [dict(outside, transport="udp"), inside]},
                 "next hop by TLS": {"next-hop": [{"name": "core", "zone": "inside", "targets": ["tls:pbx.example"]}]},
         }.items():
             with self.subTest(key=name):

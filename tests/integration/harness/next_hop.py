@@ -35,19 +35,20 @@ class NextHop:
         self._known = set()
         self._changed = threading.Condition()
         self._open = True
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET,
+                                     socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if transport == "udp":
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self._socket.bind((host, port))
         if transport == "tcp":
             self._socket.listen(64)
-        self.host, self.port = self._socket.getsockname()
+        self.host, self.port = self._socket.getsockname()[:2]
         threading.Thread(target=self._serve_udp if transport == "udp" else self._serve_tcp, daemon=True).start()
 
     @property
     def target(self):
-        return "%s:%s:%d" % (self.transport, self.host, self.port)
+        return ("%s:[%s]:%d" if ":" in self.host else "%s:%s:%d") % (self.transport, self.host, self.port)
 
     def close(self):
         self._open = False

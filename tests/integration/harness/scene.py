@@ -20,6 +20,7 @@ class SceneTest(unittest.TestCase):
 
     transport = "udp"   # Of the next hop.
     config = {}         # Merged over the usual configuration.
+    host = "127.0.0.1"  # Where everything listens.
     next_hops = 1
 
     @classmethod
@@ -29,7 +30,7 @@ class SceneTest(unittest.TestCase):
         cls.hops = []
         try:
             cls.authority = Authority(cls.folder, "ca", "Test CA")
-            cls.hops = [NextHop(cls.transport) for _ in range(cls.next_hops)]
+            cls.hops = [NextHop(cls.transport, host=cls.host) for _ in range(cls.next_hops)]
             cls.hop = cls.hops[0]
             cls.prepare()
             cls.edge = cls.new_edge(cls.config)
@@ -89,14 +90,18 @@ class SceneTest(unittest.TestCase):
 
     @classmethod
     def outside(cls, name="federation", **changes):
-        made = {"name": name, "address": "127.0.0.1:%d" % edge_process.free_port(), "zone": "outside"}
+        made = {"name": name, "address": cls.free_address(), "zone": "outside"}
         made.update(changes)
         return made
 
     @classmethod
     def inside(cls, name="core", transport=None):
-        return {"name": name, "address": "127.0.0.1:%d" % edge_process.free_port(),
-                "transport": transport or cls.transport, "zone": "inside"}
+        return {"name": name, "address": cls.free_address(), "transport": transport or cls.transport,
+                "zone": "inside"}
+
+    @classmethod
+    def free_address(cls):
+        return ("[%s]:%d" if ":" in cls.host else "%s:%d") % (cls.host, edge_process.free_port())
 
     @classmethod
     def new_edge(cls, changes=None, start=True):
@@ -119,6 +124,7 @@ class SceneTest(unittest.TestCase):
 
     def client(self, *identities, version=None, edge=None, port=None, **more):
         edge = edge or self.edge
+        more.setdefault("host", self.host)
         made = tls_client.TlsClient(port or edge.port, self.context(*identities, version=version), **more)
         self.addCleanup(made.close_quietly)
         return made

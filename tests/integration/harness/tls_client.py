@@ -41,9 +41,11 @@ def context(authority, certificate=None, version=None):
 class TlsClient:
     """One connection. Opens and handshakes when made; use it in a `with` block."""
 
-    def __init__(self, port, tls_context, session=None, server_name="edge.example", host="127.0.0.1",
-                 receive_buffer=None, handshake=True, plaintext_first=b""):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    def __init__(self, port, tls_context, session=None, server_name="edge.example", host="127.0.0.1", source=None,
+                 receive_buffer=None, handshake=True):
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        if source is not None:
+            self.socket.bind((source, 0))
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(SECONDS)
@@ -54,8 +56,6 @@ class TlsClient:
         self.own_uri = "sip:alice@a.example"  # What this peer may write in From; tests with other names set it.
         self._framer = Framer()
         self.ended = None  # How the edge ended it: the Closed that later reads repeat.
-        if plaintext_first:
-            self.socket.sendall(plaintext_first)
         if handshake:
             try:
                 self.handshake()
