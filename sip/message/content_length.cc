@@ -10,9 +10,11 @@
 namespace sallyport::sip {
 namespace {
 
-// Could a line that begins so be Content-Length or l?
-bool MayBeContentLength(char first) {
-  return first == 'C' || first == 'c' || first == 'L' || first == 'l';
+// Can this line be l or Content-Length (then its ninth character is an L)? Saves looking up most
+// names.
+bool MayBeContentLength(const char* line, const char* end) {
+  const char first = ToLower(*line);
+  return first == 'l' || (first == 'c' && end - line > 8 && ToLower(line[8]) == 'l');
 }
 
 // Takes one header line, its CRLF excluded, into account.
@@ -36,7 +38,8 @@ bool ReadContentLength(std::string_view value, uint32_t& content_length) {
 
 // A line ends with CRLF that no whitespace follows. Bare CR and LF end nothing: the parser refuses
 // such a message, and the flow with it (LosesFraming).
-ContentLengthOutcome FindContentLength(std::string_view header_block, uint32_t& content_length) {
+ContentLengthOutcome FindContentLength(std::string_view header_block, const char* readable,
+                                       uint32_t& content_length) {
   const char* const end = header_block.data() + header_block.size();
   const char* candidate =
       nullptr;  // Where the line begins that is being passed, if it may be the one.
@@ -51,10 +54,10 @@ ContentLengthOutcome FindContentLength(std::string_view header_block, uint32_t& 
       if (end - at < 3 || at[0] != '\r' || at[1] != '\n' || at[2] == ' ' || at[2] == '\t') continue;
       if (candidate != nullptr) {
         const ContentLengthOutcome outcome =
-            TakeLine(Between(candidate, at), end, found, content_length);
+            TakeLine(Between(candidate, at), readable, found, content_length);
         if (outcome != ContentLengthOutcome::kOk) return outcome;
       }
-      candidate = MayBeContentLength(at[2]) ? at + 2 : nullptr;
+      candidate = MayBeContentLength(at + 2, end) ? at + 2 : nullptr;
     }
   }
   return found ? ContentLengthOutcome::kOk : ContentLengthOutcome::kMissing;

@@ -17,7 +17,13 @@ enum class ContentLengthOutcome : uint8_t { kOk, kMissing, kRepeated, kMalformed
 // Looks for the field in a header block (start line, header lines, empty line) as the parser does:
 // names by LookUpHeader, SP and HTAB before the colon, folds. Two fields are kRepeated even if they
 // agree.
+// `readable`: memory may be read up to there.
 [[nodiscard]] ContentLengthOutcome FindContentLength(std::string_view header_block,
+                                                     const char* readable,
                                                      uint32_t& content_length);
+[[nodiscard]] inline ContentLengthOutcome FindContentLength(std::string_view header_block,
+                                                            uint32_t& content_length) {
+  return FindContentLength(header_block, header_block.data() + header_block.size(), content_length);
+}
 
 }  // namespace sallyport::sip

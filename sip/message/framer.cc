@@ -1,6 +1,7 @@
 #include "sip/message/framer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 
 #include "core/check.h"
@@ -15,6 +16,7 @@ namespace {
 // SIP/ or a sip: or sips: URI is: the parser will say what is wrong with it. HTTP, TLS and others
 // are not.
 bool MayBeStartLine(std::string_view line) {
+  if (line.ends_with(" SIP/2.0\r") || line.starts_with("SIP/2.0 ")) return true;
   for (size_t i = 0; i + 4 <= line.size(); ++i) {
     if (ToLower(line[i]) != 's' || !EqualsIgnoreCase(line.substr(i, 3), "sip")) continue;
     const char next = line[i + 3];
@@ -39,7 +41,8 @@ Frame Framer::Next(std::string_view unread) {
                                                       : Refuse(FrameOutcome::kTooLarge, unread);
     }
     const std::string_view header_block = unread.substr(0, header_bytes_);
-    if (FindContentLength(header_block, body_bytes_) != ContentLengthOutcome::kOk) {
+    const char* const readable = unread.data() + unread.size();
+    if (FindContentLength(header_block, readable, body_bytes_) != ContentLengthOutcome::kOk) {
       return Refuse(FrameOutcome::kBadFraming, unread);
     }
     if (body_bytes_ > limits_.body_bytes_max) return Refuse(FrameOutcome::kTooLarge, unread);
@@ -57,12 +60,20 @@ Frame Framer::SkipLineEnd(std::string_view unread) {
 
 // False: this cannot be SIP.
 bool Framer::CheckStartLine(std::string_view unread) {
-  for (size_t i = searched_bytes_; i < Within(unread); ++i) {
-    const auto c = static_cast<unsigned char>(unread[i]);
-    if (c >= 0x20 || c == '\r' || c == '\t') continue;
-    if (c != '\n') return false;
-    start_line_checked_ = true;
-    return MayBeStartLine(unread.substr(0, i));
+  const size_t within = Within(unread);
+  for (size_t base = searched_bytes_; base < within; base += kScanBlockBytes) {
+    const size_t left = within - base;
+    const char* const block = unread.data() + base;
+    uint64_t controls =
+        left >= kScanBlockBytes ? ScanControls(block) : ScanControlsOfTail(block, left);
+    for (; controls != 0; controls &= controls - 1) {
+      const size_t at = base + static_cast<size_t>(std::countr_zero(controls));
+      const char c = unread[at];
+      if (c == '\r' || c == '\t') continue;
+      if (c != '\n') return false;
+      start_line_checked_ = true;
+      return MayBeStartLine(unread.substr(0, at));
+    }
   }
   return true;
 }
