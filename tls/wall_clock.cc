@@ -1,6 +1,7 @@
 #include "tls/wall_clock.h"
 
 #include <ctime>
+#include <type_traits>
 
 #include "tls/wolfssl_hooks.h"
 
@@ -34,8 +35,10 @@ extern "C" long long SallyportWallMilliseconds(void*) {
                                   : sallyport::tls::SystemMilliseconds();
 }
 
-extern "C" time_t SallyportWallTime(time_t* result) {
-  const time_t now = SallyportWallMilliseconds(nullptr) / 1000;
+static_assert(std::is_same_v<time_t, long>);  // As wolfssl_hooks.h says.
+
+extern "C" long SallyportWallTime(long* result) {
+  const long now = SallyportWallMilliseconds(nullptr) / 1000;
   if (result != nullptr) *result = now;
   return now;
 }

@@ -3,8 +3,6 @@
 #define SALLYPORT_TLS_WOLFSSL_HOOKS_H_
 #ifndef __ASSEMBLER__
 
-#include <time.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -12,8 +10,9 @@ extern "C" {
 /* tls/random.cc. Returns 0. */
 int SallyportRandomBlock(unsigned char* output, unsigned int bytes);
 
-/* tls/wall_clock.cc. As time(2); `result` may be null. */
-time_t SallyportWallTime(time_t* result);
+/* tls/wall_clock.cc. As time(2); `result` may be null. `long` stands for time_t: <time.h> must not be included here, or configure
+ * finds no gmtime_r (its probe declares one of its own) and the library shares one struct tm between all threads. */
+long SallyportWallTime(long* result);
 /* Milliseconds since the epoch. The parameter is not used. */
 long long SallyportWallMilliseconds(void* unused);
 
