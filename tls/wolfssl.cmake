@@ -158,6 +158,8 @@ endif()
 message(STATUS "wolfSSL ${SALLYPORT_WOLFSSL_VERSION} from ${wolfssl_origin}")
 
 # ---- How it is built ---------------------------------------------------------------------------------------------------------
+set(wolfssl_hooks ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_hooks.h)
+set(wolfssl_awk ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_vzeroupper.awk)
 set(wolfssl_options
   --enable-static --disable-shared --disable-examples --disable-crypttests --disable-benchmark --disable-oldtls --enable-tls13 --enable-sni
   --disable-alpn --enable-session-ticket --enable-supportedcurves --enable-extended-master --enable-crl --disable-ocsp
@@ -167,7 +169,6 @@ set(wolfssl_options
   --disable-hashdrbg --disable-sys-ca-certs)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND wolfssl_options --enable-intelasm --enable-aesni)
-  set(wolfssl_awk ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_vzeroupper.awk)
   set(wolfssl_patch)
   foreach(assembly sp_x86_64_asm.S poly1305_asm.S)
     set(assembly wolfcrypt/src/${assembly})
@@ -197,10 +198,10 @@ set(wolfssl_definitions
   -DCUSTOM_RAND_GENERATE_BLOCK=SallyportRandomBlock  # tls/random.h
   -DXTIME=SallyportWallTime -DXTIME_MS=SallyportWallMilliseconds)  # tls/wall_clock.h
 list(JOIN wolfssl_definitions " " wolfssl_cflags)
-set(wolfssl_hooks ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_hooks.h)
 # Part of the command line, so that a change of what we put into wolfSSL builds it anew.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${wolfssl_hooks} ${wolfssl_awk})
 file(SHA256 ${wolfssl_hooks} wolfssl_hooks_sha256)
-file(SHA256 ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_vzeroupper.awk wolfssl_awk_sha256)
+file(SHA256 ${wolfssl_awk} wolfssl_awk_sha256)
 string(SHA256 wolfssl_ours "${wolfssl_hooks_sha256}${wolfssl_awk_sha256}")
 string(SUBSTRING ${wolfssl_ours} 0 8 wolfssl_ours)
 string(PREPEND wolfssl_cflags "${wolfssl_machine} -g1 -fno-omit-frame-pointer -fstack-protector-strong -include ${wolfssl_hooks} "
