@@ -29,11 +29,12 @@ const char* ReadDisplayName(const char* begin, const Bounds& in, NameAddr& addre
 // §3.1.2.14).
 NameAddrOutcome ReadBracketed(const char*& at, const Bounds& in, NameAddr& address) {
   const char* stop = nullptr;
+  const char* const uri = at + 1;
   address.bracketed = true;
-  if (ReadUri(at + 1, in, address.uri, stop) != UriOutcome::kOk) return NameAddrOutcome::kBadUri;
+  if (ReadUri(uri, in, address.uri, stop) != UriOutcome::kOk) return NameAddrOutcome::kBadUri;
   if (stop == in.end) return NameAddrOutcome::kBadBrackets;
   if (*stop != '>') return NameAddrOutcome::kBadUri;
-  address.uri_text = address.uri.whole;
+  address.uri_text = Between(uri, stop);
   at = stop + 1;
   return NameAddrOutcome::kOk;
 }
@@ -79,7 +80,9 @@ NameAddrOutcome ReadParameters(const char*& at, const Bounds& in, NameAddr& addr
 
 NameAddrOutcome ReadNameAddr(const char* begin, const Bounds& in, NameAddr& address,
                              const char*& stop) {
-  address.display = address.params = address.tag = {};
+  address.display = {};
+  address.params = {};
+  address.tag = {};
   address.bracketed = false;
   begin = SkipLws(begin, in.end);
   if (begin == in.end) return NameAddrOutcome::kBadUri;

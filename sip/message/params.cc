@@ -19,36 +19,15 @@ const char* SkipIpv6Value(const char* begin, const char* end) {
   return IsIpv6Address(text) ? at : nullptr;
 }
 
-// gen-value = token / host / quoted-string. Returns its end, or nullptr.
-const char* SkipValue(const char* begin, const Bounds& in, bool& is_token) {
+}  // namespace
+
+const char* SkipParamValue(const char* begin, const Bounds& in, bool& is_token) {
   const char* const token_end = SkipRun<kTokenChar>(begin, in);
   if (token_end != in.end && (*token_end == ':' || *token_end == '['))
     return SkipIpv6Value(begin, in.end);
   is_token = token_end != begin;
   if (is_token) return token_end;
   return begin != in.end && *begin == '"' ? SkipQuotedString(begin, in) : nullptr;
-}
-
-}  // namespace
-
-const char* ReadParam(const char* begin, const Bounds& in, Param& param) {
-  const char* const name = SkipLws(begin + 1, in.end);
-  const char* const name_end = SkipRun<kTokenChar>(name, in);
-  if (name_end == name) return nullptr;
-  param.name = Between(name, name_end);
-  param.value = {};
-  param.has_value = param.value_is_token = false;
-  const char* after = name_end;
-  const char* const equals = SkipLws(name_end, in.end);
-  if (equals != in.end && *equals == '=') {
-    const char* const value = SkipLws(equals + 1, in.end);
-    after = SkipValue(value, in, param.value_is_token);
-    if (after == nullptr) return nullptr;
-    param.value = Between(value, after);
-    param.has_value = true;
-  }
-  param.whole = Between(begin, after);
-  return after;
 }
 
 bool ParamReader::Next(Param& param) {

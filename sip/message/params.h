@@ -17,10 +17,31 @@ struct Param {
   bool value_is_token = false;  // Not quoted, not an IPv6 address.
 };
 
+// gen-value = token / host / quoted-string. Returns its end, or nullptr.
+[[nodiscard]] const char* SkipParamValue(const char* begin, const Bounds& in, bool& is_token);
+
 // One  SEMI name [ EQUAL value ]  at `begin`, which must be its ';'. Strict: a name is a token, a
 // value is a token, a quoted string or an IPv6 address (with brackets, or without as in
 // `received`). Returns what follows the value without skipping LWS, or nullptr: malformed.
-[[nodiscard]] const char* ReadParam(const char* begin, const Bounds& in, Param& param);
+inline const char* ReadParam(const char* begin, const Bounds& in, Param& param) {
+  const char* const name = SkipLws(begin + 1, in.end);
+  const char* const name_end = SkipRun<kTokenChar>(name, in);
+  if (name_end == name) return nullptr;
+  param.name = Between(name, name_end);
+  param.value = {};
+  param.has_value = param.value_is_token = false;
+  const char* after = name_end;
+  const char* const equals = SkipLws(name_end, in.end);
+  if (equals != in.end && *equals == '=') {
+    const char* const value = SkipLws(equals + 1, in.end);
+    after = SkipParamValue(value, in, param.value_is_token);
+    if (after == nullptr) return nullptr;
+    param.value = Between(value, after);
+    param.has_value = true;
+  }
+  param.whole = Between(begin, after);
+  return after;
+}
 
 // Walks  *( SEMI name [ EQUAL value ] )  to the end of a header value.
 class ParamReader {

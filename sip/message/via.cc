@@ -85,7 +85,7 @@ bool Keep(KnownParameter known, const Param& param, Via& via) {
   switch (known) {
     case kBranch:
       via.branch = param.value;
-      return IsToken(param.value);
+      return param.value_is_token;
     case kReceived:
       via.received = param.value;
       via.received_param = param.whole;

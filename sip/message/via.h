@@ -29,11 +29,22 @@ struct Via {
   bool has_alias = false;  // RFC 5923 §4.
 
   void Clear() {  // As Uri::Clear.
-    whole = protocol = version = transport = host = params = branch = received = rport = maddr =
-        ttl = {};
-    received_param = rport_param = {};
+    whole = {};
+    protocol = {};
+    version = {};
+    transport = {};
+    host = {};
+    params = {};
+    branch = {};
+    received = {};
+    rport = {};
+    maddr = {};
+    ttl = {};
+    received_param = {};
+    rport_param = {};
     port = 0;
-    has_rport = has_alias = false;
+    has_rport = false;
+    has_alias = false;
   }
 };
 
