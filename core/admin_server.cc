@@ -142,7 +142,7 @@ class AdminServer::Http {
       }
     });
     server_.set_exception_handler(
-        [](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
+        [](const httplib::Request&, httplib::Response& response, const std::exception_ptr&) {
           response.status = 500;
           response.set_content("no memory or an internal error\n", kTextType);
         });

@@ -1,6 +1,8 @@
 #include "core/log.h"
 
 #include <pthread.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,9 +17,6 @@
 
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
-
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/base_sink.h>
 
 namespace sallyport::core {
 namespace {
@@ -52,7 +51,7 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
   }
 
  private:
-  static constexpr size_t kPendingBytesMax = 64 * 1024;
+  static constexpr size_t kPendingBytesMax = size_t{64} * 1024;
 
   const int descriptor_;
   spdlog::memory_buf_t pending_;

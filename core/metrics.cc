@@ -290,6 +290,7 @@ void MetricRegistry::AddCallback(MetricType type, std::string_view name, std::st
                                  std::function<std::vector<MetricSample>()> sample) {
   CHECK(type != MetricType::kHistogram);
   std::vector<MetricLabel> labels;
+  labels.reserve(label_names.size());
   for (std::string& label : label_names) labels.push_back({std::move(label), {}});
   Family& family = Add(type, name, help, std::move(labels), 0);
   family.source = Family::Source::kCallback;
