@@ -235,12 +235,14 @@ if(NOT SALLYPORT_WOLFSSL_ROOT)
     COMMAND ./configure --prefix=${wolfssl_prefix} --libdir=${wolfssl_prefix}/lib ${wolfssl_options}
       "CC=${wolfssl_compiler}"
       "CFLAGS=${wolfssl_cflags} -ffile-prefix-map=${wolfssl_source}=wolfssl" "LDFLAGS=${wolfssl_ldflags}"
+    # Installing is part of this step because its results are what the build system must see change.
     BUILD_COMMAND make -j${cores} V=0
-    INSTALL_COMMAND make install
+    COMMAND make install
     # Not installed by wolfSSL; tls/library_internals.cc needs it.
     COMMAND ${CMAKE_COMMAND} -E copy wolfssl/internal.h ${wolfssl_prefix}/include/wolfssl/internal.h
-    BUILD_BYPRODUCTS ${wolfssl_prefix}/lib/libwolfssl.a
-    LOG_CONFIGURE TRUE LOG_BUILD TRUE LOG_INSTALL TRUE LOG_OUTPUT_ON_FAILURE TRUE)
+    BUILD_BYPRODUCTS ${wolfssl_prefix}/lib/libwolfssl.a ${wolfssl_prefix}/include/wolfssl/options.h
+    INSTALL_COMMAND ""
+    LOG_CONFIGURE TRUE LOG_BUILD TRUE LOG_OUTPUT_ON_FAILURE TRUE)
   file(MAKE_DIRECTORY ${wolfssl_prefix}/include)  # The imported target wants it to exist already.
 endif()
 
