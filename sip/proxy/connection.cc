@@ -86,6 +86,7 @@ int Connection::Dial(absl::Duration timeout) {
 }
 
 void Connection::OnConnected(int error) {
+  connect_error_ = error;
   if (error != 0 || state_ != State::kConnecting) return;  // OnClosed follows.
   state_ = State::kOpen;
   has_opened_ = true;

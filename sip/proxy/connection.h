@@ -79,6 +79,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool is_open() const { return state_ == State::kOpen; }
   bool is_tls() const { return is_tls_; }
   bool has_opened() const { return has_opened_; }
+  int connect_error() const { return connect_error_; }  // errno of a dial that failed; else 0.
   Zone zone() const { return zone_; }
   uint32_t listener() const { return listener_; }
   const core::SocketAddress& peer() const { return peer_; }
@@ -150,6 +151,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   const Zone zone_;
   const bool is_tls_;
   bool has_opened_ = false;
+  int connect_error_ = 0;
   bool peer_closed_ = false;  // A FIN came while handshake bytes waited for their turn.
 };
 

@@ -216,6 +216,18 @@ void Edge::ReportMetrics() {
   metrics_.ReportBuild(build_version_, absl::StrCat("wolfSSL ", std::string(tls::WolfSslVersion())),
                        tls::CryptoInstructions(), "io_uring");
   metrics_.ReportCertificates([this] { return CertificateExpiries(); });
+  metrics_.ReportNextHopHealth([this] {
+    const bool is_reachable = std::any_of(progress_.begin(), progress_.end(),
+                                          [](const std::unique_ptr<ShardProgress>& shard) {
+                                            return shard->next_hop_reachable.load();
+                                          });
+    std::vector<core::MetricSample> samples;
+    const std::lock_guard lock(snapshot_mutex_);
+    for (const NextHopConfig& next_hop : snapshot_->config.next_hops) {
+      samples.push_back({{next_hop.name}, is_reachable ? 1.0 : 0.0});
+    }
+    return samples;
+  });
   metrics_.ReportLogDrops([this] { return log_->dropped(); });
   metrics_.config_last_reload_successful.Set(1);
   metrics_.config_last_reload_success_timestamp.Set(absl::ToUnixSeconds(started_at_));

@@ -85,8 +85,6 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       slow_peers_disconnected(
           registry.AddCounter("slow_peers_disconnected_total",
                               "Connections closed because their send queue reached its bound.")),
-      send_queue_bytes(
-          registry.AddGauge("send_queue_bytes", "Bytes waiting to be sent, all connections.")),
 
       tls_handshakes(registry.AddCounter(
           "tls_handshakes_total", "TLS handshakes as server, finished or given up.",
@@ -113,8 +111,7 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           registry.AddCounter("tls_tickets_issued_total", "Session tickets sent to clients.")),
       tls_ticket_decrypts(registry.AddCounter(
           "tls_ticket_decrypts_total", "Session tickets that clients brought back.",
-          {{"result",
-            {"current", "previous", "unknown_key", "expired", "other_policy", "malformed"}}})),
+          {{"result", {"accepted", "unreadable", "declined"}}})),
       tls_bytes(registry.AddCounter("tls_bytes_total", "Plaintext bytes of TLS connections.",
                                     {Direction()})),
 
@@ -170,15 +167,14 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
                                                   "Completions that a shard took from its ring.")),
       worker_submit_calls(registry.AddShardCounter("worker_submit_calls_total",
                                                    "System calls that a shard made for its ring.")),
-      worker_loop_delay(registry.AddHistogram("worker_loop_delay_seconds",
-                                              "How long one turn of a shard's loop took.", {},
-                                              kLoopDelayBounds, kNanoseconds)),
-      io_buffers_in_use(
-          registry.AddGauge("io_buffers_in_use", "Buffers borrowed from a pool.", {Pool()})),
+      worker_loop_delay(
+          registry.AddHistogram("worker_loop_delay_seconds",
+                                "The longest turn of a shard's loop in each tenth of a second.", {},
+                                kLoopDelayBounds, kNanoseconds)),
       io_buffers_exhausted(registry.AddCounter("io_buffers_exhausted_total",
                                                "Times that a pool had no buffer left.", {Pool()})),
       memory(registry.AddGauge("memory_bytes", "Memory by what it is for.",
-                               {{"area", {"tls", "buffers", "policy", "transactions"}}})),
+                               {{"area", {"buffers", "transactions"}}})),
       log_records_suppressed(registry.AddCounter(
           "log_records_suppressed_total",
           "Log lines held back by the rate limit per reason and peer.", {Reasons()})),

@@ -31,12 +31,9 @@ enum class HandshakeKind : uint8_t { kFull, kResumed };
 enum class HandshakeResult : uint8_t { kOk, kFailed };
 enum class CacheResult : uint8_t { kHit, kMiss };
 enum class TicketDecryptResult : uint8_t {
-  kCurrent,
-  kPrevious,
-  kUnknownKey,
-  kExpired,
-  kOtherPolicy,  // Sealed for another listener policy or trust anchors.
-  kMalformed
+  kAccepted,
+  kUnreadable,  // Unknown or outlived key, another listener policy or trust anchors, damaged.
+  kDeclined,    // Readable, but its age, certificate or anchor no longer count.
 };
 
 enum class IdentityCheckResult : uint8_t { kPass, kMismatch, kNoIdentity, kExempt };
@@ -55,7 +52,7 @@ enum class ResponseDropReason : uint8_t {
 };
 enum class AckDropReason : uint8_t { kNoTransaction, kRefused };
 enum class BufferPool : uint8_t { kReceive, kSend };
-enum class MemoryArea : uint8_t { kTls, kBuffers, kPolicy, kTransactions };
+enum class MemoryArea : uint8_t { kBuffers, kTransactions };
 enum class ReloadResult : uint8_t { kOk, kRejected };
 
 struct EdgeMetrics {
@@ -73,7 +70,6 @@ struct EdgeMetrics {
   core::MetricSlots connections_closed;    // (ConnectionCloseReason)
   core::MetricSlots connections_rejected;  // (ConnectionRejectReason)
   core::MetricSlots slow_peers_disconnected;
-  core::MetricSlots send_queue_bytes;  // gauge
 
   // TLS.
   core::MetricSlots tls_handshakes;          // (TlsVersionLabel, HandshakeKind, HandshakeResult)
@@ -113,7 +109,6 @@ struct EdgeMetrics {
   core::MetricSlots worker_completions;      // per shard
   core::MetricSlots worker_submit_calls;     // per shard
   core::HistogramSlots worker_loop_delay;    // ns
-  core::MetricSlots io_buffers_in_use;       // gauge (BufferPool)
   core::MetricSlots io_buffers_exhausted;    // (BufferPool)
   core::MetricSlots memory;                  // gauge, bytes (MemoryArea)
   core::MetricSlots log_records_suppressed;  // (ReasonCode) held back by the rate limit

@@ -309,6 +309,7 @@ void EdgeProxy::OnNextHopFrame(Connection& connection, const Frame& frame) {
 
 void EdgeProxy::OnInsideMessage(std::string_view bytes, Framing framing,
                                 const InsideSource& source) {
+  const core::MonotonicTime begin = context_.reactor().io().MonotonicNow();
   const ParseOutcome outcome =
       ParseMessage(bytes, framing, view_, context_.snapshot->config.limits.headers_max);
   if (view_.is_request()) {
@@ -322,6 +323,10 @@ void EdgeProxy::OnInsideMessage(std::string_view bytes, Framing framing,
     return DropResponse(ResponseDropReason::kSource);
   }
   OnResponse(false);
+  const core::MonotonicTime end = context_.reactor().io().MonotonicNow();
+  context_.metrics.sip_message_processing.Observe(
+      context_.stats, static_cast<uint64_t>(end.nanoseconds - begin.nanoseconds),
+      MessageKind::kResponse);
 }
 
 // Requests towards the outside come with the next version; what probes us is answered.

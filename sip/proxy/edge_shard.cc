@@ -289,6 +289,7 @@ void EdgeShard::OnTick() {
   options_.progress->listeners = static_cast<uint32_t>(open_listeners);
   options_.progress->connections = connections_.size();
   options_.progress->unanswered = proxy_.unanswered();
+  options_.progress->next_hop_reachable = proxy_.next_hops().IsReachable();
   if (draining_) CloseIdleConnections();
   PublishFigures();
   context_.reactor().timers().Schedule(tick_, context_.reactor().now() + kTick);
@@ -307,6 +308,11 @@ void EdgeShard::PublishFigures() {
   stats.Set(metrics.io_buffers_exhausted.Slot(BufferPool::kReceive), io.stream_buffers_out);
   stats.Set(metrics.io_buffers_exhausted.Slot(BufferPool::kSend), reactor.buffers().exhausted());
   stats.Set(metrics.memory.Slot(MemoryArea::kBuffers), reactor.buffers().bytes_in_use());
+  stats.Set(metrics.memory.Slot(MemoryArea::kTransactions),
+            proxy_.transactions() * sizeof(Transaction));
+  metrics.worker_loop_delay.Observe(
+      stats, static_cast<uint64_t>(reactor.counters().longest_turn_nanoseconds));
+  reactor.ResetLongestTurn();
   stats.Set(metrics.tls_verify_cache_lookups.Slot(CacheResult::kHit), options_.memo->hits());
   stats.Set(metrics.tls_verify_cache_lookups.Slot(CacheResult::kMiss), options_.memo->misses());
   tls::ContextCounters tickets = past_contexts_;
@@ -314,11 +320,11 @@ void EdgeShard::PublishFigures() {
     if (context != nullptr) AddTo(tickets, context->counters());
   }
   stats.Set(metrics.tls_tickets_issued.Slot(), tickets.tickets_issued);
-  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kCurrent),
+  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kAccepted),
             tickets.tickets_opened);
-  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kUnknownKey),
+  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kUnreadable),
             tickets.tickets_unreadable);
-  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kOtherPolicy),
+  stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kDeclined),
             tickets.tickets_declined);
 }
 

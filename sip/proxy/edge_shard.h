@@ -32,12 +32,13 @@ struct ShardMaterial {
   std::vector<std::shared_ptr<tls::Context>> tls_contexts;  // This shard's; null: no TLS there.
 };
 
-// Read by the control thread while it drains.
+// Read by the control thread while it drains, and by scrapes.
 struct ShardProgress {
   std::atomic<uint32_t> listeners{0};
   std::atomic<uint32_t> connections{0};
   std::atomic<uint32_t> unanswered{0};
   std::atomic<uint64_t> snapshot_version{0};
+  std::atomic<bool> next_hop_reachable{true};
 };
 
 struct EdgeShardOptions {

@@ -1,6 +1,7 @@
 #include "sip/proxy/next_hop_pool.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "core/check.h"
@@ -80,17 +81,17 @@ bool NextHopPool::Dial(Place place) {
       std::make_unique<Connection>(context_, handler, ConnectionId{place, 0},
                                    Connection::kNoListener, Zone::kInside, entry.target.address);
   if (connection->Dial(context_.snapshot->config.timeouts.connect) != 0) {
-    LeaveAlone(entry);
+    LeaveAlone(entry, ConnectResult::kRefused);
     return false;
   }
   entry.connection = std::move(connection);
   return true;
 }
 
-void NextHopPool::LeaveAlone(Entry& entry) {
+void NextHopPool::LeaveAlone(Entry& entry, ConnectResult result) {
   entry.backoff = std::clamp(2 * entry.backoff, kBackoffMin, kBackoffMax);
   entry.retry_at = context_.reactor().now() + entry.backoff;
-  context_.Count(context_.metrics.next_hop_connects.Slot(0, ConnectResult::kRefused));
+  context_.Count(context_.metrics.next_hop_connects.Slot(0, result));
   context_.log.Write(core::LogLevel::kWarning, "next-hop-unreachable",
                      "could not connect to next hop",
                      {{"target", entry.target.address.ToString()},
@@ -110,7 +111,10 @@ void NextHopPool::OnFrame(Connection& connection, const Frame& frame, std::strin
 void NextHopPool::OnConnectionClosing(Connection& connection) {
   Entry& entry = entries_[connection.id().slot];
   if (entry.connection.get() != &connection) return;
-  if (!connection.has_opened() && !stopping_) LeaveAlone(entry);
+  if (!connection.has_opened() && !stopping_) {
+    LeaveAlone(entry, connection.connect_error() == ETIMEDOUT ? ConnectResult::kTimeout
+                                                              : ConnectResult::kRefused);
+  }
   closing_.push_back(std::move(entry.connection));
   core::IntrusiveList<Transaction> lost;
   lost.TakeAll(entry.waiting);
@@ -122,6 +126,12 @@ void NextHopPool::OnConnectionClosing(Connection& connection) {
 void NextHopPool::OnConnectionClosed(Connection& connection) {
   std::erase_if(closing_, [&connection](const std::unique_ptr<Connection>& closing) {
     return closing.get() == &connection;
+  });
+}
+
+bool NextHopPool::IsReachable() const {
+  return std::any_of(places_.begin(), places_.end(), [this](Place place) {
+    return entries_[place].backoff == absl::ZeroDuration();
   });
 }
 

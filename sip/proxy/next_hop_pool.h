@@ -68,6 +68,9 @@ class NextHopPool final : private ConnectionHandler {
     entries_[place].waiting.PushBack(transaction);
   }
 
+  // Some target has not failed since it last worked. UDP cannot tell and counts as reachable.
+  [[nodiscard]] bool IsReachable() const;
+
   // Closes everything; IsQuiet once it is done.
   void Stop();
   [[nodiscard]] bool IsQuiet() const;
@@ -88,7 +91,7 @@ class NextHopPool final : private ConnectionHandler {
   void OnConnectionClosed(Connection& connection) override;
 
   bool Dial(Place place);
-  void LeaveAlone(Entry& entry);
+  void LeaveAlone(Entry& entry, ConnectResult result);
   [[nodiscard]] Place PlaceOf(const ForwardTarget& target);
 
   ShardContext& context_;

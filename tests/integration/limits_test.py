@@ -170,7 +170,7 @@ class SlowReaderTest(scene.SceneTest):
                 pass
         self.assertEqual(healthy.exchange(request()).status, 200)
         slow.socket.close()
-        self.edge.wait_metric("send_queue_bytes", 0)
+        self.edge.wait_metric("memory_bytes", lambda value: value < 1 << 20, area="buffers")
 
 
 class PartialMessageLimitTest(scene.SceneTest):
@@ -218,9 +218,9 @@ class LeakTest(scene.SceneTest):
             crowd()
         self.edge.wait_metric("connections_active", 0)
         self.edge.wait_metric("sip_transactions_active", 0)
-        self.edge.wait_metric("io_buffers_in_use", lambda value: value <= before.value("io_buffers_in_use"))
+        self.edge.wait_metric("memory_bytes", lambda value: value <= before.value("memory_bytes", area="buffers"), area="buffers")
         self.edge.wait_metric("process_open_fds", lambda value: value <= before.value("process_open_fds") + 2)
-        self.edge.wait_metric("send_queue_bytes", 0)
+        self.edge.wait_metric("memory_bytes", lambda value: value < 1 << 20, area="buffers")
 
 
 if __name__ == "__main__":

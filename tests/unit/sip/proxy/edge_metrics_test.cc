@@ -42,7 +42,7 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
                                         HandshakeResult::kFailed),
             9);
   block.Add(metrics.tls_handshake_failures.Slot(tls::FailureReason::kUntrustedCa), 10);
-  block.Add(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kMalformed), 11);
+  block.Add(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kDeclined), 11);
   block.Add(metrics.identity_checks.Slot(IdentityCheckResult::kExempt), 12);
   block.Add(metrics.sip_parse_errors.Slot(ParseErrorReason::kFraming), 13);
   block.Add(metrics.sip_responses_dropped.Slot(ResponseDropReason::kMalformed), 14);
@@ -64,7 +64,7 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
            "connections_rejected_total{reason=\"drain\"} 8",
            "tls_handshakes_total{version=\"unknown\",kind=\"resumed\",result=\"failed\"} 9",
            "tls_handshake_failures_total{reason=\"untrusted_ca\"} 10",
-           "tls_ticket_decrypts_total{result=\"malformed\"} 11",
+           "tls_ticket_decrypts_total{result=\"declined\"} 11",
            "identity_checks_total{result=\"exempt\"} 12",
            "sip_parse_errors_total{reason=\"framing\"} 13",
            "sip_responses_dropped_total{reason=\"malformed\"} 14",
