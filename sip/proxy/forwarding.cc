@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 
 #include "sip/message/value_list.h"
 
@@ -41,7 +40,7 @@ class Appender {
       fits_ = false;
       return;
     }
-    std::memcpy(out_.data() + used_, text.data(), text.size());
+    text.copy(out_.data() + used_, text.size());
     used_ += text.size();
   }
   void AddLine(std::string_view name, std::string_view value) {

@@ -44,9 +44,10 @@ LocalTag::Text LocalTag::Make(std::string_view call_id, std::string_view branch)
   std::array<std::byte, 2 * kTagInputBytesMax + 1> input;
   const size_t call_id_bytes = std::min(call_id.size(), kTagInputBytesMax);
   const size_t branch_bytes = std::min(branch.size(), kTagInputBytesMax);
-  std::memcpy(input.data(), call_id.data(), call_id_bytes);
+  std::ranges::copy(std::as_bytes(std::span(call_id.data(), call_id_bytes)), input.begin());
   input[call_id_bytes] = std::byte{0};  // Neither text holds a NUL.
-  std::memcpy(input.data() + call_id_bytes + 1, branch.data(), branch_bytes);
+  std::ranges::copy(std::as_bytes(std::span(branch.data(), branch_bytes)),
+                    input.begin() + static_cast<ptrdiff_t>(call_id_bytes) + 1);
   uint64_t mac = tls::KeyedMac64(key_, std::span(input.data(), call_id_bytes + 1 + branch_bytes));
   Text text;
   for (char& digit : text) {
