@@ -1,5 +1,5 @@
 """INVITE, ACK and CANCEL through the edge (RFC 3261 §9, §16.10, §17; RFC 6026)."""
-from harness import messages, next_hop, scene
+from harness import next_hop, scene
 from harness.messages import ack_for, cancel_for, request, via_parameter
 
 
