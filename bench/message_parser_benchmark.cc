@@ -1,5 +1,6 @@
-// What does reading a message cost? The 1,005-byte INVITE of the corpus: framed, parsed with From, To, Via, Request-URI and
-// CSeq read (ParseMessage has parsed them), edited as a proxy does, answered.
+// What does reading a message cost? The 1,005-byte INVITE of the corpus: framed, parsed with From,
+// To, Via, Request-URI and CSeq read (ParseMessage has parsed them), edited as a proxy does,
+// answered.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -18,7 +19,8 @@ namespace sallyport::sip {
 namespace {
 
 std::string ReadMessage(const std::string& name) {
-  const std::filesystem::path folder = std::filesystem::path(__FILE__).parent_path() / "../tests/corpus/messages";
+  const std::filesystem::path folder =
+      std::filesystem::path(__FILE__).parent_path() / "../tests/corpus/messages";
   std::ifstream file(folder / name, std::ios::binary);
   CHECK(file.good());
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
@@ -34,7 +36,8 @@ void BM_ParseInvite(benchmark::State& state) {
   CHECK(wire.size() == 1005);
   MessageView view;
   for (auto _ : state) {
-    CHECK(ParseMessage(wire, Framing::kStream, view) == ParseOutcome::kOk);  // A fast wrong answer is not a result.
+    CHECK(ParseMessage(wire, Framing::kStream, view) ==
+          ParseOutcome::kOk);  // A fast wrong answer is not a result.
     benchmark::DoNotOptimize(view.from().uri.host.data());
     benchmark::DoNotOptimize(view.to().uri.host.data());
     benchmark::DoNotOptimize(view.top_via().branch.data());
@@ -45,7 +48,8 @@ void BM_ParseInvite(benchmark::State& state) {
 }
 BENCHMARK(BM_ParseInvite);
 
-// Question: the same for messages of other shapes (one after the other, so that the branch predictor cannot learn one)?
+// Question: the same for messages of other shapes (one after the other, so that the branch
+// predictor cannot learn one)?
 void BM_ParseMixed(benchmark::State& state) {
   std::array<std::string, 4> wires = {ReadMessage("invite_typical.sip"), ReadMessage("options.sip"),
                                       ReadMessage("register.sip"), ReadMessage("ok_200.sip")};
@@ -75,8 +79,8 @@ void BM_FrameInvite(benchmark::State& state) {
 }
 BENCHMARK(BM_FrameInvite);
 
-// Question: the edits of a forwarded request (mark the top Via, push ours, lower Max-Forwards, replace the asserted
-// identity) and the copy of the result?
+// Question: the edits of a forwarded request (mark the top Via, push ours, lower Max-Forwards,
+// replace the asserted identity) and the copy of the result?
 void BM_ForwardEdits(benchmark::State& state) {
   const std::string wire = ReadMessage("invite_typical.sip");
   MessageView view;
@@ -85,8 +89,9 @@ void BM_ForwardEdits(benchmark::State& state) {
   std::array<char, 4096> out;
   for (auto _ : state) {
     edit.Reset(view.bytes());
-    edit.InsertBefore(view.First(HeaderId::kVia)->line().data(),
-                      "Via: SIP/2.0/TCP edge.example:5070;branch=z9hG4bK0123456789abcdef0123456789abcdef\r\n");
+    edit.InsertBefore(
+        view.First(HeaderId::kVia)->line().data(),
+        "Via: SIP/2.0/TCP edge.example:5070;branch=z9hG4bK0123456789abcdef0123456789abcdef\r\n");
     MarkTopVia(view, "198.51.100.23", "40312", edit);
     edit.Replace(view.First(HeaderId::kMaxForwards)->value, "68");
     CHECK(RemoveAll(view, HeaderId::kPAssertedIdentity, edit) == 1);

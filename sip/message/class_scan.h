@@ -104,9 +104,8 @@ inline const char* SkipRunOrEscape(const char* begin, const Bounds& in) {
   return begin;
 }
 
-// The letters of a short word as one number, in lower case: for comparing with
-// PackWord("transport"). Only for texts of letters on the other side: for those c | 0x20 is exact.
-// Words of more than eight bytes give the number 0.
+// A short word as one number, in lower case, to compare with that of a word of letters such as
+// PackWord("maddr"): against letters, c | 0x20 is exact. More than eight bytes give the number 0.
 constexpr uint64_t PackWord(std::string_view word) {
   uint64_t packed = 0;
   if (word.size() > 8) return 0;

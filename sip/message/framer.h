@@ -24,9 +24,8 @@ struct Frame {
   // kMessage, kKeepAlive, kIgnored: what to consume. kTooLarge, kBadFraming: the header block where
   // its end was seen within the bound, else empty. kNeedMore: empty.
   std::string_view bytes;
-  uint32_t header_bytes =
-      0;  // Start line, headers and empty line; 0 as long as the end has not been seen.
-  uint32_t message_bytes = 0;  // Headers plus body; 0 as long as it is not known.
+  uint32_t header_bytes = 0;   // Up to and with the empty line; 0: that has not been seen.
+  uint32_t message_bytes = 0;  // Headers plus body; 0: not known yet.
 };
 
 struct FramerLimits {
@@ -40,11 +39,13 @@ class Framer {
 
   // `unread` starts where the previous consumed frame ended and only grows until the next one.
   // A ping comes as two frames, kIgnored for its first CRLF and kKeepAlive for the second: so it is
-  // recognised wherever TCP cuts it, and an idle flow never has to keep bytes. After kTooLarge or
-  // kBadFraming close the flow: the next boundary is unknown, and guessing it is how a second
-  // request gets smuggled in. Bytes that cannot be SIP (TLS, HTTP, binary) are refused as soon as
-  // the first line shows it. Cost: linear in bytes not seen before, even when they arrive one at a
-  // time.
+  // recognised wherever TCP cuts it, and an idle flow never has to keep bytes.
+  //
+  // After kTooLarge or kBadFraming close the flow: the next boundary is unknown, and guessing it is
+  // how a second request gets smuggled in. Bytes that cannot be SIP (TLS, HTTP, binary) are refused
+  // as soon as the first line shows it.
+  //
+  // Cost: linear in bytes not seen before, even when they arrive one at a time.
   [[nodiscard]] Frame Next(std::string_view unread);
 
   // True between messages: nothing of a message has been seen since the last frame.

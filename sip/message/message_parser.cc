@@ -17,7 +17,6 @@ namespace sallyport::sip {
 class MessageReader {
  public:
   MessageReader(std::string_view bytes, Framing framing, size_t headers_max, MessageView& out)
-
       : bytes_(bytes),
         readable_(bytes.data() + bytes.size()),
         framing_(framing),
