@@ -44,18 +44,13 @@ const unsigned char* Bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-// The library keeps global tables; the first user sets them up, once.
-void InitializeLibrary() {
-  static const int initialized = wolfSSL_Init();
-  CHECK(initialized == WOLFSSL_SUCCESS);
-}
-
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Context>> Context::Create(const Credentials& credentials,
                                                          const ContextOptions& options) {
   InitializeLibrary();
   std::shared_ptr<Context> context(new Context(credentials, options));
+  const ScopedWallClock clock(context->options_.clock);  // The library looks at the anchors' dates.
   if (absl::Status status = context->Configure(credentials); !status.ok()) return status;
   context->ConfigureVerification();
   if (absl::Status status = context->ConfigureTickets(options.secret); !status.ok()) return status;

@@ -25,7 +25,9 @@
 #include "tls/cipher_names.h"
 #include "tls/context.h"
 #include "tls/keyed_mac.h"
+#include "tls/library_internals.h"
 #include "tls/verify.h"
+#include "tls/wall_clock.h"
 
 namespace sallyport::tls {
 namespace {
@@ -169,7 +171,7 @@ class CredentialsLoader {
   absl::Status LoadSuites();
   absl::Status LoadCertificate();
   absl::Status JudgeOwnLeaf(const std::string& place);
-  absl::Status LoadKey(const FileContent& certificate);
+  absl::Status LoadKey(FileContent content);
   absl::Status LoadAnchors();
   absl::Status LoadAnchorFolder();
   absl::Status AddAnchors(std::string_view pem, const std::string& place, bool must_be_good);
@@ -242,7 +244,7 @@ absl::Status CredentialsLoader::LoadCertificate() {
     absl::StrAppend(&credentials_->chain_pem_, std::string(blocks[i].text), "\n");
   }
   if (absl::Status status = JudgeOwnLeaf(place); !status.ok()) return status;
-  return LoadKey(content);
+  return LoadKey(std::move(content));
 }
 
 absl::Status CredentialsLoader::JudgeOwnLeaf(const std::string& place) {
@@ -271,9 +273,9 @@ absl::Status CredentialsLoader::JudgeOwnLeaf(const std::string& place) {
   return absl::OkStatus();
 }
 
-absl::Status CredentialsLoader::LoadKey(const FileContent& certificate) {
+// `content` is the certificate's file, where the key is unless the profile says otherwise.
+absl::Status CredentialsLoader::LoadKey(FileContent content) {
   std::string place = CertificatePlace();
-  FileContent content = certificate;
   if (!profile_.key_pem.empty()) {
     content = {profile_.key_pem, 0};
     place = kInline;
@@ -447,6 +449,9 @@ absl::Status CredentialsLoader::TryInLibrary() {
 
 absl::StatusOr<std::unique_ptr<const Credentials>> Credentials::Load(const Profile& profile,
                                                                      int64_t now_seconds) {
+  const WallClock clock{[](void* now) { return *static_cast<int64_t*>(now) * 1000; }, &now_seconds};
+  const ScopedWallClock library_clock(clock);
+  InitializeLibrary();
   return CredentialsLoader(profile, now_seconds).Load();
 }
 

@@ -216,6 +216,28 @@ TEST_F(CredentialsTest, ReadsAFolderOfCas) {
   EXPECT_EQ((*Load(profile))->anchors().size(), 1u);
 }
 
+TEST_F(CredentialsTest, OnlyTheTimePassedInCounts) {
+  TestCertificateSpec ca = test::CaSpec("Future CA");
+  ca.not_before = 4'000'000'000;
+  ca.not_after = 4'100'000'000;
+  const TestCertificate root = MintSelfSigned(ca);
+  TestCertificateSpec leaf_spec = test::DomainSpec("edge.example");
+  leaf_spec.not_before = ca.not_before;
+  leaf_spec.not_after = ca.not_after;
+  const TestCertificate leaf = MintSignedBy(root, leaf_spec);
+  Profile profile;
+  profile.certificate_pem = leaf.pem;
+  profile.key_pem = leaf.key_pem;
+  profile.trusted_ca_pem = root.pem;
+  EXPECT_FALSE(Load(profile).ok());
+  const auto then = Credentials::Load(profile, 4'050'000'000);
+  ASSERT_TRUE(then.ok()) << then.status();
+  EXPECT_TRUE((*then)->warnings().empty());
+  ContextOptions options;
+  options.clock.now_milliseconds = [](void*) -> int64_t { return 4'050'000'000'000; };
+  EXPECT_TRUE(Context::Create(**then, options).ok());
+}
+
 TEST_F(CredentialsTest, NobodyIsTrustedWithoutACa) {
   Profile profile = Files();
   profile.trusted_ca.clear();
