@@ -10,11 +10,18 @@
 
 #include <cstddef>
 
+#include "core/check.h"
+
 // Exported (with WOLFSSL_PUBLIC_ASN) but declared in the internal header only.
 extern "C" void wolfSSL_CTX_SetProcessPeerCertCb(WOLFSSL_CTX* ctx,
                                                  int (*callback)(WOLFSSL*, DecodedCert*));
 
 namespace sallyport::tls {
+
+void InitializeLibrary() {
+  static const int initialized = wolfSSL_Init();
+  CHECK(initialized == WOLFSSL_SUCCESS);
+}
 
 void ObserveCertificates(WOLFSSL_CTX* library_context,
                          int (*observe)(WOLFSSL* library_session, DecodedCert* certificate)) {

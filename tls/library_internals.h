@@ -1,5 +1,6 @@
-// The few things that wolfSSL's public interface does not offer. Built from its internal header if
-// that is there (our own build installs it; a foreign prefix may not), else without effect.
+// What we need of wolfSSL around its sessions: setting it up, and the few things that its public
+// interface does not offer. The last two are built from its internal header if that is there (our
+// own build installs it; a foreign prefix may not), else they have no effect.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,10 @@ namespace sallyport::tls {
 // `observe` sees every certificate that a peer sends, with its signer, before the library decides.
 void ObserveCertificates(WOLFSSL_CTX* library_context,
                          int (*observe)(WOLFSSL* library_session, DecodedCert* certificate));
+
+// The library keeps global tables; the first user sets them up, once, before any other call. Any
+// thread.
+void InitializeLibrary();
 
 // Lets an established server session share `spent` instead of its own WOLFSSL_SESSION, which holds
 // the ticket buffer (2.5 kB) and is not used after the handshake. The library counts references;

@@ -402,6 +402,8 @@ class IdentityBypassTest(scene.SceneTest):
         was = "%s, %s: %r" % (row["id"], how, answers)
         # Of a message beyond the header limit not even a Call-ID may have been read.
         last = answers.get(wanted[-1].call_id) or answers.get(None)
+        if last is None and closed and 513 in self.verdicts(row):
+            return  # A peer that goes on far beyond the bound may meet the reset before the answer.
         self.assertIsNotNone(last, was)
         self.assertIn(last.status, self.verdicts(row), was)
         for one in sent:

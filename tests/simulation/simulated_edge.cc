@@ -161,6 +161,7 @@ SimulatedEdge::~SimulatedEdge() {
   backend_->Quiesce();
   shard_->reactor().set_kernel_gone();
   shard_.reset();
+  log_.reset();
   close(log_fd_);
 }
 
