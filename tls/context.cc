@@ -62,7 +62,9 @@ Context::Context(const Credentials& credentials, const ContextOptions& options)
       profile_name_(credentials.profile().name),
       sec_protocol_(credentials.profile().sec_protocol),
       eku_(credentials.profile().eku),
-      anchor_set_sha256_(credentials.anchor_set_sha256()) {
+      anchor_set_sha256_(credentials.anchor_set_sha256()),
+      own_chain_sha256_(Sha256(std::as_bytes(std::span(credentials.chain_pem_)))),
+      resumes_as_client_(options.role == ContextRole::kClient && credentials.profile().resumption) {
   options_.secret = nullptr;
   if (!credentials.profile().resumption || options.role == ContextRole::kClient ||
       options.secret == nullptr) {
@@ -72,13 +74,12 @@ Context::Context(const Credentials& credentials, const ContextOptions& options)
 }
 
 Context::~Context() {
-  if (spent_session_ != nullptr) wolfSSL_SESSION_free(spent_session_);
   if (library_context_ != nullptr) wolfSSL_CTX_free(library_context_);
 }
 
 absl::Status Context::Configure(const Credentials& credentials) {
   library_context_ = wolfSSL_CTX_new(MethodFor(options_.role, sec_protocol_));
-  spent_session_ = wolfSSL_SESSION_new();
+  spent_session_.reset(wolfSSL_SESSION_new());
   if (library_context_ == nullptr || spent_session_ == nullptr) {
     return absl::ResourceExhaustedError("out of memory");
   }
@@ -149,6 +150,11 @@ absl::Status Context::ConfigureTickets(const Secret* secret) {
   WOLFSSL_CTX* const ctx = library_context_;
   // RFC 8446 §4.2.9: a resumption without a fresh key exchange has no forward secrecy.
   wolfSSL_CTX_only_dhe_psk(ctx);
+  if (resumes_as_client_) {
+    return wolfSSL_CTX_UseSessionTicket(ctx) == WOLFSSL_SUCCESS
+               ? absl::OkStatus()
+               : LibraryError(profile_name_, "tickets", 0);
+  }
   if (sealer_ == nullptr) {
     wolfSSL_CTX_NoTicketTLSv12(ctx);
     wolfSSL_CTX_no_ticket_TLSv13(ctx);
@@ -191,6 +197,23 @@ Sha256Digest Context::TicketBinding(std::string_view server_name) const {
   add(server_name);
   add({reinterpret_cast<const char*>(anchor_set_sha256_.data()), anchor_set_sha256_.size()});
   content += static_cast<char>(options_.client_certificate);
+  content += static_cast<char>(eku_);
+  content += static_cast<char>(sec_protocol_);
+  return Sha256(std::as_bytes(std::span(content)));
+}
+
+// Whoever resumes is, for the server, whom the full handshake proved: so our own certificate counts
+// too. The anchors do not: the one that matters is asked for again (Handshaking::MayOffer).
+Sha256Digest Context::ClientSessionKey(const Sha256Digest& key,
+                                       std::string_view server_name) const {
+  std::string content("sallyport client session 1");
+  const auto add = [&content](const Sha256Digest& part) {
+    content.append(reinterpret_cast<const char*>(part.data()), part.size());
+  };
+  add(key);
+  add(own_chain_sha256_);
+  absl::StrAppend(&content, profile_name_.size(), ":", profile_name_, server_name.size(), ":");
+  content.append(server_name);
   content += static_cast<char>(eku_);
   content += static_cast<char>(sec_protocol_);
   return Sha256(std::as_bytes(std::span(content)));

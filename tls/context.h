@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tls/client_sessions.h"
 #include "tls/credentials.h"
 #include "tls/peer_result.h"
 #include "tls/secret.h"
@@ -21,7 +22,6 @@
 #include "tls/wall_clock.h"
 
 struct WOLFSSL_CTX;
-struct WOLFSSL_SESSION;
 
 namespace sallyport::tls {
 
@@ -75,6 +75,7 @@ class Context {
   const ContextCounters& counters() const { return counters_; }
   ContextRole role() const { return options_.role; }
   ClientCertificateMode client_certificate() const { return options_.client_certificate; }
+  bool resumes_as_client() const { return resumes_as_client_; }
 
  private:
   friend class Handshaking;
@@ -95,18 +96,22 @@ class Context {
   bool HasAnchorKey(const Sha256Digest& public_key_sha256) const;
   // What a ticket issued for `server_name` is bound to.
   Sha256Digest TicketBinding(std::string_view server_name) const;
+  // What a client's session is kept under: the caller's key and all that this context adds to it.
+  Sha256Digest ClientSessionKey(const Sha256Digest& key, std::string_view server_name) const;
 
   ContextOptions options_;  // Its secret is not kept.
   const std::string profile_name_;
   const SecProtocol sec_protocol_;
   const EkuPolicy eku_;
   const Sha256Digest anchor_set_sha256_;
+  const Sha256Digest own_chain_sha256_;
+  const bool resumes_as_client_;
   std::vector<KnownKey> anchors_;         // Sorted by library_key_sha256.
   std::unique_ptr<TicketSealer> sealer_;  // Null: no tickets.
   WOLFSSL_CTX* library_context_ = nullptr;
   // Takes the place of each established session's own, which would keep the ticket buffer alive
   // (see Session).
-  WOLFSSL_SESSION* spent_session_ = nullptr;
+  LibrarySession spent_session_;
   ContextCounters counters_;
 };
 

@@ -334,6 +334,24 @@ bool Handshaking::TicketAcceptable(const TicketIdentity& ticket) const {
   return options.ticket_acceptance.acceptable(options.ticket_acceptance.owner, peer);
 }
 
+// Kept sessions age as our own tickets do: from the full handshake, however often they were
+// renewed.
+bool Handshaking::MayOffer(const ResumableSession& session) const {
+  const int64_t now = Now();
+  const PeerResult& server = session.server.peer;
+  if (now < server.authenticated_at || now >= session.expires_at) return false;
+  if (now > server.authenticated_at + kTicketLifetimeSeconds) return false;
+  if (!context_->HasAnchorKey(server.anchor_key_sha256)) return false;
+  const CertificateReading reading = ReadCertificate(server.leaf_der, server.fingerprint);
+  return reading.fault == CertificateFault::kNone &&
+         tls::JudgeLeaf(reading.identity->facts(), context_->eku_, PeerRole::kServer, now) ==
+             FailureReason::kNone;
+}
+
+void Handshaking::NoteOffered(VerifiedServer server) {
+  offered_ = std::make_unique<VerifiedServer>(std::move(server));
+}
+
 // A ticket that was opened counts only if the handshake really continued it; it may have ended in a
 // full handshake after all.
 void Handshaking::TakePeer(bool resumed, PeerResult& peer, std::unique_ptr<uint8_t[]>& leaf) {
@@ -348,6 +366,10 @@ void Handshaking::TakePeer(bool resumed, PeerResult& peer, std::unique_ptr<uint8
     leaf = std::make_unique_for_overwrite<uint8_t[]>(ticket_->leaf_bytes);
     std::copy_n(ticket_->leaf_der.data(), ticket_->leaf_bytes, leaf.get());
     peer.leaf_der = {leaf.get(), ticket_->leaf_bytes};
+  } else if (resumed && offered_ != nullptr) {
+    peer = offered_->peer;
+    peer.resumed = true;
+    leaf = std::move(offered_->leaf);
   } else if (!resumed && leaf_.accepted) {
     peer.verified = true;
     peer.fingerprint = leaf_.fingerprint;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tls/client_hello.h"
+#include "tls/client_sessions.h"
 #include "tls/context.h"
 #include "tls/failure_reason.h"
 #include "tls/peer_result.h"
@@ -52,6 +53,15 @@ class Handshaking {
   // Our own verdict on the certificate; kNone if we had no objection, whatever the library says.
   FailureReason verdict() const { return verdict_; }
   bool certificate_judged() const { return certificate_judged_; }
+
+  // Client. Whether a session kept from an earlier handshake still stands for what a full one would
+  // prove now: its anchor is trusted, the leaf is valid and allowed, nothing is too old.
+  bool MayOffer(const ResumableSession& session) const;
+  // It is offered: if the server accepts it, this is who the server is.
+  void NoteOffered(VerifiedServer server);
+  Sha256Digest ClientSessionKey(const Sha256Digest& key) const {
+    return context_->ClientSessionKey(key, server_name_.text());
+  }
 
   // The peer, once the handshake is finished: from this handshake's certificate, or from the ticket
   // that was accepted. `leaf` receives the leaf's bytes.
@@ -116,7 +126,8 @@ class Handshaking {
   bool certificate_judged_ = false;  // Signatures from here on are proofs of possession.
   FailureReason verdict_ = FailureReason::kNone;
   Leaf leaf_;
-  std::unique_ptr<TicketIdentity> ticket_;  // The one that was opened, if any.
+  std::unique_ptr<TicketIdentity> ticket_;   // Server: the one that was opened, if any.
+  std::unique_ptr<VerifiedServer> offered_;  // Client: of the session that was offered, if any.
 };
 
 }  // namespace sallyport::tls

@@ -9,6 +9,7 @@
 #endif
 
 #include <cstddef>
+#include <utility>
 
 #include "core/check.h"
 
@@ -32,12 +33,25 @@ void ObserveCertificates(WOLFSSL_CTX* library_context,
 #pragma GCC diagnostic pop
 }
 
+LibrarySession ShareSession(WOLFSSL_SESSION* session) {
+  if (wolfSSL_SESSION_up_ref(session) != WOLFSSL_SUCCESS) return nullptr;
+  return LibrarySession(session);
+}
+
 #ifdef SALLYPORT_HAVE_WOLFSSL_INTERNALS
 
-void ReplaceSpentSession(WOLFSSL* library_session, WOLFSSL_SESSION* spent) {
-  if (wolfSSL_SESSION_up_ref(spent) != WOLFSSL_SUCCESS) return;
-  wolfSSL_SESSION_free(library_session->session);
-  library_session->session = spent;
+LibrarySession ExchangeSession(WOLFSSL* library_session, WOLFSSL_SESSION* spent) {
+  if (wolfSSL_SESSION_up_ref(spent) != WOLFSSL_SUCCESS) return nullptr;
+  return LibrarySession(std::exchange(library_session->session, spent));
+}
+
+bool IsWorthStoring(const WOLFSSL_SESSION& session) {
+  return session.isSetup != 0 && session.ticketLen > 0 &&
+         session.ticketLen <= kClientTicketBytesMax && session.haveEMS != 0;
+}
+
+int64_t SessionExpiry(const WOLFSSL_SESSION& session) {
+  return int64_t{session.bornOn} + session.timeout;
 }
 
 bool TicketStateHasExtendedMasterSecret(std::span<const uint8_t> state) {
@@ -47,7 +61,9 @@ bool TicketStateHasExtendedMasterSecret(std::span<const uint8_t> state) {
 
 #else
 
-void ReplaceSpentSession(WOLFSSL*, WOLFSSL_SESSION*) {}
+LibrarySession ExchangeSession(WOLFSSL*, WOLFSSL_SESSION*) { return nullptr; }
+bool IsWorthStoring(const WOLFSSL_SESSION&) { return false; }
+int64_t SessionExpiry(const WOLFSSL_SESSION&) { return 0; }
 bool TicketStateHasExtendedMasterSecret(std::span<const uint8_t>) { return false; }
 
 #endif

@@ -1,10 +1,12 @@
 // What we need of wolfSSL around its sessions: setting it up, and the few things that its public
-// interface does not offer. The last two are built from its internal header if that is there (our
+// interface does not offer. The rest are built from its internal header if that is there (our
 // own build installs it; a foreign prefix may not), else they have no effect.
 #pragma once
 
 #include <cstdint>
 #include <span>
+
+#include "tls/client_sessions.h"
 
 struct DecodedCert;
 struct WOLFSSL;
@@ -21,10 +23,20 @@ void ObserveCertificates(WOLFSSL_CTX* library_context,
 // thread.
 void InitializeLibrary();
 
-// Lets an established server session share `spent` instead of its own WOLFSSL_SESSION, which holds
-// the ticket buffer (2.5 kB) and is not used after the handshake. The library counts references;
-// `spent` must belong to the same thread.
-void ReplaceSpentSession(WOLFSSL* library_session, WOLFSSL_SESSION* spent);
+// Another reference to the same session; the library counts them. All holders on one thread.
+LibrarySession ShareSession(WOLFSSL_SESSION* session);
+
+// Lets an established session share `spent` instead of its own WOLFSSL_SESSION, which holds the
+// ticket (up to 2.5 kB) and is not used after the handshake but to receive further tickets.
+// Returns its own; null if nothing was done. `spent` must belong to the same thread.
+LibrarySession ExchangeSession(WOLFSSL* library_session, WOLFSSL_SESSION* spent);
+
+// Client: whether there is a ticket of a size that we keep, and with TLS 1.2 the extended master
+// secret (RFC 7627 §5.3: without it a session must not be resumed).
+bool IsWorthStoring(const WOLFSSL_SESSION& session);
+
+// When the ticket's lifetime is over, Unix seconds.
+int64_t SessionExpiry(const WOLFSSL_SESSION& session);
 
 // Whether a TLS 1.2 ticket state, as the library hands it to the ticket callback, has the extended
 // master secret (RFC 7627). False if unknown.

@@ -146,13 +146,15 @@ Session::~Session() {
 }
 
 std::unique_ptr<Session> Session::Create(std::shared_ptr<Context> context,
-                                         const ServerName& server_name) {
+                                         const ServerName& server_name,
+                                         const ClientResumption& resumption) {
   std::unique_ptr<Session> session(new Session());
-  if (!session->Start(std::move(context), server_name)) return nullptr;
+  if (!session->Start(std::move(context), server_name, resumption)) return nullptr;
   return session;
 }
 
-bool Session::Start(std::shared_ptr<Context> context, const ServerName& server_name) {
+bool Session::Start(std::shared_ptr<Context> context, const ServerName& server_name,
+                    const ClientResumption& resumption) {
   library_session_ = wolfSSL_new(context->library_context_);
   if (library_session_ == nullptr) return false;
   wolfSSL_SetIOReadCtx(library_session_, this);
@@ -163,7 +165,64 @@ bool Session::Start(std::shared_ptr<Context> context, const ServerName& server_n
     return false;
   }
   handshaking_ = std::make_unique<Handshaking>(std::move(context), server_name);
-  return handshaking_->AttachTo(library_session_);
+  if (!handshaking_->AttachTo(library_session_)) return false;
+  if (handshaking_->context().role() == ContextRole::kClient) OfferSession(resumption);
+  return true;
+}
+
+// ---- Resumption as client -----------------------------------------------------------------------
+
+void Session::OfferSession(const ClientResumption& resumption) {
+  wolfSSL_set_SessionTicket_cb(library_session_, &Session::OnTicketReceived, this);
+  if (resumption.sessions == nullptr || !handshaking_->context().resumes_as_client()) return;
+  awaited_ = std::make_unique<AwaitedTicket>();
+  awaited_->clock = handshaking_->context().options_.clock;
+  awaited_->resumption = {resumption.sessions, handshaking_->ClientSessionKey(resumption.key)};
+  ClientSessions& sessions = *resumption.sessions;
+  std::optional<ResumableSession> session = sessions.Take(awaited_->resumption.key);
+  if (!session.has_value()) return;
+  const ScopedWallClock clock(awaited_->clock);
+  offered_resumption_ =
+      handshaking_->MayOffer(*session) &&
+      wolfSSL_set_session(library_session_, session->library_session.get()) == WOLFSSL_SUCCESS;
+  if (offered_resumption_) handshaking_->NoteOffered(std::move(session->server));
+  ++(offered_resumption_ ? sessions.counters().offered : sessions.counters().refused);
+}
+
+// The library has copied it and is not done with the message, so it is only noted here.
+int Session::OnTicketReceived(WOLFSSL*, const unsigned char*, int, void* self) {
+  static_cast<Session*>(self)->ticket_received_ = true;
+  return 0;
+}
+
+// Decides what the ticket will be stored with. In TLS 1.2 it has come by now, or the one that was
+// accepted stays good (RFC 5077 §3.3); in TLS 1.3 it follows the handshake.
+void Session::BeginAwaitingTicket() {
+  if (awaited_ != nullptr && peer_.leaf_der.size() <= kClientLeafBytesMax) {
+    awaited_->server.peer = peer_;
+    awaited_->server.leaf = std::make_unique_for_overwrite<uint8_t[]>(peer_.leaf_der.size());
+    std::copy(peer_.leaf_der.begin(), peer_.leaf_der.end(), awaited_->server.leaf.get());
+    awaited_->server.peer.leaf_der = {awaited_->server.leaf.get(), peer_.leaf_der.size()};
+    if (peer_.version == TlsVersion::kTls13) return;
+    if (ticket_received_ || peer_.resumed) return StoreTicket();
+  }
+  StopAwaitingTicket();
+}
+
+void Session::StoreTicket() {
+  ticket_received_ = false;
+  LibrarySession session = ExchangeSession(library_session_, spent_session_.get());
+  const std::unique_ptr<AwaitedTicket> awaited = std::move(awaited_);
+  if (session == nullptr || awaited == nullptr) return;  // A ticket that nobody waits for.
+  if (!IsWorthStoring(*session)) return;
+  ResumableSession entry{std::move(session), std::move(awaited->server), 0};
+  entry.expires_at = SessionExpiry(*entry.library_session);
+  awaited->resumption.sessions->Put(awaited->resumption.key, std::move(entry));
+}
+
+void Session::StopAwaitingTicket() {
+  awaited_.reset();
+  ExchangeSession(library_session_, spent_session_.get());
 }
 
 // ---- The library's transport --------------------------------------------------------------------
@@ -217,6 +276,11 @@ HandshakeOutcome Session::FinishHandshake() {
   handshaking_->TakePeer(resumed, peer_, leaf_);
   const bool required = context.role() == ContextRole::kClient ||
                         context.client_certificate() == ClientCertificateMode::kRequired;
+  // A resumed handshake shows no certificate and a full one does; anything in between is no proof.
+  if (resumed && handshaking_->certificate_judged()) {
+    Fail(FailureReason::kProtocol, "a certificate in a resumed handshake");
+    return HandshakeOutcome::kFailed;
+  }
   if (required && !peer_.verified) {  // Whatever the library thinks.
     Fail(FailureReason::kNoCertificate, "the peer proved no identity");
     return HandshakeOutcome::kFailed;
@@ -227,7 +291,10 @@ HandshakeOutcome Session::FinishHandshake() {
   peer_.cipher =
       CipherName(static_cast<unsigned char>(suite >> 8), static_cast<unsigned char>(suite));
   if (context.role() == ContextRole::kServer) {
-    ReplaceSpentSession(library_session_, context.spent_session_);
+    ExchangeSession(library_session_, context.spent_session_.get());
+  } else {
+    spent_session_ = ShareSession(context.spent_session_.get());
+    BeginAwaitingTicket();
   }
   Handshaking::Detach(library_session_);
   handshaking_.reset();  // The context may go now.
@@ -270,6 +337,19 @@ DecryptResult Session::Decrypt(std::span<const std::byte>& ciphertext,
   DCHECK(!plaintext.empty());
   const ScopedBorrow input(input_, &ciphertext);
   const ScopedBorrow output(output_, &out);
+  if (awaited_ == nullptr) {
+    result = ReadRecords(ciphertext, plaintext);
+  } else {
+    const ScopedWallClock clock(awaited_->clock);  // The library dates the ticket.
+    result = ReadRecords(ciphertext, plaintext);
+  }
+  if (ticket_received_) StoreTicket();
+  return result;
+}
+
+DecryptResult Session::ReadRecords(std::span<const std::byte>& ciphertext,
+                                   std::span<std::byte> plaintext) {
+  DecryptResult result;
   while (result.bytes < plaintext.size()) {
     const size_t room = std::min(plaintext.size() - result.bytes, kLibraryCallBytesMax);
     const int got =

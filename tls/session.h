@@ -9,7 +9,8 @@
 //
 // Memory: while shaking hands up to some 20 kB; established, nothing but the library's own objects
 // (idle about 4.5 kB) once the
-//   leaf was dropped. Nothing is allocated here per record; the library allocates one buffer per
+//   leaf was dropped; a client that awaits a ticket (awaits_ticket) holds what the ticket will be
+//   stored with. Nothing is allocated here per record; the library allocates one buffer per
 //   record and frees it again.
 // Thread: the shard of its context. Not movable, because the library holds its address.
 // Errors: a failed session only accepts destruction; every call repeats the failure.
@@ -23,6 +24,7 @@
 
 #include "core/output_queue.h"
 #include "tls/client_hello.h"
+#include "tls/client_sessions.h"
 #include "tls/context.h"
 #include "tls/failure_reason.h"
 #include "tls/peer_result.h"
@@ -62,9 +64,11 @@ class Session {
  public:
   // Null if memory is short. As server, `server_name` is what ReadServerName found (tickets are
   // bound to it); as client it is sent as SNI if not empty. A client's first call is Handshake with
-  // empty ciphertext.
+  // empty ciphertext; `resumption` is where it looks for a session to continue and where its ticket
+  // will be put (ignored for servers, and where the profile does not resume).
   [[nodiscard]] static std::unique_ptr<Session> Create(std::shared_ptr<Context> context,
-                                                       const ServerName& server_name);
+                                                       const ServerName& server_name,
+                                                       const ClientResumption& resumption = {});
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session();
@@ -93,6 +97,14 @@ class Session {
   // Frees the leaf's bytes, which are kept after kDone until this is called.
   void DropLeaf();
 
+  // Client: a session to continue was offered to the server; peer().resumed says whether it took
+  // it.
+  bool offered_resumption() const { return offered_resumption_; }
+  // Client, after kDone: the server's ticket is still to come, and some 2 kB wait for it. Decrypt
+  // takes it when it comes; StopAwaitingTicket says that it will not be worth anything any more.
+  bool awaits_ticket() const { return awaited_ != nullptr; }
+  void StopAwaitingTicket();
+
   // Valid after kFailed. The text is static, for log lines; it never holds peer bytes.
   FailureReason failure() const { return failure_; }
   std::string_view failure_text() const { return failure_text_; }
@@ -104,8 +116,13 @@ class Session {
   friend class Context;
   Session();
 
-  bool Start(std::shared_ptr<Context> context, const ServerName& server_name);
+  bool Start(std::shared_ptr<Context> context, const ServerName& server_name,
+             const ClientResumption& resumption);
+  void OfferSession(const ClientResumption& resumption);
   HandshakeOutcome FinishHandshake();
+  void BeginAwaitingTicket();
+  void StoreTicket();
+  DecryptResult ReadRecords(std::span<const std::byte>& ciphertext, std::span<std::byte> plaintext);
   HandshakeOutcome FailHandshake(int library_error);
   DecryptOutcome JudgeReadError(int library_error);
   void Fail(FailureReason reason, std::string_view text);
@@ -113,10 +130,21 @@ class Session {
   // The library's transport.
   static int OnReceive(WOLFSSL* library_session, char* buffer, int bytes, void* self);
   static int OnSend(WOLFSSL* library_session, char* buffer, int bytes, void* self);
+  static int OnTicketReceived(WOLFSSL* library_session, const unsigned char* ticket, int bytes,
+                              void* self);
+
+  // What becomes of the server's ticket when it comes.
+  struct AwaitedTicket {
+    ClientResumption resumption;  // Its key is the full one.
+    VerifiedServer server;
+    WallClock clock;
+  };
 
   WOLFSSL* library_session_ = nullptr;
   std::unique_ptr<Handshaking> handshaking_;  // Gone once established.
   std::unique_ptr<uint8_t[]> leaf_;           // peer_.leaf_der, until dropped.
+  std::unique_ptr<AwaitedTicket> awaited_;    // Client, until the ticket came.
+  LibrarySession spent_session_;              // Client: what takes the place of one that is stored.
   // Borrowed for the duration of one call.
   std::span<const std::byte>* input_ = nullptr;
   core::OutputQueue* output_ = nullptr;
@@ -128,6 +156,8 @@ class Session {
   bool close_notify_received_ = false;
   bool close_notify_sent_ = false;
   bool output_full_ = false;
+  bool offered_resumption_ = false;
+  bool ticket_received_ = false;
 };
 
 }  // namespace sallyport::tls
