@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "sip/message/host.h"
 
 namespace sallyport::sip {
 namespace {
@@ -15,6 +16,9 @@ constexpr uint32_t kPartialBytesMin = 2048;
 // An unauthenticated peer's bytes: a certificate chain fits, a flood does not.
 constexpr uint32_t kHandshakeBytesMax = 64 * 1024;
 constexpr std::string_view kPong = "\r\n";  // RFC 5626 §4.4.1.
+constexpr std::string_view kPing = "\r\n\r\n";
+// Servers send their tickets right behind the handshake; nobody waits longer for one.
+constexpr absl::Duration kTicketWaitMax = absl::Seconds(10);
 
 std::string_view AsText(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -26,6 +30,13 @@ int64_t ThreadCpuNanoseconds() {
   timespec time;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
+}
+
+// RFC 6066 §3: a host name without its last dot, never an address.
+tls::ServerName ServerNameFor(std::string_view host) {
+  if (ClassifyHost(host) != HostKind::kName) return {};
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return tls::ServerName(host);
 }
 
 bool SpeaksTls(const ShardContext& context, uint32_t listener) {
@@ -47,14 +58,14 @@ Connection::Connection(ShardContext& context, ConnectionHandler& handler, Connec
       framer_({context.snapshot->config.limits.header_bytes_max,
                context.snapshot->config.limits.body_bytes_max}),
       deadline_(core::Timer::Calling<&Connection::OnDeadline>(this)),
-      accepted_(context.reactor().now()),
-      last_activity_(accepted_),
+      begun_(context.reactor().now()),
+      last_activity_(begun_),
       state_(State::kConnecting),
       zone_(zone),
       is_tls_(SpeaksTls(context, listener)) {}
 
 Connection::~Connection() {
-  if (listener_ != kNoListener && state_ != State::kConnecting) {
+  if (!is_dialled() && state_ != State::kConnecting) {
     context_.stats.Subtract(context_.metrics.connections_active.Slot(listener_, GaugeState()));
   }
   ReleasePartial();
@@ -69,7 +80,7 @@ bool Connection::Accept(int fd) {
     context_.Count(context_.metrics.tls_handshakes_in_progress.Slot());
     deadline_kind_ = Deadline::kFirstByte;
     context_.reactor().timers().Schedule(deadline_,
-                                         accepted_ + context_.snapshot->config.timeouts.first_byte);
+                                         begun_ + context_.snapshot->config.timeouts.first_byte);
     return true;
   }
   state_ = State::kOpen;
@@ -80,18 +91,35 @@ bool Connection::Accept(int fd) {
   return true;
 }
 
-int Connection::Dial(absl::Duration timeout) {
-  DCHECK(state_ == State::kConnecting);
-  return stream_.Connect(peer_, std::nullopt, timeout);
+int Connection::Dial(absl::Duration timeout, DialOptions options) {
+  DCHECK(state_ == State::kConnecting && is_dialled());
+  const int error = stream_.Connect(peer_, options.local, timeout);
+  if (error != 0 || options.tls == nullptr) return error;
+  is_tls_ = true;
+  dialling_ =
+      std::make_unique<Dialling>(Dialling{std::move(options), context_.reactor().now() + timeout});
+  return 0;
 }
 
 void Connection::OnConnected(int error) {
   connect_error_ = error;
   if (error != 0 || state_ != State::kConnecting) return;  // OnClosed follows.
+  begun_ = context_.reactor().now();
+  last_activity_ = begun_;
+  if (is_tls()) return BeginDialledHandshake();
   state_ = State::kOpen;
   has_opened_ = true;
   ScheduleIdle();
   handler_.OnConnectionOpen(*this);
+}
+
+// The client speaks first, when the reactor grants the step: its keys cost CPU time too.
+void Connection::BeginDialledHandshake() {
+  state_ = State::kHandshaking;
+  context_.Count(context_.metrics.tls_handshakes_in_progress.Slot());
+  deadline_kind_ = Deadline::kHandshake;
+  context_.reactor().timers().Schedule(deadline_, dialling_->deadline);
+  context_.reactor().QueueStep(*this);
 }
 
 // -- In ----------------------------------------------------------------------------------------
@@ -123,7 +151,7 @@ void Connection::HoldHandshakeBytes(std::span<const std::byte> bytes) {
   if (deadline_kind_ == Deadline::kFirstByte) {
     deadline_kind_ = Deadline::kHandshake;
     context_.reactor().timers().Schedule(deadline_,
-                                         accepted_ + context_.snapshot->config.timeouts.handshake);
+                                         begun_ + context_.snapshot->config.timeouts.handshake);
   }
   context_.reactor().QueueStep(*this);
 }
@@ -157,19 +185,42 @@ void Connection::OnStep() {
   if (peer_closed_) Close(ConnectionCloseReason::kPeer);
 }
 
+std::string_view Connection::PlaceName() const {
+  if (!is_dialled()) return context_.snapshot->config.listeners[listener_].name;
+  return dialling_->options.server_name;
+}
+
+void Connection::CountHandshakeFailure(tls::FailureReason reason, std::string_view text) {
+  tls_failure_ = reason;
+  tls_failure_text_ = text;
+  context_.Count(context_.metrics.tls_handshake_failures.Slot(direction(), reason));
+}
+
 // Nobody refused anybody: a balancer's probe, or a peer that gave up.
 void Connection::LoseHandshake() {
-  context_.Count(context_.metrics.tls_handshake_failures.Slot(tls::FailureReason::kNone));
-  context_.log.Write(core::LogLevel::kDebug, "handshake-lost", "the peer closed in mid-handshake",
-                     {{"listener", context_.snapshot->config.listeners[listener_].name},
-                      {"address", peer_.ToString()}});
+  CountHandshakeFailure(tls::FailureReason::kNone, "the peer closed in mid-handshake");
+  context_.log.Write(core::LogLevel::kDebug, "handshake-lost", tls_failure_text_,
+                     {{PlaceKey(), PlaceName()}, {"address", peer_.ToString()}});
   EnterClosing(ConnectionCloseReason::kPeer);
   stream_.Close(context_.snapshot->config.timeouts.close);
 }
 
+bool Connection::CreateSession() {
+  return is_dialled() ? CreateDialledSession() : CreateAcceptedSession();
+}
+
+bool Connection::CreateDialledSession() {
+  DialOptions& options = dialling_->options;
+  session_ = tls::Session::Create(std::move(options.tls), ServerNameFor(options.server_name),
+                                  options.resumption);
+  if (session_ != nullptr) return true;
+  FailHandshake(tls::FailureReason::kInternal, "no memory for a session");
+  return false;
+}
+
 // The name that the client asks for is part of what its tickets are bound to, so it is read before
 // there is a session. False: not all of it is there yet, or there will be none.
-bool Connection::CreateSession() {
+bool Connection::CreateAcceptedSession() {
   const tls::ServerNameReading reading = tls::ReadServerName(partial_.bytes().first(partial_used_));
   if (reading.outcome == tls::ServerNameOutcome::kNeedMore) return false;
   session_ = tls::Session::Create(context_.tls_contexts[listener_], reading.name);
@@ -179,14 +230,14 @@ bool Connection::CreateSession() {
 }
 
 void Connection::FailHandshake(tls::FailureReason reason, std::string_view text) {
-  context_.Count(context_.metrics.tls_handshake_failures.Slot(reason));
+  CountHandshakeFailure(reason, text);
   const core::LogAdmission admission = context_.log_limits.Admit(
       static_cast<uint32_t>(kReasonCodeCount) + static_cast<uint32_t>(reason), listener_,
       context_.reactor().now().nanoseconds);
   if (admission.write) {
     context_.log.Write(core::LogLevel::kWarning, "handshake-failed", text,
                        {{"reason", tls::FailureReasonName(reason)},
-                        {"listener", context_.snapshot->config.listeners[listener_].name},
+                        {PlaceKey(), PlaceName()},
                         {"address", peer_.ToString()},
                         {"suppressed", admission.suppressed}});
   }
@@ -200,15 +251,17 @@ void Connection::BeginOpen() {
   const HandshakeKind kind = peer.resumed ? HandshakeKind::kResumed : HandshakeKind::kFull;
   const TlsVersionLabel version =
       peer.version == tls::TlsVersion::kTls13 ? TlsVersionLabel::kTls13 : TlsVersionLabel::kTls12;
-  context_.Count(metrics.tls_handshakes.Slot(version, kind, HandshakeResult::kOk));
+  context_.Count(metrics.tls_handshakes.Slot(direction(), version, kind, HandshakeResult::kOk));
   context_.Count(metrics.tls_handshake_cpu.Slot(kind), static_cast<uint64_t>(handshake_cpu_ns_));
   metrics.tls_handshake_duration.Observe(
       context_.stats,
-      static_cast<uint64_t>(context_.reactor().now().nanoseconds - accepted_.nanoseconds), kind);
+      static_cast<uint64_t>(context_.reactor().now().nanoseconds - begun_.nanoseconds), direction(),
+      kind);
   context_.stats.Subtract(metrics.tls_handshakes_in_progress.Slot());
-  MoveGauge(ConnectionState::kHandshake, ConnectionState::kOpen);
+  if (!is_dialled()) MoveGauge(ConnectionState::kHandshake, ConnectionState::kOpen);
   state_ = State::kOpen;
   has_opened_ = true;
+  dialling_.reset();
   ScheduleIdle();
   handler_.OnConnectionOpen(*this);
 }
@@ -344,15 +397,21 @@ bool Connection::KeepPartial(std::string_view rest) {
 // -- Out ---------------------------------------------------------------------------------------
 
 bool Connection::Send(std::string_view message) {
-  if (state_ != State::kOpen && state_ != State::kConnecting) return false;
+  if (!TakesMessages()) return false;
   return SealAndSend(message);
 }
 
 bool Connection::Send(const MessageEdit& message) {
-  if (state_ != State::kOpen && state_ != State::kConnecting) return false;
+  if (!TakesMessages()) return false;
   const std::span<char> out = context_.send_scratch;
   const size_t size = message.CopyTo(out);
   return size > 0 && SealAndSend(out.first(size));
+}
+
+bool Connection::SendPing() {
+  if (state_ != State::kOpen) return false;
+  context_.Count(context_.metrics.sip_keepalives.Slot(MetricDirection::kOut, KeepaliveKind::kCrlf));
+  return SealAndSend(kPing);
 }
 
 bool Connection::SealAndSend(std::span<const char> message) {
@@ -383,7 +442,7 @@ void Connection::OnPeerClosed() {
 
 void Connection::OnError(int) {
   if (state_ == State::kHandshaking) {
-    context_.Count(context_.metrics.tls_handshake_failures.Slot(tls::FailureReason::kNone));
+    CountHandshakeFailure(tls::FailureReason::kNone, "the connection broke in mid-handshake");
   }
   EnterClosing(ConnectionCloseReason::kError);
 }
@@ -410,10 +469,10 @@ void Connection::EnterClosing(ConnectionCloseReason reason) {
   if (state_ == State::kHandshaking) {
     context_.stats.Subtract(context_.metrics.tls_handshakes_in_progress.Slot());
     context_.Count(context_.metrics.tls_handshakes.Slot(
-        TlsVersionLabel::kUnknown, HandshakeKind::kFull, HandshakeResult::kFailed));
+        direction(), TlsVersionLabel::kUnknown, HandshakeKind::kFull, HandshakeResult::kFailed));
   }
-  if (listener_ != kNoListener) MoveGauge(GaugeState(), ConnectionState::kClosing);
-  context_.Count(context_.metrics.connections_closed.Slot(reason));
+  if (!is_dialled()) MoveGauge(GaugeState(), ConnectionState::kClosing);
+  context_.Count(context_.metrics.connections_closed.Slot(direction(), reason));
   state_ = State::kClosing;
   deadline_.Cancel();
   core::StepNode::Unlink();
@@ -425,7 +484,7 @@ void Connection::OnDeadline() {
   switch (deadline_kind_) {
     case Deadline::kFirstByte:
     case Deadline::kHandshake:
-      context_.Count(context_.metrics.tls_handshake_failures.Slot(tls::FailureReason::kTimeout));
+      CountHandshakeFailure(tls::FailureReason::kTimeout, "the handshake took too long");
       return Abort(ConnectionCloseReason::kIdle);
     case Deadline::kMessage:
       return Close(ConnectionCloseReason::kPolicy);
@@ -433,6 +492,7 @@ void Connection::OnDeadline() {
       if (context_.reactor().now() - last_activity_ >= timeouts.idle) {
         return Close(ConnectionCloseReason::kIdle);
       }
+      if (is_dialled() && is_tls()) session_->StopAwaitingTicket();
       return ScheduleIdle();
   }
 }
@@ -440,8 +500,11 @@ void Connection::OnDeadline() {
 // Lazily: activity only notes the time, the timer looks at it when it fires.
 void Connection::ScheduleIdle() {
   deadline_kind_ = Deadline::kIdle;
-  context_.reactor().timers().Schedule(deadline_,
-                                       last_activity_ + context_.snapshot->config.timeouts.idle);
+  core::MonotonicTime due = last_activity_ + context_.snapshot->config.timeouts.idle;
+  if (is_dialled() && is_tls() && session_->awaits_ticket()) {
+    due = std::min(due, begun_ + kTicketWaitMax);
+  }
+  context_.reactor().timers().Schedule(deadline_, due);
 }
 
 ConnectionState Connection::GaugeState() const {

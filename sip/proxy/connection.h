@@ -2,9 +2,12 @@
 // that knows all three. Bytes come in here and leave as whole SIP messages; messages go out as
 // bytes.
 //
-//   kHandshaking --> kOpen --> kClosing --> (OnConnectionClosed)
+//   (Dial) kConnecting --> kHandshaking --> kOpen --> kClosing --> (OnConnectionClosed)
 //
-// Accepted connections may speak TLS; those that we dial to a next hop are plain TCP.
+// Without TLS there is no kHandshaking. An accepted connection speaks TLS if its listener does, a
+// dialled one if it was given a context. As TLS client it verifies chain, dates and purpose of the
+// server's certificate before it opens; whether the names in it are those that were dialled for
+// (RFC 5922 §7.3) is the handler's question in OnConnectionOpen (sip/policy/server_check.h).
 // Memory: an idle connection holds no buffer. A message that is not complete yet, or a handshake's
 //         bytes waiting for their turn, sit in a lease that counts against limits.partial-bytes.
 // Shard:  one thread. Owned by a slot map; destroyed inside OnConnectionClosed.
@@ -12,10 +15,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/buffer_pool.h"
+#include "core/socket_address.h"
 #include "core/stream.h"
 #include "core/timer_wheel.h"
 #include "sip/message/framer.h"
@@ -24,11 +30,23 @@
 #include "sip/proxy/connection_id.h"
 #include "sip/proxy/shard_context.h"
 #include "sip/proxy/transaction_table.h"
+#include "tls/client_sessions.h"
+#include "tls/context.h"
+#include "tls/failure_reason.h"
 #include "tls/session.h"
 
 namespace sallyport::sip {
 
 class Connection;
+
+struct DialOptions {
+  std::shared_ptr<tls::Context> tls = nullptr;  // Of role kClient. Null: plain TCP.
+  // The domain asked for, sent as SNI (RFC 5922 §7.3, RFC 6066 §3). Empty or an address: none.
+  std::string server_name = {};
+  std::optional<core::SocketAddress> local = {};  // To be bound to.
+  // Where a session to continue is looked for and the new ticket is put. Outlives the connection.
+  tls::ClientResumption resumption = {};
+};
 
 class ConnectionHandler {
  public:
@@ -52,7 +70,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   enum class State : uint8_t { kConnecting, kHandshaking, kOpen, kClosing };
 
   // `listener` is an index of the configuration, and says whether TLS is spoken; dialled
-  // connections have none and are plain.
+  // connections have none (kNoListener), see Dial.
   Connection(ShardContext& context, ConnectionHandler& handler, ConnectionId id, uint32_t listener,
              Zone zone, const core::SocketAddress& peer);
   Connection(const Connection&) = delete;
@@ -61,13 +79,19 @@ class Connection final : private core::StreamHandler, private core::StepNode {
 
   // An accepted socket. False: no room in the reactor; the socket stays the caller's.
   [[nodiscard]] bool Accept(int fd);
-  // Dials. Returns 0, or an errno and nothing happened.
-  [[nodiscard]] int Dial(absl::Duration timeout);
+  // Dials. Returns 0, or an errno and nothing happened. `timeout` covers the TCP connection and
+  // the TLS handshake together. OnConnectionOpen comes when both are done; if they fail, only
+  // OnConnectionClosing and OnConnectionClosed, and the accessors below say why.
+  [[nodiscard]] int Dial(absl::Duration timeout, DialOptions options = {});
 
   // Sends one message; what one turn gathers leaves in one send. False: the peer reads too slowly
-  // or memory ran out; the connection is being closed.
+  // or memory ran out, and the connection is being closed; or it is not open. A plain one that
+  // is still connecting takes messages and sends them once it stands; with TLS nothing is taken
+  // before it is known who the peer is.
   bool Send(std::string_view message);
   bool Send(const MessageEdit& message);
+  // The keep-alive of RFC 5626 §4.4.1. Any answer shows in last_activity().
+  bool SendPing();
 
   // Says goodbye (close_notify), flushes, closes within timeouts.close. Idempotent.
   void Close(ConnectionCloseReason reason);
@@ -79,7 +103,15 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool is_open() const { return state_ == State::kOpen; }
   bool is_tls() const { return is_tls_; }
   bool has_opened() const { return has_opened_; }
+  bool is_dialled() const { return listener_ == kNoListener; }
   int connect_error() const { return connect_error_; }  // errno of a dial that failed; else 0.
+  // Why the TLS handshake failed. The text is static and empty unless it did; kNone with a text:
+  // the connection went away in the middle of it.
+  tls::FailureReason tls_failure() const { return tls_failure_; }
+  std::string_view tls_failure_text() const { return tls_failure_text_; }
+  // A session was offered to the server. If the handshake failed, one without may succeed.
+  bool offered_resumption() const { return session_ != nullptr && session_->offered_resumption(); }
+  core::MonotonicTime last_activity() const { return last_activity_; }  // Of the peer.
   Zone zone() const { return zone_; }
   uint32_t listener() const { return listener_; }
   const core::SocketAddress& peer() const { return peer_; }
@@ -101,6 +133,12 @@ class Connection final : private core::StreamHandler, private core::StepNode {
  private:
   enum class Deadline : uint8_t { kFirstByte, kHandshake, kMessage, kIdle };
 
+  // What a dial needs until it has led to an open connection.
+  struct Dialling {
+    DialOptions options;
+    core::MonotonicTime deadline;
+  };
+
   void OnConnected(int error) override;
   void OnReceived(std::span<const std::byte> bytes) override;
   void OnPeerClosed() override;
@@ -112,6 +150,10 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void BeginOpen();
   void HoldHandshakeBytes(std::span<const std::byte> bytes);
   [[nodiscard]] bool CreateSession();
+  [[nodiscard]] bool CreateAcceptedSession();
+  [[nodiscard]] bool CreateDialledSession();
+  void BeginDialledHandshake();
+  void CountHandshakeFailure(tls::FailureReason reason, std::string_view text);
   void LoseHandshake();
   void FailHandshake(tls::FailureReason reason, std::string_view text);
   void Decrypt(std::span<const std::byte> ciphertext);
@@ -124,15 +166,27 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool GrowPartial(size_t bytes);
   void ReleasePartial();
   bool KeepPartial(std::string_view rest);
+  bool TakesMessages() const {
+    return state_ == State::kOpen || (state_ == State::kConnecting && !is_tls_);
+  }
   bool SealAndSend(std::span<const char> message);
   void EnterClosing(ConnectionCloseReason reason);
   void ScheduleIdle();
   void MoveGauge(ConnectionState from, ConnectionState to);
   ConnectionState GaugeState() const;
+  MetricDirection direction() const {
+    return is_dialled() ? MetricDirection::kOut : MetricDirection::kIn;
+  }
+  // For log lines of a handshake: which listener, or which domain was dialled.
+  core::LogName PlaceKey() const {
+    return is_dialled() ? core::LogName("server_name") : core::LogName("listener");
+  }
+  std::string_view PlaceName() const;
 
   ShardContext& context_;
   ConnectionHandler& handler_;
   core::Stream stream_;
+  std::unique_ptr<Dialling> dialling_;  // Gone once open.
   std::unique_ptr<tls::Session> session_;
   std::unique_ptr<PeerStanding> standing_;
   PeerKey peer_key_ = 0;
@@ -143,15 +197,17 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   core::BufferLease partial_;
   uint32_t partial_used_ = 0;
   core::Timer deadline_;
-  core::MonotonicTime accepted_;
+  core::MonotonicTime begun_;  // When the TCP connection stood.
   core::MonotonicTime last_activity_;
   int64_t handshake_cpu_ns_ = 0;
   State state_;
   Deadline deadline_kind_ = Deadline::kFirstByte;
   const Zone zone_;
-  const bool is_tls_;
+  bool is_tls_;
   bool has_opened_ = false;
+  tls::FailureReason tls_failure_ = tls::FailureReason::kNone;
   int connect_error_ = 0;
+  std::string_view tls_failure_text_;
   bool peer_closed_ = false;  // A FIN came while handshake bytes waited for their turn.
 };
 

@@ -18,7 +18,8 @@
 
 namespace sallyport::sip {
 
-// Towards the edge (kIn) or away from it, seen from the wire.
+// Towards the edge (kIn) or away from it, seen from the wire. For connections and handshakes: kIn
+// where the peer dialled, kOut where we did.
 enum class MetricDirection : uint8_t { kIn, kOut };
 
 enum class ConnectionState : uint8_t { kHandshake, kOpen, kClosing };
@@ -67,14 +68,16 @@ struct EdgeMetrics {
   // Connections.
   core::MetricSlots connections_active;    // gauge (listener, ConnectionState)
   core::MetricSlots connections_accepted;  // (listener)
-  core::MetricSlots connections_closed;    // (ConnectionCloseReason)
+  core::MetricSlots connections_closed;    // (MetricDirection, ConnectionCloseReason)
   core::MetricSlots connections_rejected;  // (ConnectionRejectReason)
   core::MetricSlots slow_peers_disconnected;
 
   // TLS.
-  core::MetricSlots tls_handshakes;          // (TlsVersionLabel, HandshakeKind, HandshakeResult)
-  core::MetricSlots tls_handshake_failures;  // (tls::FailureReason) kNone: the connection went away
-  core::HistogramSlots tls_handshake_duration;   // ns (HandshakeKind)
+  // (MetricDirection, TlsVersionLabel, HandshakeKind, HandshakeResult)
+  core::MetricSlots tls_handshakes;
+  // (MetricDirection, tls::FailureReason) kNone: the connection went away
+  core::MetricSlots tls_handshake_failures;
+  core::HistogramSlots tls_handshake_duration;   // ns (MetricDirection, HandshakeKind)
   core::MetricSlots tls_handshake_cpu;           // ns (HandshakeKind)
   core::MetricSlots tls_handshakes_in_progress;  // gauge
   core::MetricSlots tls_verify_cache_lookups;    // (CacheResult)

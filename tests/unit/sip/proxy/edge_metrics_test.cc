@@ -36,12 +36,15 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
   block.Add(metrics.sip_requests.Slot(MetricDirection::kOut, Method::kOther), 4);
   block.Add(metrics.sip_responses.Slot(MetricDirection::kIn, 6 - 1), 5);
   block.Add(metrics.connections_active.Slot(1, ConnectionState::kClosing), 6);
-  block.Add(metrics.connections_closed.Slot(ConnectionCloseReason::kOverload), 7);
+  block.Add(metrics.connections_closed.Slot(MetricDirection::kIn, ConnectionCloseReason::kOverload),
+            7);
   block.Add(metrics.connections_rejected.Slot(ConnectionRejectReason::kDrain), 8);
-  block.Add(metrics.tls_handshakes.Slot(TlsVersionLabel::kUnknown, HandshakeKind::kResumed,
-                                        HandshakeResult::kFailed),
+  block.Add(metrics.tls_handshakes.Slot(MetricDirection::kOut, TlsVersionLabel::kUnknown,
+                                        HandshakeKind::kResumed, HandshakeResult::kFailed),
             9);
-  block.Add(metrics.tls_handshake_failures.Slot(tls::FailureReason::kUntrustedCa), 10);
+  block.Add(
+      metrics.tls_handshake_failures.Slot(MetricDirection::kOut, tls::FailureReason::kUntrustedCa),
+      10);
   block.Add(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kDeclined), 11);
   block.Add(metrics.identity_checks.Slot(IdentityCheckResult::kExempt), 12);
   block.Add(metrics.sip_parse_errors.Slot(ParseErrorReason::kFraming), 13);
@@ -60,10 +63,11 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
            "sip_requests_total{direction=\"out\",method=\"OTHER\"} 4",
            "sip_responses_total{direction=\"in\",class=\"6xx\"} 5",
            "connections_active{listener=\"core\",state=\"closing\"} 6",
-           "connections_closed_total{reason=\"overload\"} 7",
+           "connections_closed_total{direction=\"in\",reason=\"overload\"} 7",
            "connections_rejected_total{reason=\"drain\"} 8",
-           "tls_handshakes_total{version=\"unknown\",kind=\"resumed\",result=\"failed\"} 9",
-           "tls_handshake_failures_total{reason=\"untrusted_ca\"} 10",
+           "tls_handshakes_total{direction=\"out\",version=\"unknown\",kind=\"resumed\",result="
+           "\"failed\"} 9",
+           "tls_handshake_failures_total{direction=\"out\",reason=\"untrusted_ca\"} 10",
            "tls_ticket_decrypts_total{result=\"declined\"} 11",
            "identity_checks_total{result=\"exempt\"} 12",
            "sip_parse_errors_total{reason=\"framing\"} 13",
