@@ -1,0 +1,38 @@
+#include "sip/proxy/fair_turns.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace sallyport::sip {
+
+FairTurns::FairTurns(const FairTurnsOptions& options)
+    : options_(options),
+      place_mask_(std::bit_ceil(2 * std::max<size_t>(options.identities_max, 1)) - 1),
+      places_(std::make_unique<Place[]>(place_mask_ + 1)) {}
+
+bool FairTurns::Take(uint64_t peer_key, uint64_t turn) {
+  if (turn != turn_) BeginTurn(turn);
+  size_t index = peer_key & place_mask_;
+  while (places_[index].epoch == epoch_ && places_[index].peer_key != peer_key) {
+    index = (index + 1) & place_mask_;  // Ends: half of the places are empty.
+  }
+  Place& place = places_[index];
+  if (place.epoch != epoch_) {
+    if (identities_ == options_.identities_max) return false;
+    ++identities_;
+    place = {peer_key, epoch_, 0};
+  }
+  if (place.messages == options_.messages_max) return false;
+  ++place.messages;
+  return true;
+}
+
+void FairTurns::BeginTurn(uint64_t turn) {
+  turn_ = turn;
+  identities_ = 0;
+  if (++epoch_ != 0) return;
+  std::fill_n(places_.get(), place_mask_ + 1, Place{});  // Once in 2^32 turns.
+  epoch_ = 1;
+}
+
+}  // namespace sallyport::sip

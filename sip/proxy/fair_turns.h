@@ -1,0 +1,50 @@
+// Who has had enough of this turn: how many messages of one identity a turn of the shard's loop
+// still serves. A peer that sends ten times what we can handle gets its share of each turn and
+// waits in its own socket; a turn stays short, and others are served in the next one at the latest.
+//
+//   if (!fair_turns.Take(peer_key, turn)) ... the connection stops serving, and goes on next turn.
+//
+// An open-addressed table, emptied by the number of the turn. Bounds: at most identities_max times
+// messages_max messages in one turn; an identity for which there is no room waits for the next.
+// Shard: one thread. All memory is reserved by the constructor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace sallyport::sip {
+
+struct FairTurnsOptions {
+  uint32_t messages_max = 64;      // Of one identity in one turn.
+  uint32_t identities_max = 1024;  // Served in one turn: completions of a turn, and those deferred.
+};
+
+class FairTurns {
+ public:
+  explicit FairTurns(const FairTurnsOptions& options);
+  FairTurns(const FairTurns&) = delete;
+  FairTurns& operator=(const FairTurns&) = delete;
+
+  // One message of `peer_key` (a keyed hash) in this turn; numbers of turns only grow. False: not
+  // in this turn any more.
+  [[nodiscard]] bool Take(uint64_t peer_key, uint64_t turn);
+
+ private:
+  struct Place {
+    uint64_t peer_key;
+    uint32_t epoch;  // Of another turn: empty.
+    uint32_t messages;
+  };
+
+  void BeginTurn(uint64_t turn);
+
+  const FairTurnsOptions options_;
+  const size_t place_mask_;
+  const std::unique_ptr<Place[]> places_;
+  uint64_t turn_ = 0;
+  uint32_t epoch_ = 1;  // Counts turns in which somebody took something.
+  uint32_t identities_ = 0;
+};
+
+}  // namespace sallyport::sip

@@ -1,0 +1,58 @@
+#include "sip/proxy/fair_turns.h"
+
+#include <gtest/gtest.h>
+
+namespace sallyport::sip {
+namespace {
+
+int TakeAll(FairTurns& turns, uint64_t key, uint64_t turn) {
+  int taken = 0;
+  while (taken < 1000 && turns.Take(key, turn)) ++taken;
+  return taken;
+}
+
+TEST(FairTurnsTest, EachIdentityHasItsMessagesInEachTurn) {
+  FairTurns turns({.messages_max = 64, .identities_max = 8});
+  for (uint64_t turn = 0; turn < 100; ++turn) {
+    for (uint64_t key = 0; key < 8; ++key) EXPECT_EQ(TakeAll(turns, key, turn), 64);
+    for (uint64_t key = 0; key < 8; ++key) EXPECT_FALSE(turns.Take(key, turn));
+  }
+}
+
+TEST(FairTurnsTest, OneThatIsThroughDoesNotHoldUpAnother) {
+  FairTurns turns({.messages_max = 2, .identities_max = 8});
+  EXPECT_EQ(TakeAll(turns, 1, 5), 2);
+  EXPECT_TRUE(turns.Take(2, 5));
+  EXPECT_FALSE(turns.Take(1, 5));
+  EXPECT_TRUE(turns.Take(2, 5));
+}
+
+TEST(FairTurnsTest, WhatWasNotTakenIsNotSaved) {
+  FairTurns turns({.messages_max = 4, .identities_max = 8});
+  EXPECT_TRUE(turns.Take(1, 1));
+  EXPECT_EQ(TakeAll(turns, 1, 1000), 4);
+}
+
+TEST(FairTurnsTest, IdentitiesBeyondTheBoundWait) {
+  FairTurns turns({.messages_max = 1, .identities_max = 4});
+  for (uint64_t key = 0; key < 4; ++key) EXPECT_TRUE(turns.Take(key, 1));
+  EXPECT_FALSE(turns.Take(4, 1));
+  EXPECT_TRUE(turns.Take(4, 2));
+}
+
+TEST(FairTurnsTest, IdentitiesOfOnePlaceAreKeptApart) {
+  FairTurns turns({.messages_max = 3, .identities_max = 4});  // 8 places.
+  for (uint64_t turn = 1; turn < 4; ++turn) {
+    for (uint64_t key = 0; key < 4; ++key) EXPECT_EQ(TakeAll(turns, 7 + 8 * key, turn), 3);
+  }
+}
+
+TEST(FairTurnsTest, NobodyIsServedWhereNothingMayBe) {
+  FairTurns none({.messages_max = 0, .identities_max = 4});
+  EXPECT_FALSE(none.Take(1, 1));
+  FairTurns nobody({.messages_max = 4, .identities_max = 0});
+  EXPECT_FALSE(nobody.Take(1, 1));
+}
+
+}  // namespace
+}  // namespace sallyport::sip
