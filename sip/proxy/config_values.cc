@@ -47,6 +47,19 @@ std::optional<std::string> ReadDomain(const core::ConfigValue& value,
   return name;
 }
 
+std::optional<size_t> FindNamed(const core::ConfigValue& value,
+                                const std::vector<std::string_view>& names,
+                                std::string_view problem, std::string_view remedy,
+                                core::Diagnostics& diagnostics) {
+  const auto found = std::find(names.begin(), names.end(), value.text);
+  if (found != names.end()) return static_cast<size_t>(found - names.begin());
+  const std::string_view nearest = core::NearestName(value.text, names);
+  value.Reject(
+      diagnostics, problem,
+      nearest.empty() ? std::string(remedy) : "did you mean \"" + std::string(nearest) + "\"?");
+  return std::nullopt;
+}
+
 std::optional<uint16_t> ParsePort(std::string_view text) {
   uint16_t port = 0;
   const char* const end = text.data() + text.size();

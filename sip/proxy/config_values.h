@@ -23,6 +23,13 @@ bool CheckName(core::Diagnostics& diagnostics, const core::ConfigPlace& at, std:
 std::optional<std::string> ReadDomain(const core::ConfigValue& value,
                                       core::Diagnostics& diagnostics);
 
+// The position of the value's text among `names`. What is not there is reported as `problem`, with
+// the nearest name as the remedy, or with `remedy` where none is near.
+std::optional<size_t> FindNamed(const core::ConfigValue& value,
+                                const std::vector<std::string_view>& names,
+                                std::string_view problem, std::string_view remedy,
+                                core::Diagnostics& diagnostics);
+
 // "host:port", "192.0.2.1:5061", "[2001:db8::1]:5061"; the port may be left out.
 struct HostPort {
   std::string host;  // Lower case, IPv6 in brackets.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "sip/message/host.h"
 #include "sip/proxy/config_values.h"
 #include "sip/proxy/edge_files.h"
@@ -125,7 +126,7 @@ void ReadEdge(core::ConfigTable table, const LoadOptions& options, EdgeConfig& c
   ReadAdmin(table, config);
   ReadUnmatched(table, config);
   table.NotAvailable("control", "leave it out; SIGHUP reloads and SIGTERM drains", "");
-  table.NotAvailable("outbound-tls", "leave it out; no TLS connection is opened by us yet", "");
+  table.String("outbound-tls");  // Read by ReadOutboundTls, once the profiles are known.
   table.NotAvailable("admin-token", "leave it out and keep admin on a loopback address");
   table.RefuseUnknown();
 }
@@ -161,12 +162,119 @@ LogConfig ReadLog(core::ConfigTable table) {
 // Tables of the interface that this version does not serve.
 void RefuseLaterTables(core::ConfigTable& root) {
   root.NotAvailable("peer", "remove [[peer]]; every peer has the identities of its certificate");
-  root.NotAvailable("route",
-                    "remove [[route]]; requests for edge.domains go to the first next hop");
-  root.NotAvailable("dns", "remove [dns]; no name is resolved in this version");
   root.NotAvailable("authority", "remove [[authority]]; trusted-ca says whom to trust");
   root.NotAvailable("mappings",
                     "remove [mappings]; every peer has the identities of its certificate");
+}
+
+// A request from inside that no route takes to a next hop leaves by RFC 3263.
+bool CanLeaveByDns(const EdgeConfig& config) {
+  const bool has_inside =
+      std::any_of(config.listeners.begin(), config.listeners.end(),
+                  [](const ListenerConfig& listener) { return listener.zone == Zone::kInside; });
+  if (!has_inside) return false;
+  for (const RouteConfig& route : config.routes) {
+    if (route.zone == Zone::kOutside) continue;
+    if (!route.next_hop.has_value()) return true;
+    if (route.domain.empty() && route.user.is_any() && route.method.empty()) return false;
+  }
+  return true;
+}
+
+void ReadOutboundTls(core::ConfigTable& edge, EdgeConfig& config, core::Diagnostics& diagnostics) {
+  const core::ConfigValue* const written = edge.Find("outbound-tls");
+  const bool is_named =
+      written != nullptr && written->kind == core::ConfigKind::kString && !written->text.empty();
+  if (is_named) {
+    config.outbound_tls =
+        FindProfile(*written, ProfileNames(config.tls_profiles), diagnostics).value_or(kNoProfile);
+  } else if (config.tls_profiles.size() == 1) {
+    config.outbound_tls = 0;
+  }
+  const bool is_trusting = config.outbound_tls != kNoProfile &&
+                           !config.tls_profiles[config.outbound_tls].profile.trusted_ca.empty();
+  if (is_trusting) return;
+  if (is_named && config.outbound_tls != kNoProfile) {
+    written->Reject(diagnostics, "that profile has no trusted-ca, so nobody could be verified",
+                    "write trusted-ca = \"ca.pem\" in [tls." + written->text + "]");
+  } else if (!is_named && config.tls_profiles.size() > 1 && CanLeaveByDns(config)) {
+    diagnostics.Warning(edge.at(),
+                        "edge: outbound-tls is missing, and there are several profiles: requests "
+                        "that leave by RFC 3263 cannot use TLS",
+                        "write outbound-tls = \"NAME\" with one of: " +
+                            absl::StrJoin(ProfileNames(config.tls_profiles), ", "));
+  }
+  config.outbound_tls = kNoProfile;
+}
+
+// "192.0.2.53", "2001:db8::53", "192.0.2.53:53", "[2001:db8::53]:53".
+std::vector<core::SocketAddress> ReadDns(core::ConfigTable table) {
+  constexpr uint16_t kDnsPort = 53;
+  constexpr std::string_view kExample =
+      "write IP addresses such as \"192.0.2.53\" or "
+      "\"[2001:db8::53]:5353\"; without a port it is 53";
+  std::vector<core::SocketAddress> servers;
+  for (const core::ConfigValue* value : table.Strings("servers")) {
+    std::optional<core::SocketAddress> server =
+        core::SocketAddress::FromHost(value->text, kDnsPort);
+    if (!server.has_value()) {
+      const absl::StatusOr<core::SocketAddress> parsed = core::SocketAddress::Parse(value->text);
+      if (parsed.ok()) server = *parsed;
+    }
+    if (!server.has_value() || server->port() == 0 || server->IsUnspecified()) {
+      value->Reject(table.diagnostics(), "not the address of a DNS server", kExample);
+    } else if (servers.size() == kDnsServersMax) {
+      value->Reject(table.diagnostics(), "too many DNS servers",
+                    "list at most " + std::to_string(kDnsServersMax));
+    } else {
+      servers.push_back(*server);
+    }
+  }
+  table.RefuseUnknown();
+  return servers;
+}
+
+void CheckNextHopsAsAWhole(const std::string& file, const EdgeConfig& config,
+                           core::Diagnostics& diagnostics) {
+  const std::optional<size_t> first_inside = config.DefaultNextHop();
+  if (!first_inside.has_value()) {
+    diagnostics.Warning({file, 0, 0},
+                        "there is no inside [[next-hop]]: accepted requests are answered 503",
+                        "add one with name, targets = [\"udp:127.0.0.1:5080\"] and zone = "
+                        "\"inside\"");
+  }
+  for (size_t i = 0; i < config.next_hops.size(); ++i) {
+    const bool is_routed =
+        std::any_of(config.routes.begin(), config.routes.end(),
+                    [i](const RouteConfig& route) { return route.next_hop == i; });
+    if (i == first_inside || is_routed) continue;
+    diagnostics.Warning(
+        config.next_hops[i].at,
+        "next-hop \"" + config.next_hops[i].name +
+            "\" is not used: no [[route]] names it, and it is not the first inside "
+            "one",
+        "add [[route]] with next-hop = \"" + config.next_hops[i].name + "\", or remove it");
+  }
+}
+
+// Only a certificate proves who is outside. Such a listener is of use to send from.
+void CheckPlainListeners(const EdgeConfig& config, core::Diagnostics& diagnostics) {
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    const ListenerConfig& listener = config.listeners[i];
+    if (listener.zone != Zone::kOutside || listener.transport == TransportProtocol::kTls) continue;
+    const auto sends_from = [i](const NextHopTarget& target) { return target.listener == i; };
+    const bool is_used = std::any_of(
+        config.next_hops.begin(), config.next_hops.end(), [&](const NextHopConfig& next_hop) {
+          return std::any_of(next_hop.targets.begin(), next_hop.targets.end(), sends_from);
+        });
+    if (is_used) continue;
+    diagnostics.Warning(listener.transport_at,
+                        "listener \"" + listener.name + "\" is " +
+                            std::string(TransportName(listener.transport)) +
+                            " outside: without TLS nobody can prove who they are, so every request "
+                            "is refused (no-identity)",
+                        "write \"tls\", or remove this listener");
+  }
 }
 
 void CheckAsAWhole(const std::string& file, const EdgeConfig& config,
@@ -175,12 +283,8 @@ void CheckAsAWhole(const std::string& file, const EdgeConfig& config,
     diagnostics.Error({file, 0, 0}, "there is no [[listener]]",
                       "add one with name, address = \"0.0.0.0:5061\" and zone = \"outside\"");
   }
-  if (config.next_hops.empty()) {
-    diagnostics.Warning({file, 0, 0},
-                        "there is no [[next-hop]]: accepted requests are answered 503",
-                        "add one with name, targets = [\"udp:127.0.0.1:5080\"] and zone = "
-                        "\"inside\"");
-  }
+  CheckNextHopsAsAWhole(file, config, diagnostics);
+  CheckPlainListeners(config, diagnostics);
   for (const ListenerConfig& listener : config.listeners) {
     const TlsProfileConfig* profile = config.FindTlsProfile(listener.tls_profile);
     if (profile == nullptr || !profile->profile.trusted_ca.empty() ||
@@ -210,12 +314,11 @@ void ReadDocument(const core::ConfigDocument& document, const LoadOptions& optio
   }
   ReadEdge(edge, options, config);
   config.tls_profiles = ReadTlsProfiles(root, config.folder);
-  ListenerDefaults defaults{config.domain, {}};
-  for (const TlsProfileConfig& profile : config.tls_profiles) {
-    defaults.tls_profiles.push_back(profile.name);
-  }
-  config.listeners = ReadListeners(root, defaults);
-  config.next_hops = ReadNextHops(root, config.listeners);
+  config.listeners = ReadListeners(root, {config.domain, ProfileNames(config.tls_profiles)});
+  config.next_hops = ReadNextHops(root, config.listeners, config.tls_profiles);
+  config.routes = ReadRoutes(root, config.next_hops);
+  config.dns_servers = ReadDns(root.Table("dns"));
+  ReadOutboundTls(edge, config, diagnostics);
   config.identity_header = ReadIdentityHeader(root.Table("identity-header"));
   config.limits = ReadLimits(root.Table("limits"));
   config.timeouts = ReadTimeouts(root.Table("timeouts"));
@@ -233,6 +336,13 @@ const TlsProfileConfig* EdgeConfig::FindTlsProfile(std::string_view name) const 
     if (profile.name == name) return &profile;
   }
   return nullptr;
+}
+
+std::optional<size_t> EdgeConfig::DefaultNextHop() const {
+  for (size_t i = 0; i < next_hops.size(); ++i) {
+    if (next_hops[i].zone == Zone::kInside) return i;
+  }
+  return std::nullopt;
 }
 
 bool LoadedConfig::ok() const {

@@ -2,6 +2,7 @@
 // one way to them, for `run`, `check` and reload alike, so what `check` accepts, `run` starts.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "sip/proxy/limits_config.h"
 #include "sip/proxy/listener_config.h"
 #include "sip/proxy/next_hop_config.h"
+#include "sip/proxy/route_config.h"
 #include "sip/proxy/tls_profile_config.h"
 #include "tls/credentials.h"
 #include "tls/secret.h"
@@ -48,6 +50,10 @@ struct EdgeConfig {
   std::vector<TlsProfileConfig> tls_profiles;
   std::vector<ListenerConfig> listeners;
   std::vector<NextHopConfig> next_hops;
+  std::vector<RouteConfig> routes;  // The first that matches wins.
+  // Index into tls_profiles: for requests that leave by RFC 3263. kNoProfile: these cannot use TLS.
+  size_t outbound_tls = kNoProfile;
+  std::vector<core::SocketAddress> dns_servers;  // Empty: the system's.
   AssertedHeader identity_header = AssertedHeader::kPAssertedIdentity;
   LimitsConfig limits;
   TimeoutsConfig timeouts;
@@ -55,7 +61,12 @@ struct EdgeConfig {
 
   // nullptr if there is none of that name.
   const TlsProfileConfig* FindTlsProfile(std::string_view name) const;
+  // The first inside one, where requests from outside for our domains go without a route; nothing
+  // if there is none.
+  std::optional<size_t> DefaultNextHop() const;
 };
+
+inline constexpr size_t kDnsServersMax = 8;
 
 // Usable only if ok(). What was opened is handed on, so that the files that were judged are the
 // files that are used.

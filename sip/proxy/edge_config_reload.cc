@@ -62,6 +62,8 @@ void CompareListeners(const EdgeConfig& running, const EdgeConfig& next, Differe
 void CompareLimits(const LimitsConfig& running, const LimitsConfig& next, Differences& found) {
   found.Compare("limits.connections", running.connections_max, next.connections_max);
   found.Compare("limits.transactions", running.transactions_max, next.transactions_max);
+  found.Compare("limits.outbound-connections", running.outbound_connections_max,
+                next.outbound_connections_max);
   found.Compare("limits.peer-identities", running.peer_identities_max, next.peer_identities_max);
   found.Compare("limits.receive-buffers", running.receive_buffers, next.receive_buffers);
 }

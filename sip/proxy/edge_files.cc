@@ -89,6 +89,24 @@ void CheckExpiry(const TlsProfileConfig& config, const tls::Credentials& credent
   }
 }
 
+// Record-Route and Path say the advertised name, and whoever follows them looks for it in the
+// certificate of that listener.
+void CheckAdvertisedNames(const EdgeConfig& edge, const TlsProfileConfig& config,
+                          const SipIdentities& names, core::Diagnostics& diagnostics) {
+  for (const ListenerConfig& listener : edge.listeners) {
+    if (listener.zone != Zone::kOutside || listener.tls_profile != config.name ||
+        listener.advertise_host == edge.domain || names.CoversDomain(listener.advertise_host)) {
+      continue;
+    }
+    diagnostics.Warning(listener.at,
+                        "listener \"" + listener.name + "\" advertises \"" +
+                            listener.advertise_host + "\", which " +
+                            config.profile.certificate_file +
+                            " does not prove; it proves: " + names.List(),
+                        "get a certificate with that name too, or advertise one that it has");
+  }
+}
+
 // RFC 5922 §7.1: peers that dial our domain look for it in this certificate.
 void CheckNames(const EdgeConfig& edge, const TlsProfileConfig& config,
                 const tls::Credentials& credentials, core::Diagnostics& diagnostics) {
@@ -100,6 +118,7 @@ void CheckNames(const EdgeConfig& edge, const TlsProfileConfig& config,
     return;
   }
   const SipIdentities names = DeriveSipIdentities(*credentials.certificate(), config.identity);
+  CheckAdvertisedNames(edge, config, names, diagnostics);
   if (names.CoversDomain(edge.domain)) return;
   diagnostics.Error(config.certificate_at,
                     config.profile.certificate_file + " does not prove edge.domain \"" +

@@ -1,6 +1,8 @@
 #include "sip/proxy/edge_snapshot.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -19,15 +21,24 @@ ServedNames NamesOf(const EdgeConfig& config) {
   return ServedNames(std::move(domains), std::move(advertised));
 }
 
+std::string SentBy(const EdgeConfig& config, const NextHopTarget& target) {
+  if (config.listeners.empty()) return std::string();
+  const ListenerConfig& listener =
+      config.listeners[target.listener == NextHopTarget::kNoListener ? 0 : target.listener];
+  return absl::StrCat(listener.advertise_host, ":", listener.advertise_port);
+}
+
 std::vector<ForwardTarget> TargetsOf(const EdgeConfig& config) {
   std::vector<ForwardTarget> targets;
-  if (config.next_hops.empty()) return targets;
-  for (const NextHopTarget& target : config.next_hops.front().targets) {
+  const std::optional<size_t> next_hop = config.DefaultNextHop();
+  if (!next_hop.has_value()) return targets;
+  for (const NextHopTarget& target : config.next_hops[*next_hop].targets) {
+    if (target.is_named() || target.transport == TransportProtocol::kTls) continue;
     const bool is_udp = target.transport == TransportProtocol::kUdp;
-    targets.push_back(
-        {target.transport, target.address, target.listener,
-         absl::StrCat("Via: SIP/2.0/", is_udp ? "UDP" : "TCP", " ", target.sent_by, ";branch="),
-         is_udp ? ";rport\r\n" : "\r\n"});
+    targets.push_back({target.transport, target.address, target.listener,
+                       absl::StrCat("Via: SIP/2.0/", is_udp ? "UDP" : "TCP", " ",
+                                    SentBy(config, target), ";branch="),
+                       is_udp ? ";rport\r\n" : "\r\n"});
   }
   return targets;
 }

@@ -31,6 +31,19 @@ void CheckPowerOfTwo(core::ConfigTable& table, std::string_view key, uint32_t& v
   value = std::bit_ceil(value);
 }
 
+// 0: no limit.
+void ReadSourceLimits(core::ConfigTable& table, LimitsConfig& limits) {
+  constexpr int64_t kRateMax = 1'000'000;
+  limits.source_messages_per_second_max = Count(table, "source-messages-per-second",
+                                                limits.source_messages_per_second_max, 0, kRateMax);
+  limits.identity_messages_per_second_max = Count(
+      table, "identity-messages-per-second", limits.identity_messages_per_second_max, 0, kRateMax);
+  limits.source_connections_max =
+      Count(table, "source-connections", limits.source_connections_max, 0, 4'000'000);
+  limits.source_handshakes_per_second_max = Count(
+      table, "source-handshakes-per-second", limits.source_handshakes_per_second_max, 0, kRateMax);
+}
+
 }  // namespace
 
 LimitsConfig ReadLimits(core::ConfigTable table) {
@@ -50,6 +63,11 @@ LimitsConfig ReadLimits(core::ConfigTable table) {
       Count(table, "peer-identities", limits.peer_identities_max, 16, 16'777'216);
   limits.receive_buffers = Count(table, "receive-buffers", limits.receive_buffers, 16, 32768);
   CheckPowerOfTwo(table, "receive-buffers", limits.receive_buffers);
+  limits.outbound_connections_max =
+      Count(table, "outbound-connections", limits.outbound_connections_max, 1, 4'000'000);
+  ReadSourceLimits(table, limits);
+  limits.queue_delay_max = table.Duration("queue-delay", limits.queue_delay_max,
+                                          absl::Milliseconds(1), absl::Seconds(10));
   limits.log_lines_per_second_max =
       Count(table, "log-lines-per-second", limits.log_lines_per_second_max, 1, 1'000'000);
   table.RefuseUnknown();
@@ -65,6 +83,8 @@ TimeoutsConfig ReadTimeouts(core::ConfigTable table) {
   timeouts.idle = table.Duration("idle", timeouts.idle, absl::Seconds(1), absl::Hours(168));
   timeouts.close = table.Duration("close", timeouts.close, tenth, absl::Minutes(5));
   timeouts.connect = table.Duration("connect", timeouts.connect, tenth, absl::Minutes(5));
+  // Timers B and F end a transaction after 64*T1 = 32 s (RFC 3261 §17.1).
+  timeouts.target = table.Duration("target", timeouts.target, tenth, absl::Seconds(32));
   timeouts.drain = table.Duration("drain", timeouts.drain, absl::ZeroDuration(), absl::Hours(24));
   // RFC 3261 §16.6 step 11: "MUST be larger than 3 minutes".
   timeouts.timer_c =

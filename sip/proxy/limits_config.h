@@ -9,7 +9,8 @@
 namespace sallyport::sip {
 
 // Per process unless said; a shard gets its part (total / shards, rounded up). All are live but
-// those marked R, which need a restart because memory is reserved for them at start.
+// those marked R, which need a restart because memory is reserved for them at start. 0 means no
+// limit where 0 is the default.
 struct LimitsConfig {
   // Of one message.
   uint32_t header_bytes_max = 16384;  // header-bytes: start line and headers. Beyond: 513, close.
@@ -30,6 +31,21 @@ struct LimitsConfig {
   uint32_t peer_identities_max = 65536;
   // receive-buffers (R): of each shard, 16 KiB each; a power of two.
   uint32_t receive_buffers = 1024;
+  // outbound-connections (R): that we opened, to all next hops together. Beyond: one that has
+  // nothing to do is closed for the new one, else the next target is tried.
+  uint32_t outbound_connections_max = 4096;
+
+  // source-messages-per-second: requests from one source address (IPv6: its /64). Beyond: 503.
+  uint32_t source_messages_per_second_max = 0;
+  // identity-messages-per-second: requests from one proven set of identities. Beyond: 503.
+  uint32_t identity_messages_per_second_max = 0;
+  // source-connections: accepted ones of one source address. Beyond: closed at once.
+  uint32_t source_connections_max = 0;
+  // source-handshakes-per-second: TLS handshakes begun by one source address. Beyond: closed.
+  uint32_t source_handshakes_per_second_max = 0;
+  // queue-delay: a shard whose work waits longer refuses new dialogs. 503.
+  absl::Duration queue_delay_max = absl::Milliseconds(50);
+
   // log-lines-per-second: for each (reason, peer); the rest is counted and told later.
   uint32_t log_lines_per_second_max = 5;
 
@@ -39,10 +55,12 @@ struct LimitsConfig {
 struct TimeoutsConfig {
   absl::Duration first_byte = absl::Seconds(5);  // first-byte: from accept to the first byte.
   absl::Duration handshake = absl::Seconds(10);  // handshake: from accept to the end of TLS's.
-  absl::Duration message = absl::Seconds(10);   // message: from a message's first byte to its last.
-  absl::Duration idle = absl::Seconds(3600);    // idle: neither message nor keep-alive.
-  absl::Duration close = absl::Seconds(5);      // close: from close_notify to closing anyway.
-  absl::Duration connect = absl::Seconds(5);    // connect: to a next hop.
+  absl::Duration message = absl::Seconds(10);  // message: from a message's first byte to its last.
+  absl::Duration idle = absl::Seconds(3600);   // idle: neither message nor keep-alive.
+  absl::Duration close = absl::Seconds(5);     // close: from close_notify to closing anyway.
+  absl::Duration connect = absl::Seconds(5);   // connect: to a next hop, TCP and TLS together.
+  // target: silence of a target before the next one is tried, where there is one.
+  absl::Duration target = absl::Seconds(4);
   absl::Duration drain = absl::Seconds(40);     // drain: from SIGTERM to the end.
   absl::Duration timer_c = absl::Seconds(190);  // timer-c: RFC 3261 §16.6 step 11, over 3 minutes.
 

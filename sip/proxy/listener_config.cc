@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_join.h"
 #include "core/check.h"
 #include "sip/proxy/config_values.h"
+#include "sip/proxy/tls_profile_config.h"
 
 namespace sallyport::sip {
 namespace {
@@ -90,25 +90,13 @@ std::string ReadProfileName(core::ConfigTable& table, const std::vector<std::str
                      "use one listener, with an address of its own, per profile");
     return std::string();
   }
-  if (names.empty()) {
+  if (names.empty() || (names.size() == 1 && names.front()->text.empty())) {
     if (profiles.size() == 1) return profiles.front();
-    table.diagnostics().Error(
-        table.at(),
-        profiles.empty() ? table.path() + ": a TLS listener, but there is no [tls.NAME] profile"
-                         : table.path() + ": tls is missing, and there are several profiles",
-        profiles.empty() ? "add [tls.main] with certificate, certificate-key and trusted-ca"
-                         : "write tls = \"NAME\" with one of: " + absl::StrJoin(profiles, ", "));
+    ReportNoProfile(table.at(), table.path(), "a TLS listener", profiles, table.diagnostics());
     return std::string();
   }
-  const std::string& name = names.front()->text;
-  if (std::find(profiles.begin(), profiles.end(), name) != profiles.end()) return name;
-  const std::vector<std::string_view> known(profiles.begin(), profiles.end());
-  const std::string_view nearest = core::NearestName(name, known);
-  names.front()->Reject(table.diagnostics(), "there is no [tls." + name + "]",
-                        !nearest.empty()   ? "did you mean \"" + std::string(nearest) + "\"?"
-                        : profiles.empty() ? std::string("add that table")
-                                           : "profiles: " + absl::StrJoin(profiles, ", "));
-  return std::string();
+  const std::optional<size_t> found = FindProfile(*names.front(), profiles, table.diagnostics());
+  return found.has_value() ? profiles[*found] : std::string();
 }
 
 ClientCertificate ReadClientCertificate(core::ConfigTable& table, const ListenerConfig& listener) {
@@ -166,20 +154,6 @@ void CheckRequire(core::ConfigTable& table, const ListenerConfig& listener) {
           "write \"required\", or \"optional\" to answer those without a certificate with 403");
 }
 
-void CheckTransport(core::ConfigTable& table, const ListenerConfig& listener) {
-  if (listener.zone != Zone::kOutside || listener.transport == TransportProtocol::kTls) return;
-  const core::ConfigValue& written = *table.Find("transport");  // The default is tls.
-  if (listener.transport == TransportProtocol::kUdp) {
-    written.Reject(table.diagnostics(), "outside is not available in this version",
-                   "write \"tls\": only a certificate proves who is there");
-  } else {
-    written.Warn(table.diagnostics(),
-                 "outside without TLS nobody can prove who they are: every request is refused "
-                 "(no-identity)",
-                 "write \"tls\", or remove this listener");
-  }
-}
-
 SipsPolicy ReadSips(core::ConfigTable& table, const ListenerConfig& listener) {
   const SipsPolicy sips = table.Choice<SipsPolicy>("sips",
                                                    {{"off", SipsPolicy::kOff},
@@ -206,6 +180,8 @@ ListenerConfig ReadListener(core::ConfigTable& table, const ListenerDefaults& de
                                                         {"tcp", TransportProtocol::kTcp},
                                                         {"udp", TransportProtocol::kUdp}},
                                                        TransportProtocol::kTls);
+  const core::ConfigValue* transport = table.Find("transport");
+  listener.transport_at = transport != nullptr ? transport->at : table.at();
   table.Require("zone",
                 "write zone = \"outside\" (believe only certificates) or \"inside\" (our "
                 "own servers)");
@@ -223,7 +199,6 @@ ListenerConfig ReadListener(core::ConfigTable& table, const ListenerDefaults& de
   }
   listener.client_certificate = ReadClientCertificate(table, listener);
   CheckRequire(table, listener);
-  CheckTransport(table, listener);
   listener.sips = ReadSips(table, listener);
   table.NotAvailable("proxy-protocol", "write [] or leave it out", "");
   table.RefuseUnknown();

@@ -27,6 +27,7 @@ enum class SipsPolicy : uint8_t { kOff, kAllowed, kRequired };
 struct ListenerConfig {
   std::string name;
   core::ConfigPlace at;
+  core::ConfigPlace transport_at;  // `at` where the key is absent.
   core::SocketAddress address;
   // Written into Via and Record-Route. A host name in lower case, or an IP literal (IPv6 in
   // brackets); the port is always written, so it is what the peer must connect to.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "absl/strings/str_join.h"
 #include "sip/proxy/config_values.h"
 #include "tls/cipher_names.h"
 
@@ -43,8 +44,6 @@ void RefuseWhatIsNotServed(core::ConfigTable& table) {
   table.NotAvailable("ticket-keys", "leave it out; ticket keys come from edge.secret", "");
   table.NotAvailable("server-names", "use one listener, with an address of its own, per profile",
                      "");
-  table.NotAvailable("tls-target-name-check", "leave it out; no TLS connection is opened by us yet",
-                     "host");
   // Counts only where tls-crl is set, so any of its words is harmless.
   table.Choice<CrlPolicy>(
       "crl-policy",
@@ -89,6 +88,19 @@ tls::EkuPolicy ReadEku(core::ConfigTable& table) {
                            Eku::kTls);
 }
 
+bool ReadTargetNameCheck(core::ConfigTable& table) {
+  const bool is_checked =
+      table.Choice<bool>("tls-target-name-check", {{"host", true}, {"no", false}}, true);
+  if (!is_checked) {
+    table.Find("tls-target-name-check")
+        ->Warn(table.diagnostics(),
+               "whoever has a certificate of trusted-ca can pose as any of our next hops",
+               "write \"host\", and identity = \"…\" at a [[next-hop]] whose certificate has "
+               "another name");
+  }
+  return is_checked;
+}
+
 TlsProfileConfig ReadProfile(core::ConfigTable& table, const std::string& folder) {
   TlsProfileConfig config;
   config.name = table.key();
@@ -111,6 +123,7 @@ TlsProfileConfig ReadProfile(core::ConfigTable& table, const std::string& folder
   profile.resumption = table.Boolean("resumption", true);
   config.identity.use_email_as_sip = table.Boolean("use-email-as-sip", false);
   config.identity.cn_identity = table.Boolean("cn-identity", true);
+  config.check_target_name = ReadTargetNameCheck(table);
   RefuseWhatIsNotServed(table);
   table.RefuseUnknown();
   return config;
@@ -124,6 +137,33 @@ std::vector<TlsProfileConfig> ReadTlsProfiles(core::ConfigTable& root, const std
     profiles.push_back(ReadProfile(table, folder));
   }
   return profiles;
+}
+
+std::vector<std::string> ProfileNames(const std::vector<TlsProfileConfig>& profiles) {
+  std::vector<std::string> names;
+  for (const TlsProfileConfig& profile : profiles) names.push_back(profile.name);
+  return names;
+}
+
+std::optional<size_t> FindProfile(const core::ConfigValue& value,
+                                  const std::vector<std::string>& names,
+                                  core::Diagnostics& diagnostics) {
+  return FindNamed(value, {names.begin(), names.end()}, "there is no [tls." + value.text + "]",
+                   names.empty() ? "add that table" : "profiles: " + absl::StrJoin(names, ", "),
+                   diagnostics);
+}
+
+void ReportNoProfile(const core::ConfigPlace& at, std::string_view table_path,
+                     std::string_view what, const std::vector<std::string>& names,
+                     core::Diagnostics& diagnostics) {
+  const std::string path(table_path);
+  if (names.empty()) {
+    diagnostics.Error(at, path + ": " + std::string(what) + ", but there is no [tls.NAME] profile",
+                      "add [tls.main] with certificate, certificate-key and trusted-ca");
+  } else {
+    diagnostics.Error(at, path + ": tls is missing, and there are several profiles",
+                      "write tls = \"NAME\" with one of: " + absl::StrJoin(names, ", "));
+  }
 }
 
 }  // namespace sallyport::sip

@@ -74,6 +74,11 @@ class CheckTest(scene.SceneTest):
                                "client-certificate"),
             "target unreadable": ({"next-hop": [{"name": "core", "zone": "inside", "targets": ["sctp:1.2.3.4:5"]}]},
                                   "targets"),
+            "target whose name nobody proves": ({"next-hop": [{"name": "core", "zone": "inside",
+                                                               "targets": ["tls:192.0.2.7:5061"]}]}, "identity"),
+            "route to nobody": ({"route": [{"zone": "outside", "next-hop": "nobody"}]}, "nobody"),
+            "route from outside to DNS": ({"route": [{"zone": "outside"}]}, "RFC 3263"),
+            "DNS server by name": ({"dns": {"servers": ["ns.example"]}}, "servers"),
             "next hop without zone": ({"next-hop": [{"name": "core", "targets": ["udp:127.0.0.1:5"]}]}, "zone"),
             "wrong type": ({"limits": {"headers": "many"}}, "headers"),
             "out of range": ({"limits": {"headers": 0}}, "headers"),
@@ -124,15 +129,12 @@ class CheckTest(scene.SceneTest):
         outside, inside = usual["listener"]
         for name, changes in {
                 "[[peer]]": {"peer": [{"name": "a", "match": {"identity": "a.example"}}]},
-                "[[route]]": {"route": [{"zone": "outside", "next-hop": "core"}]},
+                "permissions of a route": {"route": [{"next-hop": "core", "requires": ["premium"]}]},
                 "[[authority]]": {"authority": [{"certificate": "x.pem", "name": "x"}]},
                 "[mappings]": {"mappings": {"common-name": "x.txt"}},
-                "[dns]": {"dns": {"servers": ["127.0.0.1"]}},
                 "tls-crl": {"tls.federation": {"tls-crl": "crl.pem"}},
                 "digest": {"listener": [dict(outside, require="digest"), inside]},
                 "proxy-protocol": {"listener": [dict(outside, **{"proxy-protocol": ["127.0.0.1/32"]}), inside]},
-                "datagrams from outside": {"listener": [dict(outside, transport="udp"), inside]},
-                "next hop by TLS": {"next-hop": [{"name": "core", "zone": "inside", "targets": ["tls:pbx.example"]}]},
         }.items():
             with self.subTest(key=name):
                 code, output = self.check(changes=changes)

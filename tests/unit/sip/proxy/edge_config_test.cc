@@ -95,7 +95,18 @@ TEST(EdgeConfigTest, DefaultsAreFilledIn) {
   ASSERT_THAT(config.next_hops, SizeIs(1));
   const NextHopTarget& target = config.next_hops[0].targets.at(0);
   EXPECT_EQ(target.listener, 1u);
-  EXPECT_EQ(target.sent_by, "edge.example:5070");
+  EXPECT_FALSE(target.is_named());
+  EXPECT_EQ(config.next_hops[0].tls_profile, kNoProfile);
+  EXPECT_EQ(config.next_hops[0].health_interval, absl::ZeroDuration());
+  EXPECT_EQ(config.DefaultNextHop(), 0u);
+  EXPECT_TRUE(config.tls_profiles[0].check_target_name);
+  EXPECT_EQ(config.outbound_tls, 0u) << "the only profile";
+  EXPECT_THAT(config.routes, IsEmpty());
+  EXPECT_THAT(config.dns_servers, IsEmpty());
+  EXPECT_EQ(config.limits.outbound_connections_max, 4096u);
+  EXPECT_EQ(config.limits.source_messages_per_second_max, 0u);
+  EXPECT_EQ(config.limits.queue_delay_max, absl::Milliseconds(50));
+  EXPECT_EQ(config.timeouts.target, absl::Seconds(4));
 }
 
 struct Case {
@@ -167,8 +178,14 @@ const std::vector<Case>& Refusals() {
        {"f.toml:3:1: error: edge.control is not available in this version"}},
       {"outbound-tls",
        "secret = ",
-       "outbound-tls = \"federation\"\nsecret = ",
-       {"f.toml:3:1: error: edge.outbound-tls is not available in this version"}},
+       "outbound-tls = \"federatoin\"\nsecret = ",
+       {"f.toml:3:16: error: edge.outbound-tls = \"federatoin\": there is no [tls.federatoin]; did "
+        "you mean \"federation\"?"}},
+      {"outbound-tls trusts nobody",
+       "secret = \"file:edge.secret\"\n",
+       "secret = \"file:edge.secret\"\noutbound-tls = \"b\"\n[tls.b]\ncertificate = \"b.pem\"\n",
+       {"f.toml:4:16: error: edge.outbound-tls = \"b\": that profile has no trusted-ca",
+        "f.toml:13:1: error: listener[0]: tls is missing, and there are several profiles"}},
       {"unmatched",
        "secret = ",
        "unmatched = \"refuse\"\nsecret = ",
@@ -229,10 +246,15 @@ const std::vector<Case>& Refusals() {
        "trusted-ca",
        "server-names = [\"a\"]\ntrusted-ca",
        {"f.toml:8:1: error: tls.federation.server-names is not available in this version"}},
-      {"tls-target-name-check",
+      {"tls-target-name-check off",
        "trusted-ca",
        "tls-target-name-check = \"no\"\ntrusted-ca",
-       {"f.toml:8:1: error: tls.federation.tls-target-name-check is not available"}},
+       {"f.toml:8:25: warning: tls.federation.tls-target-name-check = \"no\": whoever has a "
+        "certificate of trusted-ca can pose as any of our next hops"}},
+      {"tls-target-name-check",
+       "trusted-ca",
+       "tls-target-name-check = \"off\"\ntrusted-ca",
+       {"f.toml:8:25: error: tls.federation.tls-target-name-check = \"off\": not a known word"}},
       {"profile's name",
        "[tls.federation]",
        "[tls.\"a b\"]",
@@ -337,12 +359,13 @@ const std::vector<Case>& Refusals() {
       {"tcp outside",
        "zone = \"outside\"",
        "zone = \"outside\"\ntransport = \"tcp\"",
-       {"f.toml:14:13: warning: listener[0].transport = \"tcp\": outside without TLS"}},
+       {"f.toml:14:13: warning: listener \"federation\" is tcp outside: without TLS nobody can "
+        "prove"}},
       {"udp outside",
        "zone = \"outside\"",
        "zone = \"outside\"\ntransport = \"udp\"",
-       {"f.toml:14:13: error: listener[0].transport = \"udp\": outside is not available in this "
-        "version"}},
+       {"f.toml:14:13: warning: listener \"federation\" is udp outside: without TLS nobody can "
+        "prove"}},
       {"sips on udp",
        "transport = \"udp\"",
        "transport = \"udp\"\nsips = \"required\"",
@@ -381,22 +404,72 @@ const std::vector<Case>& Refusals() {
        "\"sctp:127.0.0.1:5080\"",
        {"f.toml:23:12: error: next-hop[0].targets[0] = \"sctp:127.0.0.1:5080\": does not begin "
         "with"}},
-      {"tls target",
+      {"numeric tls target",
        "\"udp:127.0.0.1:5080\"",
-       "\"tls:pbx.example\"",
-       {"f.toml:23:12: error: next-hop[0].targets[0] = \"tls:pbx.example\": TLS towards a next hop "
-        "is "
-        "not available in this version"}},
-      {"target by name",
+       "\"tls:192.0.2.7:5061\"",
+       {"f.toml:23:12: error: next-hop[0].targets[0] = \"tls:192.0.2.7:5061\": an address proves "
+        "nothing: no domain is known that the certificate there must show (RFC 5922); write "
+        "identity = \"a.example\""}},
+      {"numeric tls target with a wrong identity",
+       "\"udp:127.0.0.1:5080\"]",
+       "\"tls:192.0.2.7:5061\"]\nidentity = \"192.0.2.7\"",
+       {"f.toml:24:12: error: next-hop[0].identity = \"192.0.2.7\": an address, not a name"}},
+      {"dn",
+       "\"udp:127.0.0.1:5080\"]",
+       "\"tls:192.0.2.7:5061\"]\ndn = \"CN = sbc\"",
+       {"f.toml:24:6: error: next-hop[0].dn = \"CN = sbc\": not a distinguished name (RFC 4514); "
+        "write it without blanks"}},
+      {"tls profile of a next hop",
+       "\"udp:127.0.0.1:5080\"]",
+       "\"tls:pbx.example\"]\ntls = \"fed\"",
+       {"f.toml:24:7: error: next-hop[0].tls = \"fed\": there is no [tls.fed]; profiles: "
+        "federation"}},
+      {"tls without a tls target",
+       "targets = ",
+       "tls = \"federation\"\ntargets = ",
+       {"f.toml:23:7: error: next-hop[0].tls = \"federation\": no target of this next hop is tls; "
+        "write a target such as \"tls:pbx.example\", or leave tls out"}},
+      {"dn without a tls target",
+       "targets = ",
+       "dn = \"CN=a\"\ntargets = ",
+       {"f.toml:23:6: error: next-hop[0].dn = \"CN=a\": no target of this next hop is tls"}},
+      {"two profiles",
+       "[[next-hop]]\nname = \"core\"\ntargets = [\"udp:127.0.0.1:5080\"]",
+       "[tls.b]\ncertificate = \"b.pem\"\n[[next-hop]]\nname = \"core\"\ntargets = "
+       "[\"tls:pbx.example\"]",
+       {"f.toml:1:1: warning: edge: outbound-tls is missing, and there are several profiles: "
+        "requests that leave by RFC 3263 cannot use TLS; write outbound-tls = \"NAME\" with one "
+        "of: federation, b",
+        "f.toml:10:1: error: listener[0]: tls is missing",
+        "f.toml:23:1: error: next-hop[0]: tls is missing, and there are several profiles"}},
+      {"next hop whose profile trusts nobody",
+       "[[next-hop]]\nname = \"core\"\ntargets = [\"udp:127.0.0.1:5080\"]",
+       "[tls.b]\ncertificate = \"b.pem\"\n[[next-hop]]\nname = \"core\"\ntls = \"b\"\ntargets = "
+       "[\"tls:pbx.example\"]",
+       {"f.toml:1:1: warning: edge: outbound-tls",
+        "f.toml:10:1: error: listener[0]: tls is missing",
+        "f.toml:21:1: error: tls.b: trusted-ca is missing, so nobody could be verified at the next "
+        "hop \"core\""}},
+      {"own listener by tls",
+       "\"udp:127.0.0.1:5080\"]",
+       "\"tls:127.0.0.1:5061\"]\nidentity = \"a.example\"",
+       {"f.toml:23:12: error: next-hop[0].targets[0] = \"tls:127.0.0.1:5061\": that is our own "
+        "listener \"federation\""}},
+      {"target by an unreadable name",
        "\"udp:127.0.0.1:5080\"",
-       "\"udp:pbx.example:5060\"",
-       {"f.toml:23:12: error: next-hop[0].targets[0] = \"udp:pbx.example:5060\": names are not "
-        "resolved"}},
+       "\"udp:pbx_1.example:5060\"",
+       {"f.toml:23:12: error: next-hop[0].targets[0] = \"udp:pbx_1.example:5060\": neither an IP "
+        "address with a port nor a name"}},
+      {"named target with port 0",
+       "\"udp:127.0.0.1:5080\"",
+       "\"tcp:pbx.example:0\"",
+       {"f.toml:23:12: error: next-hop[0].targets[0] = \"tcp:pbx.example:0\": nobody can be "
+        "reached there; leave the port out"}},
       {"target without port",
        "\"udp:127.0.0.1:5080\"",
        "\"udp:127.0.0.1\"",
-       {"f.toml:23:12: error: next-hop[0].targets[0] = \"udp:127.0.0.1\": not an IP address with "
-        "a"}},
+       {"f.toml:23:12: error: next-hop[0].targets[0] = \"udp:127.0.0.1\": an address needs its "
+        "port"}},
       {"target parameter",
        "\"udp:127.0.0.1:5080\"",
        "\"udp:127.0.0.1:5080;wieght=2\"",
@@ -427,9 +500,22 @@ const std::vector<Case>& Refusals() {
       {"outside next hop",
        "\"udp:127.0.0.1:5080\"]\nzone = \"inside\"",
        "\"udp:127.0.0.1:5080\"]\nzone = \"outside\"",
-       {"f.toml:24:8: error: next-hop[0].zone = \"outside\": next hops outside are not available "
-        "in "
-        "this version"}},
+       {"f.toml: warning: there is no inside [[next-hop]]: accepted requests are answered 503",
+        "f.toml:21:1: warning: next-hop \"core\" is not used: no [[route]] names it",
+        "f.toml:23:12: error: next-hop[0].targets[0] = \"udp:127.0.0.1:5080\": there is no outside "
+        "udp listener over IPv4 to send from; add [[listener]] with name = \"outside-udp\""}},
+      {"named udp target outside",
+       "\"udp:127.0.0.1:5080\"]\nzone = \"inside\"",
+       "\"udp:a.example\"]\nzone = \"outside\"",
+       {"f.toml: warning: there is no inside", "f.toml:21:1: warning: next-hop \"core\" is not",
+        "f.toml:23:12: error: next-hop[0].targets[0] = \"udp:a.example\": there is no outside udp "
+        "listener to send from"}},
+      {"second next hop that nobody uses",
+       "[[next-hop]]",
+       "[[next-hop]]\nname = \"first\"\ntargets = [\"tcp:127.0.0.1:1\"]\nzone = "
+       "\"inside\"\n[[next-hop]]",
+       {"f.toml:25:1: warning: next-hop \"core\" is not used: no [[route]] names it, and it is not "
+        "the first inside one; add [[route]] with next-hop = \"core\", or remove it"}},
       {"listener of another name",
        "targets = ",
        "listener = \"cor\"\ntargets = ",
@@ -439,15 +525,31 @@ const std::vector<Case>& Refusals() {
       {"outside listener",
        "targets = ",
        "listener = \"federation\"\ntargets = ",
-       {"f.toml:23:12: error: next-hop[0].listener = \"federation\": that listener is outside"}},
-      {"health",
+       {"f.toml:23:12: error: next-hop[0].listener = \"federation\": that listener is outside, "
+        "and this next hop is inside"}},
+      {"health is no table",
        "targets = ",
-       "health = { interval = \"10s\" }\ntargets = ",
-       {"f.toml:23:1: error: next-hop[0].health is not available in this version"}},
-      {"identity",
+       "health = \"10s\"\ntargets = ",
+       {"f.toml:23:10: error: next-hop[0].health = \"10s\": expected a table; write health = { "
+        "interval"}},
+      {"health too often",
+       "targets = ",
+       "health = { interval = \"10ms\" }\ntargets = ",
+       {"f.toml:23:23: error: next-hop[0].health.interval = \"10ms\": too short"}},
+      {"health checks that overlap",
+       "targets = ",
+       "health = { interval = \"1s\", timeout = \"2s\" }\ntargets = ",
+       {"f.toml:23:39: error: next-hop[0].health.timeout = \"2s\": longer than the interval"}},
+      {"health key",
+       "targets = ",
+       "health = { intervall = \"1s\" }\ntargets = ",
+       {"f.toml:23:12: error: unknown key next-hop[0].health.intervall; did you mean "
+        "\"interval\"?"}},
+      {"identity without a tls target",
        "targets = ",
        "identity = \"a.example\"\ntargets = ",
-       {"f.toml:23:1: error: next-hop[0].identity is not available in this version"}},
+       {"f.toml:23:12: error: next-hop[0].identity = \"a.example\": no target of this next hop is "
+        "tls"}},
 
       {"mode",
        "[[next-hop]]",
@@ -469,6 +571,22 @@ const std::vector<Case>& Refusals() {
        "[[next-hop]]",
        "[limits]\nconections = 5\n[[next-hop]]",
        {"f.toml:22:1: error: unknown key limits.conections; did you mean \"connections\"?"}},
+      {"outbound connections",
+       "[[next-hop]]",
+       "[limits]\noutbound-connections = 0\n[[next-hop]]",
+       {"f.toml:22:24: error: limits.outbound-connections = 0: too small"}},
+      {"rate",
+       "[[next-hop]]",
+       "[limits]\nsource-messages-per-second = -1\n[[next-hop]]",
+       {"f.toml:22:30: error: limits.source-messages-per-second = -1: too small"}},
+      {"queue delay",
+       "[[next-hop]]",
+       "[limits]\nqueue-delay = \"0s\"\n[[next-hop]]",
+       {"f.toml:22:15: error: limits.queue-delay = \"0s\": too short; use \"1ms\" to \"10s\""}},
+      {"target silent for too long",
+       "[[next-hop]]",
+       "[timeouts]\ntarget = \"33s\"\n[[next-hop]]",
+       {"f.toml:22:10: error: timeouts.target = \"33s\": too long; use \"100ms\" to \"32s\""}},
       {"duration",
        "[[next-hop]]",
        "[timeouts]\nidle = 3600\n[[next-hop]]",
@@ -494,14 +612,110 @@ const std::vector<Case>& Refusals() {
        "[[next-hop]]",
        "[[peer]]\nname = \"a\"\n[[next-hop]]",
        {"f.toml:21:3: error: peer is not available in this version"}},
-      {"route",
+      {"route to an unknown next hop",
        "[[next-hop]]",
-       "[[route]]\n[[next-hop]]",
-       {"f.toml:21:3: error: route is not available in this version"}},
-      {"dns",
+       "[[route]]\nnext-hop = \"cor\"\n[[next-hop]]",
+       {"f.toml:22:12: error: route[0].next-hop = \"cor\": there is no next hop of this name; did "
+        "you mean \"core\"?"}},
+      {"route from outside to nowhere",
        "[[next-hop]]",
-       "[dns]\n[[next-hop]]",
-       {"f.toml:21:2: error: dns is not available in this version"}},
+       "[[route]]\nzone = \"outside\"\n[[next-hop]]",
+       {"f.toml:22:8: error: route[0].zone = \"outside\": without next-hop the request would be "
+        "resolved (RFC 3263), and nothing from outside is; write next-hop = \"NAME\" of an inside "
+        "next hop, or zone = \"inside\""}},
+      {"route from outside to the outside",
+       "[[next-hop]]",
+       "[[route]]\nzone = \"outside\"\nnext-hop = \"a\"\n[[next-hop]]\nname = \"a\"\nzone = "
+       "\"outside\"\ntargets = [\"tls:a.example\"]\n[[next-hop]]",
+       {"f.toml:23:12: error: route[0].next-hop = \"a\": that next hop is outside, and a request "
+        "from outside is never sent outside again"}},
+      {"route's zone",
+       "[[next-hop]]",
+       "[[route]]\nzone = \"in\"\n[[next-hop]]",
+       {"f.toml:22:8: error: route[0].zone = \"in\": not a known word"}},
+      {"route's domain",
+       "[[next-hop]]",
+       "[[route]]\ndomain = \"*.example\"\n[[next-hop]]",
+       {"f.toml:22:10: error: route[0].domain = \"*.example\": not a DNS name"}},
+      {"star in the middle",
+       "[[next-hop]]",
+       "[[route]]\nuser = \"+1*00\"\n[[next-hop]]",
+       {"f.toml:22:8: error: route[0].user = \"+1*00\": a \"*\" in the middle of a user; it stands "
+        "at the end, and the character itself is written %2A"}},
+      {"user with a domain",
+       "[[next-hop]]",
+       "[[route]]\nuser = \"alice@a.example\"\n[[next-hop]]",
+       {"f.toml:22:8: error: route[0].user = \"alice@a.example\": a user part has no \"@\""}},
+      {"user with a broken escape",
+       "[[next-hop]]",
+       "[[route]]\nuser = \"a%4\"\n[[next-hop]]",
+       {"f.toml:22:8: error: route[0].user = \"a%4\": not a user part"}},
+      {"user of separators",
+       "[[next-hop]]",
+       "[[route]]\nuser = \"-*\"\n[[next-hop]]",
+       {"f.toml:22:8: error: route[0].user = \"-*\": nothing is left of it without visual"}},
+      {"method",
+       "[[next-hop]]",
+       "[[route]]\nmethod = \"IN VITE\"\n[[next-hop]]",
+       {"f.toml:22:10: error: route[0].method = \"IN VITE\": not a method"}},
+      {"method in lower case",
+       "[[next-hop]]",
+       "[[route]]\nmethod = \"invite\"\n[[next-hop]]",
+       {"f.toml:22:10: warning: route[0].method = \"invite\": methods are case-sensitive, so this "
+        "is not INVITE; write \"INVITE\""}},
+      {"route for CANCEL",
+       "[[next-hop]]",
+       "[[route]]\nmethod = \"CANCEL\"\n[[next-hop]]",
+       {"f.toml:22:10: warning: route[0].method = \"CANCEL\": this route never matches"}},
+      {"to with domain and user",
+       "[[next-hop]]",
+       "[[route]]\nto = \"*\"\ndomain = \"a.example\"\nuser = \"b\"\n[[next-hop]]",
+       {"f.toml:23:10: error: route[0].domain = \"a.example\": to says already what the route is "
+        "for; leave domain out, or to",
+        "f.toml:24:8: error: route[0].user = \"b\": to says already"}},
+      {"to a number without star",
+       "[[next-hop]]",
+       "[[route]]\nto = \"+1900\"\n[[next-hop]]",
+       {"f.toml:22:6: error: route[0].to = \"+1900\": not a domain; write user = \"+1900\" for "
+        "this "
+        "one number, or to = \"+1900*\""}},
+      {"to an unreadable domain",
+       "[[next-hop]]",
+       "[[route]]\nto = \"*.example\"\n[[next-hop]]",
+       {"f.toml:22:6: error: route[0].to = \"*.example\": not a DNS name"}},
+      {"permissions",
+       "[[next-hop]]",
+       "[[route]]\nrequires = [\"premium\"]\n[[next-hop]]",
+       {"f.toml:22:1: error: route[0].requires is not available in this version"}},
+      {"key of a route",
+       "[[next-hop]]",
+       "[[route]]\nnexthop = \"core\"\n[[next-hop]]",
+       {"f.toml:22:1: error: unknown key route[0].nexthop; did you mean \"next-hop\"?"}},
+      {"route behind one that takes everything",
+       "[[next-hop]]",
+       "[[route]]\nto = \"*\"\nnext-hop = \"core\"\n[[route]]\nuser = \"+1900*\"\nnext-hop = "
+       "\"core\"\n[[next-hop]]",
+       {"f.toml:24:1: warning: route[1] never matches: the route in line 21 takes all of its "
+        "requests; put it before that one, or remove it"}},
+      {"a wrong route takes nothing from others",
+       "[[next-hop]]",
+       "[[route]]\ndomain = \"*\"\n[[route]]\nuser = \"+1900*\"\n[[next-hop]]",
+       {"f.toml:22:10: error: route[0].domain = \"*\": not a DNS name"}},
+      {"dns by name",
+       "[[next-hop]]",
+       "[dns]\nservers = [\"ns.example\", \"0.0.0.0\", \"192.0.2.53:0\"]\n[[next-hop]]",
+       {"f.toml:22:12: error: dns.servers[0] = \"ns.example\": not the address of a DNS server",
+        "f.toml:22:26: error: dns.servers[1] = \"0.0.0.0\": not the address",
+        "f.toml:22:37: error: dns.servers[2] = \"192.0.2.53:0\": not the address"}},
+      {"too many dns servers",
+       "[[next-hop]]",
+       "[dns]\nservers = [\"::1\", \"::1\", \"::1\", \"::1\", \"::1\", \"::1\", \"::1\", \"::1\", "
+       "\"::2\"]\n[[next-hop]]",
+       {"f.toml:22:68: error: dns.servers[8] = \"::2\": too many DNS servers; list at most 8"}},
+      {"dns key",
+       "[[next-hop]]",
+       "[dns]\nserver = [\"::1\"]\n[[next-hop]]",
+       {"f.toml:22:1: error: unknown key dns.server; did you mean \"servers\"?"}},
       {"authority",
        "[[next-hop]]",
        "[[authority]]\n[[next-hop]]",
@@ -550,7 +764,11 @@ TEST(EdgeConfigTest, WhatAsksForNothingMayBeWritten) {
                "zone = \"outside\"\nallow = []\nadvertise = \"\"\nproxy-protocol = []\nrequire = "
                "\"certificate\"\ntls = [\"federation\"]");
   text = Replaced(
-      text, "targets = ", "listener = \"\"\nidentity = \"\"\ndn = \"\"\ntls = \"\"\ntargets = ");
+      text, "targets = ",
+      "health = \"\"\nlistener = \"\"\nidentity = \"\"\ndn = \"\"\ntls = \"\"\ntargets = ");
+  text +=
+      "[dns]\nservers = []\n[[route]]\nto = \"\"\ndomain = \"\"\nuser = \"\"\nmethod = "
+      "\"\"\nrequires = []\nnext-hop = \"\"\n";
   EXPECT_THAT(Lines(LoadValues(text)), IsEmpty());
 }
 
@@ -586,10 +804,209 @@ TEST(EdgeConfigTest, TargetsAreInOrderOfPriority) {
   ASSERT_THAT(targets, SizeIs(3));
   EXPECT_EQ(targets[0].address.port(), 2);
   EXPECT_EQ(targets[0].weight, 10);
-  EXPECT_EQ(targets[0].listener, NextHopTarget::kNoListener) << "no inside tcp listener";
-  EXPECT_EQ(targets[0].sent_by, "edge.example:5070") << "the inside listener that there is";
+  EXPECT_EQ(targets[0].listener, 1u) << "no inside tcp listener, so the one that there is";
   EXPECT_EQ(targets[1].address.port(), 3);
   EXPECT_EQ(targets[2].address.port(), 1);
+}
+
+// Both zones, names and addresses, every transport.
+constexpr const char* kBothWays = R"([edge]
+domain = "edge.example"
+secret = "file:edge.secret"
+outbound-tls = "partners"
+
+[tls.federation]
+certificate = "edge.pem"
+trusted-ca = "ca.pem"
+
+[tls.partners]
+certificate = "edge.pem"
+trusted-ca = "partners.pem"
+
+[[listener]]
+name = "federation"
+address = "0.0.0.0:5061"
+zone = "outside"
+tls = "federation"
+
+[[listener]]
+name = "trunk"
+address = "0.0.0.0:5060"
+transport = "udp"
+zone = "outside"
+
+[[listener]]
+name = "core"
+address = "127.0.0.1:5070"
+transport = "udp"
+zone = "inside"
+
+[[listener]]
+name = "core-6"
+address = "[::1]:5070"
+transport = "tcp"
+zone = "inside"
+
+[[next-hop]]
+name = "partner-a"
+targets = ["tls:A.Example", "tls:192.0.2.7:5061;priority=1", "udp:192.0.2.8:5060;priority=2",
+           "udp:b.example:5062;weight=3;priority=3", "tcp:192.0.2.9:5060;priority=4"]
+zone = "outside"
+tls = "partners"
+identity = "SBC.A.example"
+dn = "CN=sbc,O=A\\, Inc"
+health = { interval = "30s", timeout = "1s" }
+
+[[next-hop]]
+name = "core"
+targets = ["udp:pbx.internal", "tcp:[::1]:5080;priority=1", "tcp:127.0.0.1:5080;priority=2"]
+zone = "inside"
+health = { }
+
+[dns]
+servers = ["127.0.0.1", "192.0.2.53:5353", "2001:db8::53", "[2001:db8::53]:54"]
+
+[[route]]
+zone = "outside"
+to = "+1900*"
+method = "INVITE"
+next-hop = "core"
+
+[[route]]
+domain = "A.Example"
+user = "alice"
+next-hop = "partner-a"
+
+[[route]]
+to = "A.example"
+next-hop = "partner-a"
+
+[[route]]
+to = "[2001:DB8::1]"
+next-hop = "core"
+
+[[route]]
+to = "support*"
+
+[[route]]
+to = "*"
+next-hop = "core"
+)";
+
+TEST(EdgeConfigTest, NextHopsOfBothZonesAreRead) {
+  const LoadedConfig loaded = LoadValues(kBothWays);
+  ASSERT_THAT(Lines(loaded), IsEmpty());
+  const EdgeConfig& config = loaded.config;
+  EXPECT_EQ(config.outbound_tls, 1u);
+  EXPECT_EQ(config.DefaultNextHop(), 1u);
+  ASSERT_THAT(config.next_hops, SizeIs(2));
+
+  const NextHopConfig& partner = config.next_hops[0];
+  EXPECT_EQ(partner.zone, Zone::kOutside);
+  EXPECT_EQ(partner.tls_profile, 1u);
+  EXPECT_EQ(partner.identity, "sbc.a.example");
+  EXPECT_EQ(partner.dn, "CN=sbc,O=A\\, Inc");
+  EXPECT_EQ(partner.health_interval, absl::Seconds(30));
+  EXPECT_EQ(partner.health_timeout, absl::Seconds(1));
+  ASSERT_THAT(partner.targets, SizeIs(5));
+  EXPECT_EQ(partner.targets[0].host, "a.example");
+  EXPECT_EQ(partner.targets[0].port, 0);
+  EXPECT_EQ(partner.targets[0].address.family(), core::AddressFamily::kNone);
+  EXPECT_EQ(partner.targets[0].listener, 0u);
+  EXPECT_EQ(partner.targets[1].address.ToString(), "192.0.2.7:5061");
+  EXPECT_EQ(partner.targets[1].host, "");
+  EXPECT_EQ(partner.targets[2].listener, 1u);
+  EXPECT_EQ(partner.targets[3].host, "b.example");
+  EXPECT_EQ(partner.targets[3].port, 5062);
+  EXPECT_EQ(partner.targets[3].weight, 3);
+  EXPECT_EQ(partner.targets[3].listener, 1u);
+  EXPECT_EQ(partner.targets[4].listener, 0u) << "no outside tcp listener: the first of the zone";
+
+  const NextHopConfig& inside = config.next_hops[1];
+  EXPECT_EQ(inside.tls_profile, kNoProfile);
+  EXPECT_EQ(inside.health_interval, absl::Seconds(10));
+  EXPECT_EQ(inside.health_timeout, absl::Seconds(2));
+  ASSERT_THAT(inside.targets, SizeIs(3));
+  EXPECT_EQ(inside.targets[0].listener, 2u);
+  EXPECT_EQ(inside.targets[1].listener, 3u);
+  EXPECT_EQ(inside.targets[2].listener, 3u) << "the transport counts more than the family";
+}
+
+TEST(EdgeConfigTest, DnsServersHaveTheirPort) {
+  std::vector<std::string> servers;
+  for (const core::SocketAddress& server : LoadValues(kBothWays).config.dns_servers) {
+    servers.push_back(server.ToString());
+  }
+  EXPECT_THAT(servers, ElementsAre("127.0.0.1:53", "192.0.2.53:5353", "[2001:db8::53]:53",
+                                   "[2001:db8::53]:54"));
+}
+
+TEST(EdgeConfigTest, RoutesAreRead) {
+  const EdgeConfig config = LoadValues(kBothWays).config;
+  ASSERT_THAT(config.routes, SizeIs(6));
+  EXPECT_EQ(config.routes[0].zone, Zone::kOutside);
+  EXPECT_EQ(config.routes[0].user.text(), "+1900*");
+  EXPECT_EQ(config.routes[0].domain, "");
+  EXPECT_EQ(config.routes[0].method, "INVITE");
+  EXPECT_EQ(config.routes[0].next_hop, 1u);
+  EXPECT_EQ(config.routes[1].domain, "a.example");
+  EXPECT_EQ(config.routes[1].user.text(), "alice");
+  EXPECT_EQ(config.routes[1].zone, Zone::kInside) << "its next hop is outside";
+  EXPECT_EQ(config.routes[2].domain, "a.example");
+  EXPECT_TRUE(config.routes[2].user.is_any());
+  EXPECT_EQ(config.routes[3].domain, "[2001:db8::1]");
+  EXPECT_EQ(config.routes[3].zone, std::nullopt);
+  EXPECT_EQ(config.routes[4].user.text(), "support*");
+  EXPECT_EQ(config.routes[4].next_hop, std::nullopt);
+  EXPECT_EQ(config.routes[4].zone, Zone::kInside) << "it leaves by RFC 3263";
+  EXPECT_TRUE(config.routes[5].user.is_any());
+  EXPECT_EQ(config.routes[5].domain, "");
+}
+
+TEST(EdgeConfigTest, AnIdentityThatIsNotCheckedIsTold) {
+  const std::string text =
+      Replaced(kBothWays, "trusted-ca = \"partners.pem\"",
+               "trusted-ca = \"partners.pem\"\ntls-target-name-check = \"no\"");
+  EXPECT_THAT(Lines(LoadValues(text)),
+              ElementsAre(HasSubstr("tls-target-name-check = \"no\": whoever has"),
+                          HasSubstr("next-hop[0].identity = \"SBC.A.example\": not checked")));
+  EXPECT_THAT(Lines(LoadValues(Replaced(text, "identity = \"SBC.A.example\"\n", ""))), SizeIs(1))
+      << "an address needs no identity then";
+}
+
+TEST(EdgeConfigTest, ADnIsEnoughForAnAddress) {
+  EXPECT_THAT(Lines(LoadValues(Replaced(kBothWays, "identity = \"SBC.A.example\"\n", ""))),
+              IsEmpty());
+}
+
+TEST(EdgeConfigTest, OnlyNextHopsOfTheZoneMayNameAListener) {
+  const std::string named = Replaced(kBothWays, "tls = \"partners\"\nidentity",
+                                     "listener = \"federation\"\ntls = \"partners\"\nidentity");
+  EXPECT_THAT(Lines(LoadValues(named)),
+              ElementsAre(HasSubstr("warning: listener \"trunk\" is udp outside"),
+                          HasSubstr("targets[2] = \"udp:192.0.2.8:5060;priority=2\": the listener "
+                                    "\"federation\" cannot send there: it is not udp over IPv4; "
+                                    "name an outside listener"),
+                          HasSubstr("targets[3]")));
+}
+
+TEST(EdgeConfigTest, TooManyAreRefused) {
+  std::string targets;
+  for (size_t i = 0; i <= kNextHopTargetsMax; ++i) targets += "\"udp:127.0.0.1:5080\",";
+  EXPECT_THAT(Lines(LoadValues(Replaced(kGood, "\"udp:127.0.0.1:5080\"", targets))),
+              ElementsAre(HasSubstr("too many targets; list at most 64 in one next hop")));
+  std::string routes = kGood;
+  for (size_t i = 0; i <= kRoutesMax; ++i) {
+    routes += "[[route]]\nuser = \"u" + std::to_string(i) + "\"\n";
+  }
+  EXPECT_THAT(Lines(LoadValues(routes)), ElementsAre(HasSubstr("too many routes; use at most")));
+}
+
+TEST(NextHopLabelsTest, FollowTheNameWhereverAReloadPutIt) {
+  const EdgeConfig config = LoadValues(kBothWays).config;
+  EXPECT_THAT(NextHopLabels({"core", "partner-a"}, config.next_hops), ElementsAre(1u, 0u));
+  EXPECT_THAT(NextHopLabels({"core", "gone"}, config.next_hops), ElementsAre(2u, 0u));
+  EXPECT_THAT(NextHopLabels({}, {}), IsEmpty());
 }
 
 TEST(EdgeConfigTest, EverySectionIsRead) {
@@ -598,10 +1015,12 @@ TEST(EdgeConfigTest, EverySectionIsRead) {
       "[identity-header]\nmode = \"none\"\n[limits]\nheader-bytes = 4096\nbody-bytes = \"1MiB\"\n"
       "headers = 40\nconnections = 6\ntransactions = 16\nqueue-bytes = 200000\npartial-bytes = "
       "\"1MiB\"\nhandshakes-per-turn = 2\npeer-identities = 100\n"
+      "outbound-connections = 7\nsource-messages-per-second = 8\nidentity-messages-per-second = 9\n"
+      "source-connections = 10\nsource-handshakes-per-second = 11\nqueue-delay = \"12ms\"\n"
       "receive-buffers = 64\nlog-lines-per-second = 9\n[timeouts]\nfirst-byte = \"1s\"\nhandshake "
       "= "
       "\"2s\"\nmessage = \"3s\"\nidle = \"4s\"\nclose = \"5s\"\nconnect = \"6s\"\ndrain = \"7s\"\n"
-      "timer-c = \"200s\"\n[log]\nformat = \"text\"\nlevel = \"debug\"\n");
+      "target = \"8s\"\ntimer-c = \"200s\"\n[log]\nformat = \"text\"\nlevel = \"debug\"\n");
   ASSERT_THAT(Lines(loaded), IsEmpty());
   const LimitsConfig& limits = loaded.config.limits;
   EXPECT_EQ(loaded.config.identity_header, AssertedHeader::kNone);
@@ -616,7 +1035,14 @@ TEST(EdgeConfigTest, EverySectionIsRead) {
   EXPECT_EQ(limits.peer_identities_max, 100u);
   EXPECT_EQ(limits.receive_buffers, 64u);
   EXPECT_EQ(limits.log_lines_per_second_max, 9u);
+  EXPECT_EQ(limits.outbound_connections_max, 7u);
+  EXPECT_EQ(limits.source_messages_per_second_max, 8u);
+  EXPECT_EQ(limits.identity_messages_per_second_max, 9u);
+  EXPECT_EQ(limits.source_connections_max, 10u);
+  EXPECT_EQ(limits.source_handshakes_per_second_max, 11u);
+  EXPECT_EQ(limits.queue_delay_max, absl::Milliseconds(12));
   const TimeoutsConfig& timeouts = loaded.config.timeouts;
+  EXPECT_EQ(timeouts.target, absl::Seconds(8));
   EXPECT_EQ(timeouts.first_byte, absl::Seconds(1));
   EXPECT_EQ(timeouts.handshake, absl::Seconds(2));
   EXPECT_EQ(timeouts.message, absl::Seconds(3));
@@ -637,7 +1063,7 @@ TEST(EdgeConfigTest, ASyntaxErrorStopsAtTheFirst) {
 TEST(EdgeConfigTest, AnEmptyFileSaysWhatIsMissing) {
   EXPECT_THAT(Lines(LoadValues("")),
               ElementsAre(HasSubstr("[edge] is missing"), HasSubstr("there is no [[listener]]"),
-                          HasSubstr("there is no [[next-hop]]")));
+                          HasSubstr("there is no inside [[next-hop]]")));
 }
 
 TEST(EdgeConfigTest, AMissingFileIsAnErrorThatNamesIt) {
@@ -657,6 +1083,10 @@ TEST(EdgeConfigTest, TheShippedConfigurationSaysTheDefaults) {
   EXPECT_EQ(shipped.config.timeouts, defaults.timeouts);
   EXPECT_EQ(shipped.config.listeners.at(0).client_certificate, ClientCertificate::kRequired);
   EXPECT_EQ(shipped.config.identity_header, defaults.identity_header);
+  EXPECT_THAT(shipped.config.dns_servers, IsEmpty());
+  EXPECT_EQ(shipped.config.outbound_tls, 0u);
+  EXPECT_THAT(shipped.config.next_hops, SizeIs(2));
+  EXPECT_THAT(shipped.config.routes, SizeIs(2));
 }
 
 TEST(RestartOnlyDifferencesTest, NamesWhatAReloadCannotTakeOver) {
@@ -671,8 +1101,14 @@ TEST(RestartOnlyDifferencesTest, NamesWhatAReloadCannotTakeOver) {
               ElementsAre("listener \"federation\" address"));
   EXPECT_THAT(differences("name = \"federation\"", "name = \"other\""),
               ElementsAre("listener \"federation\" (removed)", "listener \"other\" (added)"));
-  EXPECT_THAT(differences("[[next-hop]]", "[limits]\nconnections = 5\nheaders = 99\n[[next-hop]]"),
-              ElementsAre("limits.connections"));
+  EXPECT_THAT(differences("[[next-hop]]",
+                          "[limits]\nconnections = 5\noutbound-connections = 6\nheaders = 99\n"
+                          "source-connections = 7\n[[next-hop]]"),
+              ElementsAre("limits.connections", "limits.outbound-connections"));
+  EXPECT_THAT(differences("[[next-hop]]",
+                          "[dns]\nservers = [\"::1\"]\n[[route]]\nuser = \"a\"\n[[next-hop]]"),
+              IsEmpty())
+      << "routes and DNS are live";
   EXPECT_THAT(differences("127.0.0.1:5080", "127.0.0.1:5081"), IsEmpty()) << "next hops are live";
 }
 
@@ -760,6 +1196,15 @@ TEST_F(EdgeFilesTest, OurCertificateMustProveOurDomain) {
               ElementsAre(HasSubstr("f.toml:6:15: error: " + folder_ +
                                     "/edge.pem does not prove edge.domain \"other.example\"")));
   EXPECT_FALSE(loaded.ok());
+}
+
+TEST_F(EdgeFilesTest, OurCertificateShouldProveWhatWeAdvertise) {
+  const std::string text =
+      Replaced(kGood, "zone = \"outside\"", "zone = \"outside\"\nadvertise = \"sip.example\"");
+  EXPECT_THAT(Lines(Load(kNow, text)),
+              ElementsAre(HasSubstr("f.toml:10:1: warning: listener \"federation\" advertises "
+                                    "\"sip.example\", which " +
+                                    folder_ + "/edge.pem does not prove")));
 }
 
 }  // namespace
