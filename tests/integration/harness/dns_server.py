@@ -67,6 +67,7 @@ zone:
         self._wait_for_serial()
 
     def _write(self, records):
+        self.records = list(records)
         self._serial += 1
         path = os.path.join(self._folder, "zone")
         with open(path + ".new", "w", encoding="ascii") as out:

@@ -31,7 +31,7 @@ class SceneTest(unittest.TestCase):
         try:
             cls.authority = Authority(cls.folder, "ca", "Test CA")
             cls.hops = [NextHop(cls.transport, host=cls.host) for _ in range(cls.next_hops)]
-            cls.hop = cls.hops[0]
+            cls.hop = cls.hops[0] if cls.hops else None
             cls.prepare()
             cls.edge = cls.new_edge(cls.config)
         except BaseException:

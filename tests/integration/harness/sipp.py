@@ -8,7 +8,7 @@ from .edge import free_port
 from .programs import Program, find
 
 SCENARIOS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scenarios")
-SECONDS = 40.0
+SECONDS = 20.0
 _SEPARATOR = re.compile(rb"^-{20,} [\d-]+[ \t][\d:.]+\r?\n", re.MULTILINE)
 
 
@@ -62,9 +62,13 @@ class Sipp:
 
         self._program.wait_until(is_bound)
 
+    def exit_code(self):
+        """Waits for its end; 0 when every call went as the scenario says."""
+        return self._program.wait_end(self._seconds + 10.0)
+
     def wait(self):
         """Waits for its end; fails unless every call went as the scenario says."""
-        code = self._program.wait_end(self._seconds + 10.0)
+        code = self.exit_code()
         if code != 0:
             raise AssertionError("%s ended with %d\n%s\nmessages:\n%s" % (
                 self._program.name, code, self._read(".errors").decode(errors="replace")[-2000:],
