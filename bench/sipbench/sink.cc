@@ -1,5 +1,6 @@
 // sipbench sink: a fast next hop without TLS, over UDP and TCP. Answers every request, or says what
 // it saw.
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -49,7 +50,7 @@ struct Counters {
 };
 
 void AppendResponse(std::string_view request, int64_t code, std::string_view phrase,
-                    std::string* out) {
+                    std::string_view contact, std::string* out) {
   absl::StrAppend(out, "SIP/2.0 ", code, " ", std::string(phrase), "\r\n");
   ForEachHeader(request, [&](std::string_view name, std::string_view value) {
     const bool to = IsHeader(name, "To", 't');
@@ -62,7 +63,7 @@ void AppendResponse(std::string_view request, int64_t code, std::string_view phr
     if (to && value.find(";tag=") == std::string_view::npos) out->append(";tag=sink");
     out->append("\r\n");
   });
-  if (request.starts_with("INVITE ")) out->append("Contact: <sip:sink@127.0.0.1>\r\n");
+  if (request.starts_with("INVITE ")) out->append(contact);
   out->append("Content-Length: 0\r\n\r\n");
 }
 
@@ -72,7 +73,8 @@ void LogRequest(std::string_view request) {
   ForEachHeader(request, [&](std::string_view name, std::string_view value) {
     if (IsHeader(name, "Via", 'v') || IsHeader(name, "From", 'f') ||
         IsHeader(name, "Max-Forwards", 0) || IsHeader(name, "P-Asserted-Identity", 0) ||
-        IsHeader(name, "P-Preferred-Identity", 0) || IsHeader(name, "Record-Route", 0)) {
+        IsHeader(name, "P-Preferred-Identity", 0) || IsHeader(name, "Record-Route", 0) ||
+        IsHeader(name, "Path", 0)) {
       text.append("    ").append(name).append(": ").append(value).append("\n");
     }
   });
@@ -82,8 +84,9 @@ void LogRequest(std::string_view request) {
 
 class Answering {
  public:
-  Answering(const Behaviour& behaviour, Counters* counters)
-      : behaviour_(behaviour), counters_(counters) {}
+  // `contact` is the whole header line: where the requests of a dialog are to reach this socket.
+  Answering(const Behaviour& behaviour, std::string contact, Counters* counters)
+      : behaviour_(behaviour), contact_(std::move(contact)), counters_(counters) {}
 
   // Appends the responses to `request`, none for an ACK or a response.
   void Answer(std::string_view request, std::string* out) {
@@ -92,12 +95,13 @@ class Answering {
     if (request.starts_with("ACK ")) return Count(counters_->acks);
     if (request.starts_with("CANCEL ")) {
       Count(counters_->cancels);
-      return AppendResponse(request, 200, "OK", out);
+      return AppendResponse(request, 200, "OK", contact_, out);
     }
     Count(counters_->requests);
     if (behaviour_.ring && request.starts_with("INVITE "))
-      AppendResponse(request, 180, "Ringing", out);
-    AppendResponse(request, behaviour_.answer, behaviour_.answer == 200 ? "OK" : "Answer", out);
+      AppendResponse(request, 180, "Ringing", contact_, out);
+    AppendResponse(request, behaviour_.answer, behaviour_.answer == 200 ? "OK" : "Answer", contact_,
+                   out);
   }
 
   void CountUnreadable() { Count(counters_->unreadable); }
@@ -108,6 +112,7 @@ class Answering {
   }
 
   const Behaviour behaviour_;
+  const std::string contact_;
   Counters* const counters_;
 };
 
@@ -283,13 +288,24 @@ struct Sockets {
   int tcp = -1;
 };
 
+std::string ContactHeader(int socket, std::string_view parameters) {
+  sockaddr_in address{};
+  socklen_t length = sizeof address;
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0) return "";
+  std::array<char, INET_ADDRSTRLEN> host{};
+  inet_ntop(AF_INET, &address.sin_addr, host.data(), host.size());
+  return absl::StrCat("Contact: <sip:sink@", host.data(), ":", ntohs(address.sin_port),
+                      std::string(parameters), ">\r\n");
+}
+
 void Serve(const Sockets& sockets, const Behaviour& behaviour, Counters* counters) {
   EventLoop loop;
-  Answering answering(behaviour, counters);
+  Answering datagrams(behaviour, ContactHeader(sockets.udp, ""), counters);
+  Answering streams(behaviour, ContactHeader(sockets.tcp, ";transport=tcp"), counters);
   std::unique_ptr<UdpSocket> udp;
   std::unique_ptr<TcpListener> tcp;
-  if (sockets.udp >= 0) udp = std::make_unique<UdpSocket>(&loop, sockets.udp, &answering);
-  if (sockets.tcp >= 0) tcp = std::make_unique<TcpListener>(&loop, sockets.tcp, &answering);
+  if (sockets.udp >= 0) udp = std::make_unique<UdpSocket>(&loop, sockets.udp, &datagrams);
+  if (sockets.tcp >= 0) tcp = std::make_unique<TcpListener>(&loop, sockets.tcp, &streams);
   while (!stop_requested.load(std::memory_order_relaxed)) {
     loop.RunTurn(kNanosecondsPerSecond / 10);
     if (tcp) tcp->ForgetClosed();
@@ -329,7 +345,7 @@ int RunSink(const std::vector<std::string>& arguments) {
   line.Add("--answer", &behaviour.answer, "status code of final responses");
   line.Add("--ring", &behaviour.ring, "180 before the final response of an INVITE");
   line.Add("--log", &behaviour.log,
-           "print each request: first line, Via, From and the identity headers");
+           "print each request: first line, Via, From, routes and the identity headers");
   line.Add("--realtime", &realtime,
            "real-time priority, so that a busy generator on the same core delays nothing");
   if (!ParseOrExplain(&line, arguments, "sipbench sink: a next hop that answers everything"))
