@@ -1,8 +1,13 @@
-"""The SIP that deploy/demo speaks itself: a caller that plays a whole call. Just enough of RFC 3261 for one call at a time
-without loss."""
+"""The SIP that deploy/demo speaks itself: a caller that plays a whole call, and the server of another domain that is
+called. Just enough of RFC 3261 for one call at a time without loss."""
 
 import re
+import socket
+import ssl
+import threading
+import time
 
+SECONDS = 10.0
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n"
 
 
@@ -68,6 +73,21 @@ class Stream:
             self._unread += data
 
 
+class Datagrams:
+    """Messages over UDP with one far end."""
+
+    transport = "UDP"
+
+    def __init__(self, connected_socket):
+        self._socket = connected_socket
+
+    def send(self, text):
+        self._socket.send(text.encode())
+
+    def receive(self):
+        return Message(self._socket.recv(65536).decode(errors="replace"))
+
+
 class Call:
     """Plays one call as the caller: INVITE, and what follows from its answer. `steps` says what went over the wire, in
     order, as (arrow, start line)."""
@@ -128,3 +148,68 @@ class Call:
             self.steps.append(("<-", response.start_line))
             if response.status >= 200:
                 return response
+
+
+class Callee:
+    """The server of another domain: TLS, wants a certificate, rings, answers, and lets itself be hung up."""
+
+    def __init__(self, domain, certificate, key, trusted_ca):
+        self._domain = domain
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate, key)
+        self._context.load_verify_locations(trusted_ca)
+        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.requests = []  # Every request that came.
+        self.peers = []     # The subjectAltNames of the certificates that connected.
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def wait_for(self, method):
+        """Whether a request of that method came."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            if any(request.method == method for request in self.requests):
+                return True
+            time.sleep(0.02)
+        return False
+
+    def close(self):
+        self._socket.close()
+
+    def _accept(self):
+        while True:
+            try:
+                plain, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def _serve(self, plain):
+        try:
+            with self._context.wrap_socket(plain, server_side=True) as connection:
+                self.peers += [value for _, value in connection.getpeercert().get("subjectAltName", ())]
+                wire = Stream(connection)
+                while (request := wire.receive()) is not None:
+                    if request.status is None:
+                        self.requests.append(request)
+                        self._answer(wire, request)
+        except (OSError, ssl.SSLError):
+            pass  # Who does not like our certificate goes away; what they then say is what is shown.
+
+    def _answer(self, wire, request):
+        if request.method == "ACK":
+            return
+        if request.method == "INVITE":
+            wire.send(self._response(request, "180 Ringing"))
+        wire.send(self._response(request, "200 OK"))
+
+    def _response(self, request, status):
+        lines = ["SIP/2.0 " + status]
+        for name in ("via", "record-route", "from", "to", "call-id", "cseq"):
+            for value in request.all(name):
+                tag = ";tag=callee" if name == "to" and ";tag=" not in value else ""
+                lines.append("%s: %s%s" % (name.title(), value, tag))
+        if request.method == "INVITE":
+            lines.append("Contact: <sip:carol@%s;transport=tls>" % self._domain)
+        return "\r\n".join(lines + ["Content-Length: 0"]) + "\r\n\r\n"
