@@ -17,7 +17,8 @@ class Message:
     def __init__(self, text):
         head, _, self.body = text.partition("\r\n\r\n")
         self.start_line, *lines = head.split("\r\n")
-        self.headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        fields = (line.partition(":") for line in lines)
+        self.headers = [(name.strip().lower(), value.strip()) for name, _, value in fields]
 
     @property
     def status(self):

@@ -1,5 +1,5 @@
 """Whole calls between programs that we did not write, through the real binary: baresip and Kamailio outside over mutual
-TLS, Kamailio and SIPp inside over UDP and TCP, NSD for names. The configurations are those that deploy/interop ships."""
+TLS, Kamailio and SIPp inside over UDP and TCP, NSD for names. The configurations are those of deploy/interop."""
 import itertools
 import os
 import re
@@ -36,9 +36,10 @@ class InteropTest(scene.SceneTest):
         with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
             out.write(secrets.token_hex(32) + "\n")
         cls.profile = profiles.load("kamailio", {
-            "edge.secret": secret, "edge.pem": certificate.chain, "edge.key": certificate.key, "ca.pem": cls.authority.path,
-            "127.0.0.1:9090": "127.0.0.1:%d" % free_port(), "0.0.0.0:5061": "127.0.0.1:%d" % cls.outside_port,
-            "127.0.0.1:5070": "127.0.0.1:%d" % cls.inside_port, "127.0.0.1:5080": "127.0.0.1:%d" % kamailio_port})
+            "edge.secret": secret, "edge.pem": certificate.chain, "edge.key": certificate.key,
+            "ca.pem": cls.authority.path, "127.0.0.1:9090": "127.0.0.1:%d" % free_port(),
+            "0.0.0.0:5061": "127.0.0.1:%d" % cls.outside_port, "127.0.0.1:5070": "127.0.0.1:%d" % cls.inside_port,
+            "127.0.0.1:5080": "127.0.0.1:%d" % kamailio_port})
 
     @classmethod
     def records(cls):
@@ -211,8 +212,8 @@ class TelephoneTest(InteropTest):
         phone.wait_output("from the inside", start)
 
     def test_one_telephone_calls_another(self):
-        # In by one connection, through Kamailio, out by another: the edge stands in the way twice (RFC 3261 §16.3 step 4
-        # is no loop, because the Request-URI has changed).
+        # In by one connection, through Kamailio, out by another: the edge stands in the way twice. That is no loop:
+        # the Request-URI has changed (RFC 3261 §16.3 step 4).
         caller, called = self.registered(), self.registered("dora")
         caller.command("dial", called.uri)
         caller.wait_event("CALL_ESTABLISHED")

@@ -10,7 +10,8 @@ from harness import edge as edge_process
 from harness import profiles, scene
 
 # Whose certificate it is that the edge shows.
-DOMAINS = {"kamailio": "edge.example", "baresip": "edge.example", "asterisk": "edge.example", "teams": "sbc.example.com"}
+DOMAINS = {"kamailio": "edge.example", "baresip": "edge.example", "asterisk": "edge.example",
+           "teams": "sbc.example.com"}
 
 
 class ProfilesTest(unittest.TestCase):

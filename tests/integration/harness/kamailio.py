@@ -80,8 +80,8 @@ class RemoteDomain(Kamailio):
         self.domain, self.tls_port = domain, tls_port or free_port()
         port = free_port()
         tls = os.path.join(folder, "remote-%d-tls.cfg" % self.tls_port)
-        settings = ("method = TLSv1.2+\nverify_certificate = yes\nrequire_certificate = yes\n"
-                    "private_key = %s\ncertificate = %s\nca_list = %s\n" % (certificate.key, certificate.chain, trusted_ca))
+        settings = ("method = TLSv1.2+\nverify_certificate = yes\nrequire_certificate = yes\nprivate_key = %s\n"
+                    "certificate = %s\nca_list = %s\n" % (certificate.key, certificate.chain, trusted_ca))
         with open(tls, "w", encoding="ascii") as out:
             out.write("[server:default]\n%s\n[client:default]\n%s" % (settings, settings))
         super().__init__(folder, _REMOTE_CONFIG, {
@@ -89,4 +89,5 @@ class RemoteDomain(Kamailio):
             "UDP_PORT": port, "USER": '"sip:127.0.0.1:%d"' % user_port,
             "EDGE": '"sip:127.0.0.1:%d;transport=tls"' % edge_port, "EDGE_IDENTITY": '"sip:edge.example"',
             "UDP_ROUTE": '"%s:%d;r2=on"' % (host, port),
-            "TLS_ROUTE": '"%s:%d;transport=tls;r2=on"' % (domain, self.tls_port), "TLS_CONFIG": '"%s"' % tls}, host, port, "sip:" + domain)
+            "TLS_ROUTE": '"%s:%d;transport=tls;r2=on"' % (domain, self.tls_port), "TLS_CONFIG": '"%s"' % tls},
+                         host, port, "sip:" + domain)

@@ -82,7 +82,8 @@ class Program:
         deadline = time.monotonic() + timeout
         while not is_ready():
             if not self.is_alive():
-                raise AssertionError("%s ended with %d:\n%s" % (self.name, self.process.returncode, self.output[-4000:]))
+                raise AssertionError("%s ended with %d:\n%s" % (
+                    self.name, self.process.returncode, self.output[-4000:]))
             if time.monotonic() > deadline:
                 raise AssertionError("%s is not ready:\n%s" % (self.name, self.output[-4000:]))
             time.sleep(0.02)
