@@ -1,5 +1,7 @@
 #include "sip/message/value_list.h"
 
+#include <cstring>
+
 #include "sip/message/grammar.h"
 
 namespace sallyport::sip {
@@ -16,16 +18,18 @@ const char* SkipQuotes(const char* at, const char* end) {
 }
 
 const char* FindComma(const char* at, const char* end) {
-  bool in_brackets = false;
   while (at != end) {
-    if (*at == '"' && !in_brackets) {
+    if (*at == ',') return at;
+    if (*at == '"') {
       at = SkipQuotes(at, end);
-      continue;
+    } else if (*at == '<') {
+      // Most of a value, and only its end matters: neither quotes nor commas count there.
+      const void* const close = std::memchr(at, '>', static_cast<size_t>(end - at));
+      if (close == nullptr) return end;
+      at = static_cast<const char*>(close) + 1;
+    } else {
+      ++at;
     }
-    if (*at == ',' && !in_brackets) return at;
-    if (*at == '<') in_brackets = true;
-    if (*at == '>') in_brackets = false;
-    ++at;
   }
   return end;
 }
