@@ -23,14 +23,19 @@ FromVerdict CheckReferredBy(const SipIdentities& identities, const MessageView& 
 
 }  // namespace
 
-IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& request) {
+IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& request,
+                              FromExcuse excuse) {
   if (peer.refused)
     return Refuse(ReasonCode::kPeerRefused, HeaderId::kOther, FromVerdict::kNoIdentity);
   if (!peer.has_identity)
     return Refuse(ReasonCode::kNoIdentity, HeaderId::kOther, FromVerdict::kNoIdentity);
 
   const FromVerdict from = CheckFrom(&peer.identities, request.from().uri);
-  if (!IsCovered(from)) return Refuse(ReasonCode::kFromNotCovered, HeaderId::kFrom, from);
+  const bool is_excused =
+      excuse == FromExcuse::kDialogToken && request.method() != Method::kRegister;
+  if (!IsCovered(from) && !is_excused) {
+    return Refuse(ReasonCode::kFromNotCovered, HeaderId::kFrom, from);
+  }
 
   if (request.method() == Method::kRegister) {
     const FromVerdict to = CheckFrom(&peer.identities, request.to().uri);
@@ -44,7 +49,7 @@ IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& reque
     if (!IsCovered(referrer))
       return Refuse(ReasonCode::kReferredByNotCovered, HeaderId::kReferredBy, referrer);
   }
-  return {.accepted = true, .verdict = from};
+  return {.accepted = true, .verdict = from, .from_covered = IsCovered(from)};
 }
 
 }  // namespace sallyport::sip

@@ -30,11 +30,20 @@ struct IdentityDecision {
   HeaderId failed_header =
       HeaderId::kOther;  // kFrom, kTo or kReferredBy; kOther: the peer itself failed.
   FromVerdict verdict = FromVerdict::kNoIdentity;  // Of the failed header; of From when accepted.
+  bool from_covered = false;  // By the certificate. False when accepted: From was excused, and
+                              // nobody may assert it (no P-Asserted-Identity).
 };
+
+// What else than the certificate may speak for From: the token of a dialog that began on the inside
+// (architecture, §4), which the caller has checked for this request and this connection.
+enum class FromExcuse : uint8_t { kNone, kDialogToken };
 
 // `request` parsed kOk, so From and To are readable; a request whose From is not was answered
 // from-malformed before, also to an anonymous peer. In this order, the first failure decides: peer
 // refused, no identity, From, To, Referred-By.
-[[nodiscard]] IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& request);
+// The excuse lets a From pass that is not covered, and nothing else: To and Referred-By are judged
+// as ever, and it does not count for REGISTER, which is never in a dialog (RFC 3261 §10.2).
+[[nodiscard]] IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& request,
+                                            FromExcuse excuse = FromExcuse::kNone);
 
 }  // namespace sallyport::sip

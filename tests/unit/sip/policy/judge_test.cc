@@ -32,11 +32,12 @@ struct Request {
   }
 };
 
-IdentityDecision Judge(const PeerStanding& peer, const Request& request) {
+IdentityDecision Judge(const PeerStanding& peer, const Request& request,
+                       FromExcuse excuse = FromExcuse::kNone) {
   const std::string wire = request.Wire();
   MessageView view;
   EXPECT_EQ(ParseMessage(wire, Framing::kStream, view), ParseOutcome::kOk) << wire;
-  return JudgeRequest(peer, view);
+  return JudgeRequest(peer, view, excuse);
 }
 
 void ExpectRefused(const IdentityDecision& decision, ReasonCode reason, HeaderId header) {
@@ -136,6 +137,61 @@ TEST(JudgeTest, ToTagExcusesNothing) {
   const Request bye = {
       .method = "BYE", .from = "<sip:x@c.example>;tag=1", .to = "<sip:alice@a.example>;tag=2"};
   ExpectRefused(Judge(PeerOf({"a.example"}), bye), ReasonCode::kFromNotCovered, HeaderId::kFrom);
+}
+
+TEST(JudgeTest, DialogTokenExcusesFromAndSaysThatItIsNotCovered) {
+  const Request bye = {.method = "BYE", .from = "<sip:bob@c.example>;tag=1"};
+  const IdentityDecision excused = Judge(PeerOf({"a.example"}), bye, FromExcuse::kDialogToken);
+  EXPECT_TRUE(excused.accepted);
+  EXPECT_FALSE(excused.from_covered);  // So nobody asserts it.
+  EXPECT_EQ(excused.verdict, FromVerdict::kNotCovered);
+  const IdentityDecision tel =
+      Judge(PeerOf({"a.example"}), {.method = "BYE", .from = "<tel:+1900>;tag=1"},
+            FromExcuse::kDialogToken);
+  EXPECT_TRUE(tel.accepted);
+  EXPECT_FALSE(tel.from_covered);
+  ExpectRefused(Judge(PeerOf({"a.example"}), bye), ReasonCode::kFromNotCovered, HeaderId::kFrom);
+}
+
+TEST(JudgeTest, CoveredFromIsCoveredWithOrWithoutExcuse) {
+  for (const FromExcuse excuse : {FromExcuse::kNone, FromExcuse::kDialogToken}) {
+    const IdentityDecision decision = Judge(PeerOf({"a.example"}), {}, excuse);
+    EXPECT_TRUE(decision.accepted);
+    EXPECT_TRUE(decision.from_covered);
+  }
+}
+
+TEST(JudgeTest, DialogTokenExcusesNothingElse) {
+  const PeerStanding peer = PeerOf({"a.example"});
+  ExpectRefused(Judge(PeerStanding(), {}, FromExcuse::kDialogToken), ReasonCode::kNoIdentity,
+                HeaderId::kOther);
+  PeerStanding refused = PeerOf({"a.example"});
+  refused.refused = true;
+  ExpectRefused(Judge(refused, {}, FromExcuse::kDialogToken), ReasonCode::kPeerRefused,
+                HeaderId::kOther);
+  // REGISTER is in no dialog.
+  ExpectRefused(
+      Judge(
+          peer,
+          {.method = "REGISTER", .from = "<sip:x@c.example>;tag=1", .to = "<sip:alice@a.example>"},
+          FromExcuse::kDialogToken),
+      ReasonCode::kFromNotCovered, HeaderId::kFrom);
+  ExpectRefused(
+      Judge(peer, {.method = "REGISTER", .to = "<sip:x@c.example>"}, FromExcuse::kDialogToken),
+      ReasonCode::kRegisterForAnother, HeaderId::kTo);
+  const std::string from = "<sip:bob@c.example>;tag=1";
+  ExpectRefused(
+      Judge(peer, {.method = "REFER", .from = from, .more = "Referred-By: <sip:bob@c.example>\r\n"},
+            FromExcuse::kDialogToken),
+      ReasonCode::kReferredByNotCovered, HeaderId::kReferredBy);
+  ExpectRefused(
+      Judge(peer, {.method = "REFER", .from = from, .more = "b: x\r\n"}, FromExcuse::kDialogToken),
+      ReasonCode::kReferredByMalformed, HeaderId::kReferredBy);
+  EXPECT_TRUE(
+      Judge(peer,
+            {.method = "REFER", .from = from, .more = "Referred-By: <sip:alice@a.example>\r\n"},
+            FromExcuse::kDialogToken)
+          .accepted);
 }
 
 }  // namespace
