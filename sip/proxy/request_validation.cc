@@ -3,6 +3,7 @@
 #include "absl/hash/hash.h"
 #include "sip/message/value_list.h"
 #include "sip/message/via.h"
+#include "sip/proxy/max_breadth.h"
 
 namespace sallyport::sip {
 namespace {
@@ -43,6 +44,8 @@ uint32_t LoopHash(const MessageView& request) {
 
 std::optional<ReasonCode> ValidateRequest(const MessageView& request, uint32_t loop_hash,
                                           const BranchSigner& signer) {
+  const MaxBreadthOutcome breadth = ReadMaxBreadth(request);
+  if (breadth == MaxBreadthOutcome::kMalformed) return ReasonCode::kMalformed;
   if (!request.parsed_request_uri().is_sip_or_sips()) return ReasonCode::kUriScheme;
   if (request.max_forwards() == 0) return ReasonCode::kMaxForwards;
   // The usual request has one Via, and it is not ours.
@@ -53,6 +56,7 @@ std::optional<ReasonCode> ValidateRequest(const MessageView& request, uint32_t l
   }
   // We support no extension that a proxy must understand.
   if (request.Has(HeaderId::kProxyRequire)) return ReasonCode::kProxyRequire;
+  if (breadth == MaxBreadthOutcome::kExhausted) return ReasonCode::kMaxBreadth;
   return std::nullopt;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/socket_address.h"
+#include "sip/message/grammar.h"
 #include "sip/message/host.h"
 #include "sip/message/name_addr.h"
 #include "sip/message/value_list.h"
@@ -21,9 +22,16 @@ bool TopRouteIsOurs(const MessageView& request, const ServedNames& names) {
          names.IsOwnRoute(route.uri);
 }
 
+// Most hosts are names, and that is cheaply seen: no colon (IPv6) and no digit at the end (IPv4).
+bool MayBeAddress(std::string_view host) {
+  return host.find(':') != std::string_view::npos ||
+         (!host.empty() && IsIn(host.back(), kDigitChar));
+}
+
 // Names as DNS compares them, addresses by value: an IPv6 address has many spellings.
 bool IsSameHost(std::string_view a, std::string_view b) {
   if (EqualsHost(a, b)) return true;
+  if (!MayBeAddress(a) || !MayBeAddress(b)) return false;
   const auto address = core::SocketAddress::FromHost(a, 0);
   return address.has_value() && address == core::SocketAddress::FromHost(b, 0);
 }
@@ -45,15 +53,24 @@ bool ServedNames::Serves(const Uri& uri) const {
                      [&uri](const Advertised& name) { return EqualsHost(name.host, uri.host); });
 }
 
-bool ServedNames::IsEdge(const Uri& uri) const {
-  if (!uri.is_sip_or_sips() || !uri.user.empty()) return false;
-  return std::any_of(advertised_.begin(), advertised_.end(), [&uri](const Advertised& name) {
-    return (uri.port == 0 || uri.port == name.port) && IsSameHost(name.host, uri.host);
+bool ServedNames::IsAdvertised(std::string_view host, uint16_t port) const {
+  return std::any_of(advertised_.begin(), advertised_.end(), [=](const Advertised& name) {
+    return (port == 0 || port == name.port) && IsSameHost(name.host, host);
   });
 }
 
+bool ServedNames::IsEdge(const Uri& uri) const { return uri.user.empty() && IsEdgeHost(uri); }
+
+bool ServedNames::IsEdgeHost(const Uri& uri) const {
+  return uri.is_sip_or_sips() && IsAdvertised(uri.host, uri.port);
+}
+
 bool ServedNames::IsOwnRoute(const Uri& uri) const {
-  return IsEdge(uri) || (uri.is_sip_or_sips() && uri.port == 0 && IsDomain(uri.host));
+  return uri.is_sip_or_sips() && IsOwnAddress(uri.host, uri.port);
+}
+
+bool ServedNames::IsOwnAddress(std::string_view host, uint16_t port) const {
+  return IsAdvertised(host, port) || (port == 0 && IsDomain(host));
 }
 
 RouteSelection SelectRoute(const MessageView& request, const ServedNames& names) {

@@ -28,10 +28,16 @@ class ServedNames {
   [[nodiscard]] bool Serves(const Uri& uri) const;
   // The URI names the edge itself: an advertised name with its port or none, and no user.
   [[nodiscard]] bool IsEdge(const Uri& uri) const;
+  // The same with any user: our Record-Route and Path URIs carry a token there.
+  [[nodiscard]] bool IsEdgeHost(const Uri& uri) const;
   // A Route value that brought the request to us: the edge, or a domain of ours without a port.
+  // Whatever its user: one that is no token of ours is still addressed to us.
   [[nodiscard]] bool IsOwnRoute(const Uri& uri) const;
+  // What a maddr says (§16.4): this host, reached by this port (0: none was written), is us.
+  [[nodiscard]] bool IsOwnAddress(std::string_view host, uint16_t port) const;
 
  private:
+  [[nodiscard]] bool IsAdvertised(std::string_view host, uint16_t port) const;
   [[nodiscard]] bool IsDomain(std::string_view host) const;
 
   const std::vector<std::string> domains_;

@@ -44,6 +44,27 @@ TEST(RequestValidationTest, ChecksInTheOrderOfTheSection) {
             ReasonCode::kProxyRequire);
 }
 
+TEST(RequestValidationTest, Rfc5393_5_3_3_NoBreadthLeftIsRefusedLast) {
+  const std::string uri = "sip:b@edge.example";
+  const std::string zero = std::string(kVia) + "Max-Breadth: 0\r\n";
+  EXPECT_EQ(Validate(Wire(uri, zero)), ReasonCode::kMaxBreadth);
+  EXPECT_EQ(Validate(Wire(uri, zero + "Proxy-Require: x\r\n")), ReasonCode::kProxyRequire);
+  EXPECT_EQ(Validate(Wire(uri, zero + "Max-Forwards: 0\r\n")), ReasonCode::kMaxForwards);
+  for (const char* more : {"1", "60", "4711"}) {
+    EXPECT_EQ(Validate(Wire(uri, std::string(kVia) + "Max-Breadth: " + more + "\r\n")),
+              std::nullopt);
+  }
+}
+
+// Syntax comes before all else.
+TEST(RequestValidationTest, MalformedMaxBreadthIsMalformed) {
+  for (const char* headers : {"Max-Breadth: x\r\n", "Max-Breadth: 1\r\nMax-Breadth: 1\r\n"}) {
+    EXPECT_EQ(
+        Validate(Wire("sip:b@edge.example", std::string(kVia) + headers + "Max-Forwards: 0\r\n")),
+        ReasonCode::kMalformed);
+  }
+}
+
 std::string OwnVia(uint32_t loop_hash) {
   std::string branch(BranchSigner::kTextBytes, '\0');
   Signer().Write(Branch{0, 1, 2, loop_hash}, branch.data());

@@ -58,6 +58,32 @@ TEST(RouteSelectionTest, OwnRouteIsRemovedAndGrantsNothing) {
                    .removes_top_route);
 }
 
+// Our Record-Route URIs have a token for a user; a request *for* the edge has none.
+TEST(RouteSelectionTest, EdgeHostIsTheEdgeWhateverTheUser) {
+  const auto parsed = [](std::string_view text) {
+    Uri uri;
+    EXPECT_EQ(ParseUri(text, uri), UriOutcome::kOk) << text;
+    return uri;
+  };
+  const ServedNames names = Names();
+  for (const char* uri : {"sip:token@edge.example:5061;lr", "sips:token@EDGE.example",
+                          "sip:token@192.0.2.1:5071;lr"}) {
+    EXPECT_TRUE(names.IsEdgeHost(parsed(uri))) << uri;
+    EXPECT_TRUE(names.IsOwnRoute(parsed(uri))) << uri;
+    EXPECT_FALSE(names.IsEdge(parsed(uri))) << uri;
+  }
+  for (const char* uri : {"sip:token@edge.example:5062", "sip:token@voice.example:5061",
+                          "sip:token@other.example", "tel:+1900"}) {
+    EXPECT_FALSE(names.IsEdgeHost(parsed(uri))) << uri;
+    EXPECT_FALSE(names.IsOwnRoute(parsed(uri))) << uri;
+  }
+  EXPECT_FALSE(names.IsEdgeHost(parsed("sip:token@voice.example")));
+  EXPECT_TRUE(names.IsOwnRoute(parsed("sip:token@voice.example")));
+  EXPECT_TRUE(names.IsOwnAddress("192.0.2.1", 5071));
+  EXPECT_TRUE(names.IsOwnAddress("voice.example", 0));
+  EXPECT_FALSE(names.IsOwnAddress("voice.example", 5061));
+}
+
 TEST(RouteSelectionTest, OptionsToUsWithoutHopsIsAnsweredHere) {
   EXPECT_EQ(Select("OPTIONS", "sip:edge.example", "", 0).outcome, RouteOutcome::kAnswerItself);
   EXPECT_EQ(Select("OPTIONS", "sip:edge.example", "", 1).outcome, RouteOutcome::kInside);

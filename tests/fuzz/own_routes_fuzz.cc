@@ -1,0 +1,77 @@
+// What routing reads of a request, and its edits: own Route values, strict routers on both sides,
+// Max-Breadth, RFC 5626. What goes out parses to the same From, To, Call-ID and CSeq, has as many
+// Route values as was said, and none of ours on top.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/check.h"
+#include "sip/message/message_parser.h"
+#include "sip/proxy/max_breadth.h"
+#include "sip/proxy/own_routes.h"
+#include "sip/proxy/registration.h"
+
+namespace sallyport::sip {
+namespace {
+
+const ServedNames& Names() {
+  static const ServedNames names({"edge.example", "voice.example"},
+                                 {{"edge.example", 5061}, {"192.0.2.1", 5071}});
+  return names;
+}
+
+using EditRoutes = void (*)(const MessageView&, const OwnRoutes&, MessageEdit&);
+
+// `out` views `wire`.
+void Forward(const MessageView& request, const OwnRoutes& routes, EditRoutes edit_routes,
+             std::string& wire, MessageView& out) {
+  static MessageEdit edit;
+  edit.Reset(request.bytes());
+  edit_routes(request, routes, edit);
+  const MaxBreadthOutcome breadth = ReadMaxBreadth(request);
+  if (breadth != MaxBreadthOutcome::kMalformed) EditMaxBreadth(request, edit);
+  CHECK(edit.ok());
+  wire.resize(edit.size());
+  CHECK(edit.CopyTo(wire) == wire.size());
+  CHECK(ParseMessage(wire, Framing::kDatagram, out) == ParseOutcome::kOk);
+  CHECK(out.from().uri_text == request.from().uri_text && out.to().tag == request.to().tag);
+  CHECK(out.call_id() == request.call_id() && out.cseq().number == request.cseq().number);
+  CHECK(out.body() == request.body());
+  if (breadth != MaxBreadthOutcome::kMalformed && breadth != MaxBreadthOutcome::kExhausted) {
+    CHECK(ReadMaxBreadth(out) == MaxBreadthOutcome::kOk);
+  }
+}
+
+void CheckForwarded(const MessageView& request, const OwnRoutes& routes) {
+  static MessageView out;
+  std::string wire;
+  const uint32_t left = routes.total - routes.count - (routes.strict_fixup ? 1 : 0);
+  CHECK(routes.has_route_left == (left > 0));
+  Forward(request, routes, EditOwnRoutes, wire, out);
+  const OwnRoutes again = ReadOwnRoutes(out, Names());
+  CHECK(!again.malformed && again.total == left && !again.strips_maddr);
+  if (!routes.strict_fixup && !again.strict_fixup && routes.count < kOwnRoutesMax) {
+    CHECK(again.count == 0 && again.next_route == routes.next_route);
+  }
+  if (!routes.has_route_left) return;
+  Forward(request, routes, EditForStrictNextHop, wire, out);
+  CHECK(ReadOwnRoutes(out, Names()).total == left);
+  CHECK(routes.next_route.starts_with(out.request_uri()));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static MessageView request;
+  const std::string wire(reinterpret_cast<const char*>(data), size);
+  if (ParseMessage(wire, Framing::kDatagram, request) != ParseOutcome::kOk) return 0;
+  if (!request.is_request() || request.headers().size() >= kHeadersMax - 1) return 0;
+  static_cast<void>(ReadRegistration(request));
+  static_cast<void>(WantsOutboundFlow(request));
+  const OwnRoutes routes = ReadOwnRoutes(request, Names());
+  if (!routes.malformed) CheckForwarded(request, routes);
+  return 0;
+}
+
+}  // namespace sallyport::sip
