@@ -108,6 +108,7 @@ TlsServer::TlsServer(std::shared_ptr<SSL_CTX> context) : context_(std::move(cont
 TlsServer::~TlsServer() { SSL_free(ssl_); }
 
 bool TlsServer::Receive(std::string_view from_client) {
+  if (!error_.empty()) return false;
   ERR_clear_error();
   if (!from_client.empty()) {
     CHECK(BIO_write(SSL_get_rbio(ssl_), from_client.data(), static_cast<int>(from_client.size())) ==
