@@ -63,6 +63,8 @@ class SlotMap {
     return slot.get();
   }
 
+  const T* Find(Id id) const { return const_cast<SlotMap*>(this)->Find(id); }
+
   // Destroys the object. Its id, and every copy of it, finds nothing from now on.
   void Erase(Id id) {
     T* const object = Find(id);

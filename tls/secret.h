@@ -29,6 +29,7 @@ inline constexpr std::string_view kBranchLabel = "sallyport via branch";
 inline constexpr std::string_view kRecordRouteLabel = "sallyport record-route token";
 inline constexpr std::string_view kFlowTokenLabel = "sallyport flow token";
 inline constexpr std::string_view kDialogTokenLabel = "sallyport dialog token";
+inline constexpr std::string_view kHopTokenLabel = "sallyport hop token";
 inline constexpr std::string_view kPeerKeyLabel = "sallyport peer key";
 
 using DerivedKey = std::array<uint8_t, 32>;

@@ -29,7 +29,6 @@
 #include "sip/policy/judge.h"
 #include "sip/proxy/connection_id.h"
 #include "sip/proxy/shard_context.h"
-#include "sip/proxy/transaction_table.h"
 #include "tls/client_sessions.h"
 #include "tls/context.h"
 #include "tls/failure_reason.h"
@@ -125,8 +124,15 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   const PeerStanding* standing() const { return standing_.get(); }
   PeerKey peer_key() const { return peer_key_; }
 
-  // Transactions that wait for this connection's peer (dialled) or for which it waits (accepted).
+  // Transactions whose answer its peer waits for.
   uint32_t transactions = 0;
+
+  // Requests were sent on it because it is somebody's flow (RFC 5626): from this shard, or from
+  // others, which must hear when it is gone.
+  bool used_as_flow() const { return used_as_flow_; }
+  bool used_by_other_shards() const { return used_by_other_shards_; }
+  void note_used_as_flow() { used_as_flow_ = true; }
+  void note_used_by_other_shard() { used_by_other_shards_ = true; }
 
   static constexpr uint32_t kNoListener = 0xFFFFFFFF;
 
@@ -205,6 +211,8 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   const Zone zone_;
   bool is_tls_;
   bool has_opened_ = false;
+  bool used_as_flow_ = false;
+  bool used_by_other_shards_ = false;
   tls::FailureReason tls_failure_ = tls::FailureReason::kNone;
   int connect_error_ = 0;
   std::string_view tls_failure_text_;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "core/check.h"
 #include "core/uring_probe.h"
+#include "sip/proxy/mail_kinds.h"
 #include "tls/random.h"
 #include "tls/self_test.h"
 #include "tls/version.h"
@@ -87,7 +88,8 @@ Edge::Edge(LoadedConfig loaded, std::string version)
       shards_wanted_(ShardsOf(loaded.config)),
       metrics_(NamesOf(loaded.config.listeners), NamesOf(loaded.config.next_hops)),
       own_secret_(tls::Secret::Generate()),
-      keys_{RandomMacKey(), RandomMacKey(), RandomMacKey()},
+      boot_epoch_(tls::RandomUint64()),
+      keys_{RandomMacKey(), RandomMacKey(), RandomMacKey(), RandomMacKey()},
       first_(std::make_unique<LoadedConfig>(std::move(loaded))) {}
 
 Edge::~Edge() {
@@ -130,11 +132,15 @@ absl::Status Edge::StartAll() {
 }
 
 absl::StatusOr<std::vector<ShardMaterial>> Edge::MakeMaterial(LoadedConfig& loaded) {
-  const auto snapshot = std::make_shared<const EdgeSnapshot>(loaded.config, version_);
   const tls::Secret& secret = loaded.secret.has_value() ? *loaded.secret : own_secret_;
+  const auto snapshot = std::make_shared<const EdgeSnapshot>(
+      loaded.config, version_, EdgeIdentity{.secret = secret, .boot_epoch = boot_epoch_});
   std::vector<ShardMaterial> material;
   for (uint32_t shard = 0; shard < shards_wanted_; ++shard) {
-    material.push_back({snapshot, {}});
+    material.push_back({snapshot, {}, {}});
+    if (absl::Status status = MakeClientContexts(loaded, shard, material.back()); !status.ok()) {
+      return status;
+    }
     for (const ListenerConfig& listener : loaded.config.listeners) {
       material.back().tls_contexts.emplace_back();
       if (listener.transport != TransportProtocol::kTls) continue;
@@ -155,6 +161,23 @@ absl::StatusOr<std::vector<ShardMaterial>> Edge::MakeMaterial(LoadedConfig& load
     }
   }
   return material;
+}
+
+// One for each profile that could be used towards somebody.
+absl::Status Edge::MakeClientContexts(const LoadedConfig& loaded, uint32_t shard,
+                                      ShardMaterial& material) {
+  for (size_t i = 0; i < loaded.credentials.size(); ++i) {
+    material.client_contexts.emplace_back();
+    if (loaded.credentials[i]->anchors().empty()) continue;  // It trusts nobody.
+    tls::ContextOptions options;
+    options.role = tls::ContextRole::kClient;
+    options.policy_name = loaded.config.tls_profiles[i].name;
+    options.signature_memo = memos_[shard].get();
+    auto context = tls::Context::Create(*loaded.credentials[i], options);
+    if (!context.ok()) return context.status();
+    material.client_contexts.back() = *std::move(context);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Edge::StartShards() {
@@ -217,14 +240,15 @@ void Edge::ReportMetrics() {
                        tls::CryptoInstructions(), "io_uring");
   metrics_.ReportCertificates([this] { return CertificateExpiries(); });
   metrics_.ReportNextHopHealth([this] {
-    const bool is_reachable = std::any_of(progress_.begin(), progress_.end(),
-                                          [](const std::unique_ptr<ShardProgress>& shard) {
-                                            return shard->next_hop_reachable.load();
-                                          });
+    uint64_t healthy = 0;  // As the shard that sees most of them up.
+    for (const std::unique_ptr<ShardProgress>& shard : progress_) {
+      healthy |= shard->healthy_next_hops.load();
+    }
     std::vector<core::MetricSample> samples;
     const std::lock_guard lock(snapshot_mutex_);
-    for (const NextHopConfig& next_hop : snapshot_->config.next_hops) {
-      samples.push_back({{next_hop.name}, is_reachable ? 1.0 : 0.0});
+    for (size_t i = 0; i < snapshot_->config.next_hops.size(); ++i) {
+      const bool is_healthy = i >= 64 || (healthy >> i & 1) != 0;
+      samples.push_back({{snapshot_->config.next_hops[i].name}, is_healthy ? 1.0 : 0.0});
     }
     return samples;
   });

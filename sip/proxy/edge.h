@@ -63,6 +63,8 @@ class Edge final : private core::MailHandler {
   void ReportMetrics();
   // One per shard, from `loaded`, whose files are already read.
   absl::StatusOr<std::vector<ShardMaterial>> MakeMaterial(LoadedConfig& loaded);
+  absl::Status MakeClientContexts(const LoadedConfig& loaded, uint32_t shard,
+                                  ShardMaterial& material);
   // Puts `loaded` in force; an error leaves everything as it was.
   absl::Status TakeOver(LoadedConfig& loaded);
   void OnMail(uint32_t from, uint32_t kind, std::span<const std::byte> record) override;
@@ -85,6 +87,7 @@ class Edge final : private core::MailHandler {
   std::vector<std::unique_ptr<tls::SignatureMemo>> memos_;  // By shard.
   std::vector<std::unique_ptr<ShardProgress>> progress_;    // By shard.
   tls::Secret own_secret_;                                  // Where the configuration names none.
+  const uint64_t boot_epoch_;  // Tells our flow tokens from those of an earlier process.
   ProxyKeys keys_;
 
   // The configuration in force; the admin server's threads copy the pointer under the lock.

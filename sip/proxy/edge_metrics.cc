@@ -1,5 +1,6 @@
 #include "sip/proxy/edge_metrics.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -69,7 +70,8 @@ MetricLabel NextHops(std::vector<std::string> names) {
 // The table. Members in the order of their declaration, which is the order of the text.
 EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
                          const std::vector<std::string>& next_hops)
-    : registry("sallyport_"),
+    : next_hop_names(next_hops),
+      registry("sallyport_"),
 
       connections_active(registry.AddGauge(
           "connections_active", "Connections now.",
@@ -156,12 +158,16 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           "identity_checks_total", "From judged against the certificate of its connection.",
           {{"result", {"pass", "mismatch", "no_identity", "exempt"}}})),
 
-      next_hop_connects(
-          registry.AddCounter("next_hop_connects_total", "Connections opened towards next hops.",
-                              {NextHops(next_hops), {"result", {"ok", "timeout", "refused"}}})),
+      next_hop_connects(registry.AddCounter(
+          "next_hop_connects_total", "Connections opened towards next hops.",
+          {NextHops(next_hops), {"result", {"ok", "timeout", "refused", "tls"}}})),
       next_hop_requests(registry.AddCounter("next_hop_requests_total",
                                             "Requests sent to next hops, retransmissions excluded.",
                                             {NextHops(next_hops)})),
+      next_hop_identity_mismatches(registry.AddCounter(
+          "next_hop_identity_mismatches_total",
+          "Servers whose certificate did not prove the domain that was asked for.",
+          {NextHops(next_hops)})),
 
       worker_busy(registry.AddShardCounter("worker_busy_seconds_total",
                                            "Time that a shard was not waiting.", kNanoseconds)),
@@ -198,6 +204,11 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           {{"endpoint", {"metrics", "livez", "readyz", "status", "other"}},
            {"result", {"ok", "error"}}})) {
   registry.AddProcessMetrics();
+}
+
+size_t EdgeMetrics::NextHopLabel(std::string_view name) const {
+  return static_cast<size_t>(std::find(next_hop_names.begin(), next_hop_names.end(), name) -
+                             next_hop_names.begin());
 }
 
 void EdgeMetrics::ReportBuild(const std::string& version, const std::string& tls_library,

@@ -43,7 +43,7 @@ enum class MessageKind : uint8_t { kInvite, kInDialog, kRegister, kOther, kRespo
 enum class TransactionKind : uint8_t { kInvite, kNonInvite };
 enum class TransactionTimer : uint8_t { kB, kC, kF, kH };
 enum class KeepaliveKind : uint8_t { kCrlf, kOptions };
-enum class ConnectResult : uint8_t { kOk, kTimeout, kRefused };
+enum class ConnectResult : uint8_t { kOk, kTimeout, kRefused, kTls };
 enum class ResponseDropReason : uint8_t {
   kBranch,         // Not ours, forged, or from another process.
   kNoTransaction,  // Too late.
@@ -63,6 +63,10 @@ struct EdgeMetrics {
   EdgeMetrics(const EdgeMetrics&) = delete;
   EdgeMetrics& operator=(const EdgeMetrics&) = delete;
 
+  // The label of a next hop; "_other" for one that was not there at the start. Linear.
+  [[nodiscard]] size_t NextHopLabel(std::string_view name) const;
+
+  const std::vector<std::string> next_hop_names;
   core::MetricRegistry registry;
 
   // Connections.
@@ -103,8 +107,9 @@ struct EdgeMetrics {
   core::MetricSlots identity_checks;    // (IdentityCheckResult)
 
   // Next hops.
-  core::MetricSlots next_hop_connects;  // (next hop, ConnectResult)
-  core::MetricSlots next_hop_requests;  // (next hop)
+  core::MetricSlots next_hop_connects;             // (next hop, ConnectResult)
+  core::MetricSlots next_hop_requests;             // (next hop)
+  core::MetricSlots next_hop_identity_mismatches;  // (next hop) RFC 5922 §7.3: the alarm.
 
   // The machine.
   core::MetricSlots worker_busy;             // ns, per shard

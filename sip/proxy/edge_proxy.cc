@@ -2,25 +2,40 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
+#include <cstring>
 
+#include "absl/hash/hash.h"
 #include "core/check.h"
-#include "sip/message/message_writer.h"
+#include "sip/message/params.h"
+#include "sip/message/value_list.h"
 #include "sip/policy/judge.h"
 #include "sip/proxy/forwarding.h"
+#include "sip/proxy/mail_kinds.h"
+#include "sip/proxy/max_breadth.h"
+#include "sip/proxy/registration.h"
 #include "sip/proxy/request_validation.h"
-#include "sip/proxy/route_selection.h"
-#include "tls/random.h"
+#include "sip/proxy/transport_parameter.h"
+#include "sip/proxy/via_mark.h"
 
 namespace sallyport::sip {
 namespace {
 
-constexpr size_t kRefusalHeaderBytesMax = 1024;
+// Of a plain connection, or a datagram, from outside: it proves nothing.
+const PeerStanding& Nobody() {
+  static const PeerStanding* const nobody = new PeerStanding();
+  return *nobody;
+}
 
-MessageKind KindOf(const MessageView& request) {
-  if (request.method() == Method::kInvite) return MessageKind::kInvite;
-  if (request.method() == Method::kRegister) return MessageKind::kRegister;
-  return request.to().tag.empty() ? MessageKind::kOther : MessageKind::kInDialog;
+const PeerStanding& StandingOf(const MessageSource& source) {
+  const bool is_known = source.connection != nullptr && source.connection->standing() != nullptr;
+  return is_known ? *source.connection->standing() : Nobody();
+}
+
+MessageKind KindOf(const MessageView& message) {
+  if (!message.is_request()) return MessageKind::kResponse;
+  if (message.method() == Method::kInvite) return MessageKind::kInvite;
+  if (message.method() == Method::kRegister) return MessageKind::kRegister;
+  return message.to().tag.empty() ? MessageKind::kOther : MessageKind::kInDialog;
 }
 
 ParseErrorReason LabelOf(ParseOutcome outcome) {
@@ -60,431 +75,503 @@ ReasonCode ReasonOf(ParseOutcome outcome) {
 }
 
 IdentityCheckResult LabelOf(const IdentityDecision& decision) {
-  if (decision.accepted) return IdentityCheckResult::kPass;
+  if (decision.accepted) {
+    return decision.from_covered ? IdentityCheckResult::kPass : IdentityCheckResult::kExempt;
+  }
   return decision.reason == ReasonCode::kNoIdentity ? IdentityCheckResult::kNoIdentity
                                                     : IdentityCheckResult::kMismatch;
 }
 
-// What the peer's Via is told about where its request came from.
-struct ViaMark {
-  std::array<char, core::SocketAddress::kTextBytesMax> host;
-  std::array<char, 8> port;
-  std::string_view received;  // Empty: sent-by says it already and no rport asks.
-  std::string_view rport;
+// Those whose Record-Route becomes the route set of a dialog (RFC 3261 §12.1, §16.6 step 4).
+bool FormsDialog(const MessageView& request) {
+  if (!request.to().tag.empty()) return false;
+  return request.method() == Method::kInvite || request.method() == Method::kSubscribe ||
+         request.method() == Method::kRefer;
+}
 
-  ViaMark(const Via& via, const core::SocketAddress& source) {
-    if (via.has_rport) {
-      const int size = std::snprintf(port.data(), port.size(), "%u", unsigned{source.port()});
-      rport = {port.data(), static_cast<size_t>(size)};
-    }
-    const std::optional<core::SocketAddress> sent_by = core::SocketAddress::FromHost(via.host, 0);
-    if (via.has_rport || !sent_by.has_value() || !sent_by->HasSameHost(source)) {
-      received = {host.data(), source.PrintHost(host)};
-    }
+// The number in a URI, with the port that its transport has by default; nothing for a name.
+std::optional<InsideTarget> NumericTargetOf(std::string_view value) {
+  NameAddr address;
+  if (ParseNameAddr(value, address) != NameAddrOutcome::kOk || !address.uri.is_sip_or_sips()) {
+    return std::nullopt;
   }
-};
+  InsideTarget target;
+  const std::optional<std::string_view> transport = FindParam(address.uri.params, "transport");
+  const bool is_secure = address.uri.scheme == Uri::Scheme::kSips;
+  if (const auto named = TransportOf(transport.value_or("udp"))) target.transport = *named;
+  if (is_secure) target.transport = TransportProtocol::kTls;
+  const uint16_t standard = target.transport == TransportProtocol::kTls ? 5061 : 5060;
+  const auto parsed = core::SocketAddress::FromHost(
+      address.uri.host, address.uri.port == 0 ? standard : address.uri.port);
+  if (!parsed.has_value()) return std::nullopt;
+  target.address = *parsed;
+  return target;
+}
+
+std::string_view FirstValueOf(const MessageView& message, HeaderId id) {
+  const HeaderField* const field = message.First(id);
+  std::string_view value;
+  if (field == nullptr) return {};
+  ValueList values(field->value);
+  return values.Next(value) ? value : std::string_view();
+}
 
 }  // namespace
 
-EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections, const ProxyKeys& keys,
-                     uint32_t transactions_max)
+EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
+                     const EdgeProxyOptions& options)
     : context_(context),
       connections_(connections),
-      signer_(keys.branch),
-      local_tag_(keys.to_tag),
-      transactions_(transactions_max, keys.transaction),
-      next_hops_(context, *this) {}
+      signer_(options.keys.branch),
+      local_tag_(options.keys.to_tag),
+      transactions_(options.transactions_max, options.keys.transaction),
+      endpoints_(context, connections, *this, options.endpoints_max),
+      locator_(context.reactor(), *options.dns, *this, options.keys.dns) {
+  OnNewSnapshot();
+}
 
 EdgeProxy::~EdgeProxy() = default;
 
-// -- Requests from outside ---------------------------------------------------------------------
-
-void EdgeProxy::OnFrame(Connection& connection, const Frame& frame, std::string_view unread) {
-  if (connection.zone() == Zone::kOutside) return OnOutsideFrame(connection, frame, unread);
-  if (frame.outcome != FrameOutcome::kMessage) {
-    context_.Count(context_.metrics.sip_parse_errors.Slot(ParseErrorReason::kFraming));
-    return connection.Close(ConnectionCloseReason::kError);
-  }
-  OnInsideMessage(frame.bytes, Framing::kStream, {connection.peer(), &connection, nullptr});
+void EdgeProxy::OnNewSnapshot() {
+  endpoints_.OnNewSnapshot();
+  PinEndpoints();
 }
 
-void EdgeProxy::OnOutsideFrame(Connection& connection, const Frame& frame,
-                               std::string_view unread) {
-  if (frame.outcome != FrameOutcome::kMessage) return OnBadFraming(connection, frame, unread);
-  const core::MonotonicTime begin = context_.reactor().io().MonotonicNow();
-  const LimitsConfig& limits = context_.snapshot->config.limits;
-  const ParseOutcome outcome =
-      ParseMessage(frame.bytes, Framing::kStream, view_, limits.headers_max);
-  if (!view_.is_request()) {
-    // Nothing was asked on this connection, so no answer can belong to anything.
-    DropResponse(outcome == ParseOutcome::kOk ? ResponseDropReason::kSource
-                                              : ResponseDropReason::kMalformed);
-    if (LosesFraming(outcome)) connection.Close(ConnectionCloseReason::kError);
-    return;
+bool EdgeProxy::IsInUse(const Connection& connection) {
+  if (connection.transactions > 0) return true;
+  if (connection.is_dialled()) return unanswered_ > 0;
+  if (connection.used_as_flow()) {
+    const Endpoint* const flow = endpoints_.FindOrCreate(endpoints_.FlowKey(
+        static_cast<uint8_t>(context_.shard.index()), connection.id(), connection.listener()));
+    if (flow != nullptr && !flow->waiting.empty()) return true;
   }
-  context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kIn, view_.method()));
-  if (outcome != ParseOutcome::kOk) {
-    context_.Count(context_.metrics.sip_parse_errors.Slot(LabelOf(outcome)));
-    const ReasonCode reason = ReasonOf(outcome);
-    const std::string_view phrase =
-        reason == ReasonCode::kMalformed ? ParseOutcomeText(outcome) : std::string_view();
-    return Refuse(connection, reason,
-                  {.phrase = phrase, .closes = LosesFraming(outcome), .parsed = false});
-  }
-  OnRequest(connection);
-  const core::MonotonicTime end = context_.reactor().io().MonotonicNow();
-  context_.metrics.sip_message_processing.Observe(
-      context_.stats, static_cast<uint64_t>(end.nanoseconds - begin.nanoseconds), KindOf(view_));
+  // Another shard may await an answer on it. How long, only that shard knows: a while.
+  constexpr absl::Duration kQuiet = absl::Seconds(5);
+  return connection.used_by_other_shards() &&
+         context_.reactor().now() - connection.last_activity() < kQuiet;
+}
+
+// -- Messages in -------------------------------------------------------------------------------
+
+void EdgeProxy::OnFrame(Connection& connection, const Frame& frame, std::string_view unread) {
+  OnStreamFrame({connection.zone(), connection.peer(), connection.listener(), &connection, nullptr},
+                frame, unread);
+}
+
+void EdgeProxy::OnEndpointFrame(Connection& connection, const Endpoint* endpoint,
+                                const Frame& frame, std::string_view unread) {
+  const uint32_t listener = endpoint == nullptr ? 0 : endpoint->key.listener;
+  OnStreamFrame({connection.zone(), connection.peer(), listener, &connection, nullptr}, frame,
+                unread);
+}
+
+void EdgeProxy::OnDatagram(std::string_view bytes, const core::SocketAddress& source,
+                           uint32_t listener, core::DatagramSocket& socket) {
+  if (bytes.find_first_not_of("\r\n") == std::string_view::npos) return;  // A keep-alive.
+  const Zone zone = context_.snapshot->config.listeners[listener].zone;
+  OnMessage({zone, source, listener, nullptr, &socket}, bytes, Framing::kDatagram);
+}
+
+void EdgeProxy::OnStreamFrame(const MessageSource& source, const Frame& frame,
+                              std::string_view unread) {
+  if (frame.outcome != FrameOutcome::kMessage) return OnBadFraming(source, frame, unread);
+  OnMessage(source, frame.bytes, Framing::kStream);
 }
 
 // The next boundary is unknown: answer as well as the bytes that are there allow, then close.
-void EdgeProxy::OnBadFraming(Connection& connection, const Frame& frame, std::string_view unread) {
+void EdgeProxy::OnBadFraming(const MessageSource& source, const Frame& frame,
+                             std::string_view unread) {
   const bool is_too_large = frame.outcome == FrameOutcome::kTooLarge;
   context_.Count(context_.metrics.sip_parse_errors.Slot(is_too_large ? ParseErrorReason::kTooLarge
                                                                      : ParseErrorReason::kFraming));
   const std::string_view readable = frame.bytes.empty() ? unread : frame.bytes;
   static_cast<void>(ParseMessage(readable, Framing::kStream, view_,
                                  context_.snapshot->config.limits.headers_max));
-  Refuse(connection, is_too_large ? ReasonCode::kTooLarge : ReasonCode::kFraming,
+  if (!view_.is_request()) {
+    DropResponse(ResponseDropReason::kMalformed);
+    return source.connection->Close(ConnectionCloseReason::kError);
+  }
+  Refuse(source, is_too_large ? ReasonCode::kTooLarge : ReasonCode::kFraming,
          {.closes = true, .parsed = false});
 }
 
-// The order of judging, one step after the other (the interface document, "The order of judging").
-void EdgeProxy::OnRequest(Connection& connection) {
-  if (!PassesJudgement(connection)) return;
-  if (view_.method() == Method::kAck) return OnAck(connection);
-  if (view_.method() == Method::kCancel) return OnCancel(connection);
+void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, Framing framing) {
+  const core::MonotonicTime begin = context_.reactor().io().MonotonicNow();
+  const ParseOutcome outcome =
+      ParseMessage(bytes, framing, view_, context_.snapshot->config.limits.headers_max);
+  if (!view_.is_request()) {
+    context_.Count(context_.metrics.sip_responses.Slot(
+        MetricDirection::kIn, std::clamp(view_.status_code() / 100, 1, 6) - 1));
+    if (outcome != ParseOutcome::kOk) {
+      DropResponse(ResponseDropReason::kMalformed);
+      if (LosesFraming(outcome) && source.connection != nullptr) {
+        source.connection->Close(ConnectionCloseReason::kError);
+      }
+      return;
+    }
+    ResponseSource from{source.address, source.peer(), {}, context_.shard.index(), source.zone};
+    if (source.connection != nullptr) from.connection = source.connection->id();
+    OnResponse(from);
+  } else {
+    context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kIn, view_.method()));
+    if (outcome != ParseOutcome::kOk) {
+      context_.Count(context_.metrics.sip_parse_errors.Slot(LabelOf(outcome)));
+      const ReasonCode reason = ReasonOf(outcome);
+      const std::string_view phrase =
+          reason == ReasonCode::kMalformed ? ParseOutcomeText(outcome) : std::string_view();
+      return Refuse(source, reason,
+                    {.phrase = phrase, .closes = LosesFraming(outcome), .parsed = false});
+    }
+    OnRequest(source);
+  }
+  const core::MonotonicTime end = context_.reactor().io().MonotonicNow();
+  context_.metrics.sip_message_processing.Observe(
+      context_.stats, static_cast<uint64_t>(end.nanoseconds - begin.nanoseconds), KindOf(view_));
+}
 
-  const uint64_t key = transactions_.KeyOf(connection.peer_key(), view_);
-  if (transactions_.FindByKey(key) != nullptr) {  // The same request again: §17.2.
-    return context_.Count(context_.metrics.sip_retransmissions.Slot(MetricDirection::kIn));
+void EdgeProxy::OnMail(uint32_t kind, std::span<const std::byte> record) {
+  const std::string_view text(reinterpret_cast<const char*>(record.data()), record.size());
+  const auto read = [&text](auto& header) {
+    CHECK(text.size() >= sizeof header);
+    std::memcpy(&header, text.data(), sizeof header);
+    return text.substr(sizeof header);
+  };
+  switch (kind) {
+    case kMailResponse: {
+      ResponseSource source;
+      const std::string_view bytes = read(source);
+      // The other shard has parsed it, too.
+      if (ParseMessage(bytes, Framing::kDatagram, view_,
+                       context_.snapshot->config.limits.headers_max) == ParseOutcome::kOk) {
+        OnResponse(source);
+      }
+      return;
+    }
+    case kMailFlowRequest: {
+      FlowMail mail;
+      const std::string_view bytes = read(mail);
+      return endpoints_.OnFlowMail(mail, bytes);
+    }
+    case kMailFlowLost: {
+      FlowMail mail;
+      static_cast<void>(read(mail));
+      return endpoints_.OnFlowLostMail(mail);
+    }
+    case kMailHealth: {
+      HealthMail mail;
+      static_cast<void>(read(mail));
+      if (mail.snapshot != context_.snapshot->version) return;
+      return ApplyProbe(mail.next_hop, mail.target, mail.is_alive != 0);
+    }
+    default:
+      UNREACHABLE();
+  }
+}
+
+// -- Requests ----------------------------------------------------------------------------------
+
+// The order of judging, one step after the other (the interface document, "The order of judging").
+void EdgeProxy::OnRequest(const MessageSource& source) {
+  bool from_covered = false;
+  if (!PassesJudgement(source, from_covered)) return;
+  if (view_.method() == Method::kAck) return OnAck(source, from_covered);
+  if (view_.method() == Method::kCancel) return OnCancel(source);
+
+  const uint64_t key = transactions_.KeyOf(source.peer(), view_);
+  if (Transaction* const known = transactions_.FindByKey(key)) {
+    return OnRetransmission(source, *known);  // The same request again: §17.2.
   }
   const uint32_t loop_hash = LoopHash(view_);
-  const RouteSelection route = SelectRoute(view_, context_.snapshot->names);
-  if (route.outcome == RouteOutcome::kAnswerItself) return Answer(connection, 200, "OK", {}, true);
+  const RouteDecision decision = DecideRoute(view_, source.zone, *context_.snapshot, hop_);
+  if (decision.kind == RouteKind::kAnswerItself) return Answer(source, 200, "OK", {}, true);
   if (const auto reason = ValidateRequest(view_, loop_hash, signer_)) {
-    return Refuse(connection, *reason);
+    return Refuse(source, *reason);
   }
-  if (route.outcome == RouteOutcome::kRelay) return Refuse(connection, ReasonCode::kRelay);
-  const std::optional<NextHopPool::Place> place = next_hops_.Pick();
-  if (!place.has_value()) {
-    return Refuse(connection, ReasonCode::kNextHopUnreachable,
-                  {.cause = "no next hop is reachable"});
+  if (decision.kind == RouteKind::kRefuse) {
+    return Refuse(source, decision.reason, {.cause = "no next hop is configured"});
   }
-  if (!PassesSips(connection, *place)) return;
-  if (draining_ && view_.to().tag.empty()) return Refuse(connection, ReasonCode::kOverload);
-  if (transactions_.full()) return Refuse(connection, ReasonCode::kLimit);
-  Forward(connection, *place, key, loop_hash, route.removes_top_route);
+  if (!PassesSips(source) || !PassesLimits(source)) return;
+  Begin(source, decision, key, loop_hash, from_covered);
 }
 
-bool EdgeProxy::PassesJudgement(Connection& connection) {
-  DCHECK(connection.standing() != nullptr);
-  const IdentityDecision decision = JudgeRequest(*connection.standing(), view_);
+bool EdgeProxy::PassesJudgement(const MessageSource& source, bool& from_covered) {
+  if (source.zone == Zone::kInside) return true;
+  const PeerStanding& standing = StandingOf(source);
+  IdentityDecision decision = JudgeRequest(standing, view_);
+  if (!decision.accepted && decision.reason == ReasonCode::kFromNotCovered &&
+      IsExcusedByToken(source)) {
+    decision = JudgeRequest(standing, view_, FromExcuse::kDialogToken);
+  }
   context_.Count(context_.metrics.identity_checks.Slot(LabelOf(decision)));
-  if (decision.accepted) return true;
-  Refuse(connection, decision.reason);
-  return false;
+  from_covered = decision.from_covered;
+  if (!decision.accepted) Refuse(source, decision.reason);
+  return decision.accepted;
 }
 
-void EdgeProxy::OnAck(Connection& connection) {
-  Transaction* const transaction =
-      transactions_.FindByKey(transactions_.KeyOf(connection.peer_key(), view_));
-  if (transaction != nullptr && transaction->server != ServerState::kAccepted) {
-    // It acknowledges a failure and ends here (§17.1.1.3); ours to the next hop has gone long ago.
-    transaction->server = AdvanceInviteServer(transaction->server, ServerEvent::kAck).next;
-    return SettleTransaction(*transaction);
-  }
-  if (transaction == nullptr && local_tag_.IsAckOfOurs(view_)) return;
-  // The ACK of a 2xx is a request of its own (§13.2.2.4): judged above, forwarded without state.
-  const RouteSelection route = SelectRoute(view_, context_.snapshot->names);
-  if (ValidateRequest(view_, LoopHash(view_), signer_).has_value() ||
-      route.outcome != RouteOutcome::kInside) {
-    return DropAck(AckDropReason::kNoTransaction);
-  }
-  ForwardAck(connection, route.removes_top_route);
+// Architecture §4: the one exception, for the callee of a call from the inside that was retargeted.
+bool EdgeProxy::IsExcusedByToken(const MessageSource& source) const {
+  if (view_.to().tag.empty()) return false;
+  const OwnRoutes own = ReadOwnRoutes(view_, context_.snapshot->names);
+  if (own.top_dialog.empty()) return false;
+  const int64_t now = absl::ToUnixSeconds(context_.reactor().io().WallNow());
+  const auto identity = context_.snapshot->dialog_tokens.Check(
+      own.top_dialog, view_.call_id(), view_.to().tag, view_.from().uri, now);
+  if (!identity.has_value()) return false;
+  const std::string_view text = identity->view();
+  if (text.starts_with('#')) return text == PeerKeyText(source.peer()).view();
+  return StandingOf(source).identities.CoversDomain(text);
 }
 
-void EdgeProxy::ForwardAck(Connection& connection, bool removes_top_route) {
-  const std::optional<NextHopPool::Place> place = next_hops_.Pick();
-  // No transaction: the branch names no slot, and no response will want one (§16.11).
-  const Branch branch{static_cast<uint8_t>(context_.shard.index()), 0, 0, LoopHash(view_)};
-  if (!place.has_value() || !WriteForwarded(connection, *place, branch, removes_top_route)) {
-    return DropAck(AckDropReason::kNoTransaction);
-  }
-  const size_t size = edit_.CopyTo(context_.send_scratch);
-  if (size == 0 || !next_hops_.Send(*place, {context_.send_scratch.data(), size})) {
-    return DropAck(AckDropReason::kNoTransaction);
-  }
-  context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, Method::kAck));
-}
-
-void EdgeProxy::OnCancel(Connection& connection) {
-  Transaction* const transaction =
-      transactions_.FindByKey(transactions_.KeyOf(connection.peer_key(), view_));
-  if (transaction == nullptr || !transaction->is_invite()) {
-    return Answer(connection, 481, "Call/Transaction Does Not Exist", {}, true);
-  }
-  Answer(connection, 200, "OK", {}, true);  // §9.2: whatever becomes of the INVITE.
-  if (transaction->cancel != CancelState::kNone) return;
-  if (transaction->client == ClientState::kProceeding) return SendCancel(*transaction);
-  // §9.1: not before the next hop has shown that it has the INVITE.
-  if (transaction->client == ClientState::kCalling) transaction->cancel = CancelState::kWanted;
-}
-
-// A sips request never leaves on a hop that is not TLS, and no next hop is, so far (RFC 5630 §3.1).
-bool EdgeProxy::PassesSips(Connection& connection, NextHopPool::Place place) {
-  const SipsPolicy policy = context_.snapshot->config.listeners[connection.listener()].sips;
+// RFC 5630: what the listener wants. That a sips request leaves over TLS alone, its targets see to.
+bool EdgeProxy::PassesSips(const MessageSource& source) {
   const bool is_sips = view_.parsed_request_uri().scheme == Uri::Scheme::kSips;
-  const bool is_secure_hop = next_hops_.target(place).transport == TransportProtocol::kTls;
-  if (is_sips && (policy == SipsPolicy::kOff || !is_secure_hop)) {
-    Refuse(connection, ReasonCode::kSips);
+  // §5.3.2: what came to us without protection cannot be protected from here on.
+  const bool is_plain = source.connection == nullptr || !source.connection->is_tls();
+  const SipsPolicy policy = source.listener < context_.snapshot->config.listeners.size()
+                                ? context_.snapshot->config.listeners[source.listener].sips
+                                : SipsPolicy::kAllowed;
+  if (is_sips && (policy == SipsPolicy::kOff || (is_plain && source.zone == Zone::kOutside))) {
+    Refuse(source, ReasonCode::kSips);
     return false;
   }
   if (!is_sips && policy == SipsPolicy::kRequired) {
-    Refuse(connection, ReasonCode::kSips, {.sips_required = true});
+    Refuse(source, ReasonCode::kSips, {.sips_required = true});
     return false;
   }
   return true;
 }
 
-void EdgeProxy::Forward(Connection& connection, NextHopPool::Place place, uint64_t key,
-                        uint32_t loop_hash, bool removes_top_route) {
-  Transaction* const transaction = CreateTransaction(connection, key, place);
-  const Branch branch{static_cast<uint8_t>(context_.shard.index()), transaction->id.slot,
-                      transaction->id.generation, loop_hash};
-  if (!WriteForwarded(connection, place, branch, removes_top_route)) {
+bool EdgeProxy::PassesLimits(const MessageSource& source) {
+  if (draining_ && view_.to().tag.empty()) {
+    Refuse(source, ReasonCode::kOverload);
+    return false;
+  }
+  if (transactions_.full()) {
+    Refuse(source, ReasonCode::kLimit);
+    return false;
+  }
+  return true;
+}
+
+void EdgeProxy::OnRetransmission(const MessageSource& source, Transaction& transaction) {
+  context_.Count(context_.metrics.sip_retransmissions.Slot(MetricDirection::kIn));
+  if (transaction.reply_is_reliable) return;
+  const ServerStep step = transaction.is_invite()
+                              ? AdvanceInviteServer(transaction.server, ServerEvent::kRequest,
+                                                    transaction.reply_is_reliable)
+                              : AdvanceNonInviteServer(transaction.server, ServerEvent::kRequest,
+                                                       transaction.reply_is_reliable);
+  if (step.action != ServerAction::kResend) return;
+  if (transaction.response_bytes > 0) {
+    context_.Count(context_.metrics.sip_retransmissions.Slot(MetricDirection::kOut));
+    static_cast<void>(SendOn(
+        transaction.reply,
+        {reinterpret_cast<const char*>(transaction.response.data()), transaction.response_bytes}));
+  } else if (transaction.is_invite()) {
+    Answer(source, 100, "Trying", {}, true);
+  }
+}
+
+void EdgeProxy::OnAck(const MessageSource& source, bool from_covered) {
+  Transaction* const transaction =
+      transactions_.FindByKey(transactions_.KeyOf(source.peer(), view_));
+  if (transaction != nullptr && transaction->server != ServerState::kAccepted) {
+    // It acknowledges a failure and ends here (§17.1.1.3); ours to the next hop has gone long ago.
+    transaction->server =
+        AdvanceInviteServer(transaction->server, ServerEvent::kAck, transaction->reply_is_reliable)
+            .next;
+    if (transaction->server == ServerState::kConfirmed) ScheduleDeadline(*transaction, kTimerI);
+    return SettleTransaction(*transaction);
+  }
+  if (transaction == nullptr && local_tag_.IsAckOfOurs(view_)) return;
+  ForwardAck(source, from_covered);
+}
+
+// The ACK of a 2xx is a request of its own (§13.2.2.4): judged before, forwarded without state; but
+// where its target must be looked up or dialled, it waits for that like any other.
+void EdgeProxy::ForwardAck(const MessageSource& source, bool from_covered) {
+  const uint32_t loop_hash = LoopHash(view_);
+  const RouteDecision decision = DecideRoute(view_, source.zone, *context_.snapshot, hop_);
+  if (ValidateRequest(view_, loop_hash, signer_).has_value() ||
+      decision.kind == RouteKind::kRefuse || decision.kind == RouteKind::kAnswerItself ||
+      transactions_.full()) {
+    return DropAck(AckDropReason::kNoTransaction);
+  }
+  Transaction* const transaction = CreateTransaction(source, decision, 0);
+  transaction->loop_hash = loop_hash;
+  if (StoreRequest(source, decision, from_covered, *transaction).has_value()) {
     EraseTransaction(*transaction);
-    return Refuse(connection, ReasonCode::kTooLarge);
+    return DropAck(AckDropReason::kNoTransaction);
   }
-  transaction->request = context_.reactor().buffers().Lease(static_cast<uint32_t>(edit_.size()));
-  if (!transaction->request) {
+  FindTargets(*transaction);
+}
+
+void EdgeProxy::OnCancel(const MessageSource& source) {
+  Transaction* const transaction =
+      transactions_.FindByKey(transactions_.KeyOf(source.peer(), view_));
+  if (transaction == nullptr || !transaction->is_invite()) {
+    return Answer(source, 481, "Call/Transaction Does Not Exist", {}, true);
+  }
+  Answer(source, 200, "OK", {}, true);  // §9.2: whatever becomes of the INVITE.
+  if (transaction->cancel != CancelState::kNone) return;
+  if (!transaction->is_sent && transaction->client == ClientState::kCalling) {
+    transaction->cancel = CancelState::kWanted;
+    transaction->core::ListLink::Unlink();
+    transaction->client = ClientState::kTerminated;
+    return FinishWith(*transaction, 487, "Request Terminated", {});  // Nobody else has it yet.
+  }
+  if (transaction->client == ClientState::kProceeding) return SendCancel(*transaction);
+  // §9.1: not before the next hop has shown that it has the INVITE.
+  if (transaction->client == ClientState::kCalling) transaction->cancel = CancelState::kWanted;
+}
+
+// -- The transaction begins --------------------------------------------------------------------
+
+void EdgeProxy::Begin(const MessageSource& source, const RouteDecision& decision, uint64_t key,
+                      uint32_t loop_hash, bool from_covered) {
+  Transaction* const transaction = CreateTransaction(source, decision, key);
+  const TransactionId id = transaction->id;
+  transaction->loop_hash = loop_hash;
+  NoteDialogFacts(source, decision, *transaction);
+  if (const auto reason = StoreRequest(source, decision, from_covered, *transaction)) {
     EraseTransaction(*transaction);
-    return Refuse(connection, ReasonCode::kOverload);
+    return Refuse(source, *reason);
   }
-  const std::span<std::byte> room = transaction->request.bytes();
-  transaction->request_bytes =
-      static_cast<uint32_t>(edit_.CopyTo({reinterpret_cast<char*>(room.data()), room.size()}));
-  if (!SendToNextHop(*transaction) && !SendToAnotherTarget(*transaction)) {
-    EraseTransaction(*transaction);
-    return Refuse(connection, ReasonCode::kNextHopUnreachable,
-                  {.cause = "the next hop takes no more requests now"});
-  }
-  if (transaction->is_invite()) Answer(connection, 100, "Trying", {}, true);
+  FindTargets(*transaction);
+  // Unless it is answered already: the 100 says that we see to it from here (§16.2).
+  if (view_.method() != Method::kInvite) return;
+  const Transaction* const alive = transactions_.Find(id);
+  if (alive != nullptr && !alive->is_answered) Answer(source, 100, "Trying", {}, true);
 }
 
-bool EdgeProxy::WriteForwarded(const Connection& connection, NextHopPool::Place place,
-                               const Branch& branch, bool removes_top_route) {
-  const ForwardTarget& target = next_hops_.target(place);
-  const ViaMark mark(view_.top_via(), connection.peer());
-  std::array<char, BranchSigner::kTextBytes> text;
-  signer_.Write(branch, text.data());
-  edit_.Reset(view_.bytes());
-  const std::string_view via_line =
-      edit_.Store({target.via_begin, {text.data(), text.size()}, target.via_end});
-  EditRequest(view_,
-              {.via_line = via_line,
-               .received = edit_.Store({mark.received}),
-               .rport = edit_.Store({mark.rport}),
-               .removes_top_route = removes_top_route,
-               .asserted_header = context_.snapshot->config.identity_header},
-              edit_);
-  return edit_.ok() && edit_.size() <= core::BufferPool::kBlockBytesMax;
-}
-
-// -- Messages from the inside ------------------------------------------------------------------
-
-void EdgeProxy::OnDatagram(std::string_view bytes, const core::SocketAddress& source,
-                           core::DatagramSocket& socket) {
-  if (bytes.find_first_not_of("\r\n") == std::string_view::npos) return;  // A keep-alive.
-  OnInsideMessage(bytes, Framing::kDatagram, {source, nullptr, &socket});
-}
-
-void EdgeProxy::OnNextHopFrame(Connection& connection, const Frame& frame) {
-  if (frame.outcome != FrameOutcome::kMessage) {
-    DropResponse(ResponseDropReason::kMalformed);
-    return connection.Close(ConnectionCloseReason::kError);
+Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
+                                          const RouteDecision& decision, uint64_t key) {
+  Transaction* const transaction = transactions_.Create(key, OnRetransmitTimer, OnDeadlineTimer);
+  CHECK(transaction != nullptr);  // The caller has looked.
+  transaction->owner = this;
+  transaction->reply = ReplyPathOf(source);
+  transaction->peer = source.peer();
+  transaction->reply_is_reliable = source.connection != nullptr;
+  transaction->method = view_.method();
+  transaction->is_ack = view_.method() == Method::kAck;
+  transaction->is_secure = view_.parsed_request_uri().scheme == Uri::Scheme::kSips;
+  transaction->selector = absl::HashOf(view_.call_id());
+  transaction->snapshot = context_.snapshot->version;
+  switch (decision.kind) {
+    case RouteKind::kNextHop:
+      transaction->source = TargetSource::kNextHop;
+      transaction->next_hop = static_cast<uint16_t>(decision.next_hop);
+      break;
+    case RouteKind::kInsideTarget:
+      transaction->source = TargetSource::kInsideTarget;
+      transaction->inside_target = decision.inside_target;
+      break;
+    case RouteKind::kFlow:
+      transaction->source = TargetSource::kFlow;
+      transaction->flow = decision.flow;
+      transaction->flow_is_only_way = !decision.flow.falls_back;
+      break;
+    case RouteKind::kLocate:
+      transaction->source = TargetSource::kLocate;
+      transaction->SetIdentity(decision.identity);
+      break;
+    case RouteKind::kAnswerItself:
+    case RouteKind::kRefuse:
+      UNREACHABLE();
   }
-  OnInsideMessage(frame.bytes, Framing::kStream, {connection.peer(), &connection, nullptr});
+  if (transaction->is_ack) {
+    transaction->server = ServerState::kTerminated;
+    transaction->is_answered = true;
+    return transaction;
+  }
+  if (transaction->is_invite()) {
+    transaction->server = ServerState::kProceeding;
+    transaction->client = ClientState::kCalling;
+  }
+  if (source.connection != nullptr) ++source.connection->transactions;
+  ++unanswered_;
+  context_.Count(context_.metrics.sip_transactions_active.Slot(
+      transaction->is_invite() ? TransactionKind::kInvite : TransactionKind::kNonInvite));
+  return transaction;
 }
 
-void EdgeProxy::OnInsideMessage(std::string_view bytes, Framing framing,
-                                const InsideSource& source) {
-  const core::MonotonicTime begin = context_.reactor().io().MonotonicNow();
-  const ParseOutcome outcome =
-      ParseMessage(bytes, framing, view_, context_.snapshot->config.limits.headers_max);
-  if (view_.is_request()) {
-    if (outcome == ParseOutcome::kOk) return OnInsideRequest(source);
-    return context_.Count(context_.metrics.sip_parse_errors.Slot(LabelOf(outcome)));
+// What each attempt writes in front of the request (WriteHeadLines).
+void EdgeProxy::NoteDialogFacts(const MessageSource& source, const RouteDecision& decision,
+                                Transaction& transaction) {
+  transaction.records_route = FormsDialog(view_);
+  if (transaction.records_route) {
+    transaction.is_outbound = WantsOutboundFlow(view_);
+    if (source.zone == Zone::kInside) transaction.inside_target = InsideTargetOf(source);
   }
-  context_.Count(context_.metrics.sip_responses.Slot(MetricDirection::kIn,
-                                                     std::max(view_.status_code() / 100, 1) - 1));
-  if (outcome != ParseOutcome::kOk) return DropResponse(ResponseDropReason::kMalformed);
-  if (!context_.snapshot->IsNextHop(source.address)) {
-    return DropResponse(ResponseDropReason::kSource);
+  if (view_.method() == Method::kRegister && source.zone == Zone::kOutside &&
+      source.connection != nullptr && decision.kind == RouteKind::kNextHop) {
+    const RegistrationFacts facts = ReadRegistration(view_);
+    // RFC 5626 §5.1, RFC 3327 §5.2: we are the first hop, and the client knows what a Path is.
+    transaction.adds_path = facts.is_first_hop && facts.supports_path;
+    transaction.is_outbound = facts.is_first_hop && facts.supports_outbound && facts.registers_flow;
   }
-  OnResponse(false);
-  const core::MonotonicTime end = context_.reactor().io().MonotonicNow();
-  context_.metrics.sip_message_processing.Observe(
-      context_.stats, static_cast<uint64_t>(end.nanoseconds - begin.nanoseconds),
-      MessageKind::kResponse);
 }
 
-// Requests towards the outside come with the next version; what probes us is answered.
-void EdgeProxy::OnInsideRequest(const InsideSource& source) {
-  context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kIn, view_.method()));
-  if (view_.method() == Method::kAck) return DropAck(AckDropReason::kNoTransaction);
-  const bool is_probe = view_.method() == Method::kOptions &&
-                        view_.parsed_request_uri().user.empty() &&
-                        context_.snapshot->names.Serves(view_.parsed_request_uri());
+// Where requests of this dialog that come from outside are to go: to whoever put itself on the
+// route set last, else to the caller's Contact, else to where this request came from. Only
+// addresses: what must be resolved goes to the usual next hop instead.
+InsideTarget EdgeProxy::InsideTargetOf(const MessageSource& source) const {
+  for (const HeaderId id : {HeaderId::kRecordRoute, HeaderId::kContact}) {
+    const std::string_view value = FirstValueOf(view_, id);
+    if (value.empty()) continue;
+    if (const auto target = NumericTargetOf(value)) return *target;
+    break;
+  }
+  InsideTarget target;
+  const Via& via = view_.top_via();
+  target.transport = source.connection == nullptr  ? TransportProtocol::kUdp
+                     : source.connection->is_tls() ? TransportProtocol::kTls
+                                                   : TransportProtocol::kTcp;
+  const uint16_t standard = target.transport == TransportProtocol::kTls ? 5061 : 5060;
+  const uint16_t port = via.port != 0 ? via.port : standard;
+  target.address = source.address.WithPort(
+      source.connection == nullptr && via.has_rport ? source.address.port() : port);
+  return target;
+}
+
+// The request as it goes on, without our own lines: those depend on the target.
+std::optional<ReasonCode> EdgeProxy::StoreRequest(const MessageSource& source,
+                                                  const RouteDecision& decision, bool from_covered,
+                                                  Transaction& transaction) {
   const ViaMark mark(view_.top_via(), source.address);
-  const LocalTag::Text tag = local_tag_.Make(view_.call_id(), view_.top_via().branch);
-  std::array<char, kRefusalHeaderBytesMax> headers;
-  ResponseParts parts;
-  parts.status = 200;
-  parts.reason = "OK";
-  parts.to_tag = {tag.data(), tag.size()};
-  parts.via_received = mark.received;
-  parts.via_rport = mark.rport;
-  if (!is_probe) {
-    const ReasonText& refusal = TextOf(ReasonCode::kNextHopUnreachable);
-    parts.status = refusal.status;
-    parts.reason = refusal.phrase;
-    parts.extra_headers =
-        RefusalHeaders(ReasonCode::kNextHopUnreachable, view_,
-                       {.edge = context_.snapshot->config.domain,
-                        .retry_after_seconds = 3600,
-                        .cause = "requests towards the outside are not available in this version"},
-                       headers);
-    context_.Count(context_.metrics.requests_rejected.Slot(ReasonCode::kNextHopUnreachable));
-  }
-  const size_t size = WriteResponse(parts, view_, context_.send_scratch);
-  if (size == 0) return;
-  const std::string_view response(context_.send_scratch.data(), size);
-  context_.Count(
-      context_.metrics.sip_responses.Slot(MetricDirection::kOut, parts.status / 100 - 1));
-  if (source.connection != nullptr) {
-    source.connection->Send(response);
-    return;
-  }
-  // RFC 3261 §18.2.2, RFC 3581 §4: to the source address; its port if rport asks for that.
-  const uint16_t port = view_.top_via().has_rport   ? source.address.port()
-                        : view_.top_via().port != 0 ? view_.top_via().port
-                                                    : uint16_t{5060};
-  static_cast<void>(
-      source.socket->Send(source.address.WithPort(port), std::as_bytes(std::span(response))));
-}
-
-void EdgeProxy::OnResponseMail(std::string_view bytes) {
-  // The other shard has parsed it and checked where it came from.
-  if (ParseMessage(bytes, Framing::kDatagram, view_,
-                   context_.snapshot->config.limits.headers_max) == ParseOutcome::kOk) {
-    OnResponse(true);
-  }
-}
-
-// §16.7: matched by the branch that we wrote, wherever it arrived.
-void EdgeProxy::OnResponse(bool is_own_shard_checked) {
-  const std::optional<Branch> branch = signer_.Read(view_.top_via().branch);
-  if (!branch.has_value()) return DropResponse(ResponseDropReason::kBranch);
-  if (branch->shard != context_.shard.index()) {
-    if (is_own_shard_checked || branch->shard >= context_.shard.shards() ||
-        !context_.shard.Post(branch->shard, kMailResponse,
-                             std::as_bytes(std::span(view_.bytes())))) {
-      DropResponse(ResponseDropReason::kNoTransaction);
-    }
-    return;
-  }
-  Transaction* const transaction = transactions_.Find({branch->slot, branch->generation});
-  if (transaction == nullptr) return DropResponse(ResponseDropReason::kNoTransaction);
-  if (transaction->is_invite() && view_.cseq().method == Method::kCancel) {
-    return OnCancelResponse(*transaction);
-  }
-  if (view_.cseq().method != transaction->method) {
-    return DropResponse(ResponseDropReason::kMalformed);
-  }
-  ApplyResponse(*transaction);
-}
-
-// -- Answers -----------------------------------------------------------------------------------
-
-void EdgeProxy::Refuse(Connection& connection, ReasonCode reason, const RefusalDetail& detail) {
-  const ReasonText& text = TextOf(reason);
-  context_.Count(context_.metrics.requests_rejected.Slot(reason));
-  LogRefusal(connection, reason, view_.is_request() ? view_.method_text() : std::string_view());
-  const bool is_answered =
-      view_.is_request() && view_.method() != Method::kAck && view_.Has(HeaderId::kVia);
-  if (view_.method() == Method::kAck) DropAck(AckDropReason::kRefused);
-  if (is_answered) {
-    std::array<char, kRefusalHeaderBytesMax> storage;
-    const std::string_view headers =
-        RefusalHeaders(reason, view_,
-                       {.edge = context_.snapshot->config.domain,
-                        .retry_after_seconds = text.retry_after ? RetryAfterSeconds() : 0,
-                        .cause = detail.cause,
-                        .sips_required = detail.sips_required},
-                       storage);
-    Answer(connection, text.status, detail.phrase.empty() ? text.phrase : detail.phrase, headers,
-           detail.parsed);
-  }
-  if (detail.closes || text.closes_connection) connection.Close(ConnectionCloseReason::kPolicy);
-}
-
-void EdgeProxy::LogRefusal(const Connection& connection, ReasonCode reason,
-                           std::string_view method) {
-  const core::LogAdmission admission = context_.log_limits.Admit(
-      static_cast<uint32_t>(reason), connection.peer_key(), context_.reactor().now().nanoseconds);
-  if (!admission.write) {
-    return context_.Count(context_.metrics.log_records_suppressed.Slot(reason));
-  }
-  const PeerStanding* const standing = connection.standing();
-  context_.log.Write(
-      core::LogLevel::kInfo, "request-refused", TextOf(reason).phrase,
-      {{"reason", CodeText(reason)},
-       {"status", TextOf(reason).status},
-       {"method", method},
-       {"listener", context_.snapshot->config.listeners[connection.listener()].name},
-       {"identities", standing == nullptr ? std::string() : standing->identities.List()},
-       {"address", connection.peer().ToString()},
-       {"suppressed", admission.suppressed}});
-}
-
-void EdgeProxy::Answer(Connection& connection, uint16_t status, std::string_view phrase,
-                       std::string_view headers, bool parsed) {
-  ResponseParts parts;
-  parts.status = status;
-  parts.reason = phrase;
-  parts.extra_headers = headers;
-  parts.request_parsed = parsed;
-  LocalTag::Text tag;
-  std::optional<ViaMark> mark;
-  if (parsed) {
-    mark.emplace(view_.top_via(), connection.peer());
-    parts.via_received = mark->received;
-    parts.via_rport = mark->rport;
-    tag = local_tag_.Make(view_.call_id(), view_.top_via().branch);
-    if (status != 100) parts.to_tag = {tag.data(), tag.size()};
+  edit_.Reset(view_.bytes());
+  ForwardedRequest forwarded;
+  forwarded.received = edit_.Store({mark.received});
+  forwarded.rport = edit_.Store({mark.rport});
+  const bool to_inside =
+      decision.kind == RouteKind::kInsideTarget ||
+      (decision.kind == RouteKind::kNextHop &&
+       context_.snapshot->config.next_hops[decision.next_hop].zone == Zone::kInside);
+  forwarded.removes_identity = source.zone == Zone::kOutside || !to_inside;
+  forwarded.asserted_header =
+      from_covered && to_inside ? context_.snapshot->config.identity_header : AssertedHeader::kNone;
+  EditRequest(view_, forwarded, edit_);
+  EditMaxBreadth(view_, edit_);
+  // A Route from outside leads nowhere, strict or not: it must not become the Request-URI.
+  if (decision.own.next_is_strict && decision.kind == RouteKind::kLocate) {
+    EditForStrictNextHop(view_, decision.own, edit_);
   } else {
-    tag = local_tag_.Make({}, {});
-    parts.to_tag = {tag.data(), tag.size()};
+    EditOwnRoutes(view_, decision.own, edit_);
   }
-  const size_t size = WriteResponse(parts, view_, context_.send_scratch);
-  if (size == 0 || !connection.Send(std::string_view(context_.send_scratch.data(), size))) return;
-  context_.Count(context_.metrics.sip_responses.Slot(MetricDirection::kOut, status / 100 - 1));
-}
-
-void EdgeProxy::DropResponse(ResponseDropReason reason) {
-  context_.Count(context_.metrics.sip_responses_dropped.Slot(reason));
-}
-
-void EdgeProxy::DropAck(AckDropReason reason) {
-  context_.Count(context_.metrics.sip_acks_dropped.Slot(reason));
-}
-
-// Spread over some seconds, so that those who were turned away do not come back all at once.
-unsigned EdgeProxy::RetryAfterSeconds() {
-  constexpr unsigned kLeast = 2;
-  constexpr unsigned kSpread = 8;
-  return kLeast + static_cast<unsigned>(tls::RandomUint64() % kSpread);
+  if (!edit_.ok() || edit_.size() + kHeadBytesMax > core::BufferPool::kBlockBytesMax) {
+    return ReasonCode::kTooLarge;
+  }
+  transaction.request =
+      context_.reactor().buffers().Lease(static_cast<uint32_t>(edit_.size() + kHeadRoomBytes));
+  if (!transaction.request) return ReasonCode::kOverload;
+  const std::span<std::byte> room = transaction.request.bytes();
+  transaction.request_bytes =
+      static_cast<uint32_t>(edit_.CopyTo({reinterpret_cast<char*>(room.data()), room.size()}));
+  const std::string_view text(reinterpret_cast<const char*>(room.data()),
+                              transaction.request_bytes);
+  transaction.start_line_bytes = static_cast<uint32_t>(text.find("\r\n") + 2);
+  transaction.head_bytes = 0;
+  return std::nullopt;
 }
 
 }  // namespace sallyport::sip

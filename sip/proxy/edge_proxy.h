@@ -1,109 +1,180 @@
 // The table of contents of what one shard does with a message: validate, judge, match, route,
 // forward; and the same way back for responses. Each step is one call; every refusal goes through
-// Refuse, so it is counted, logged and answered in one place.
+// Refuse or FinishLocally, so it is counted, logged and answered in one place.
+//
+//   edge_proxy.cc            messages in: requests up to the point where a transaction begins
+//   edge_proxy_targets.cc    the transaction's targets: found, tried one after the other
+//   edge_proxy_responses.cc  responses in, and what the transaction machines make of them
+//   edge_proxy_answers.cc    what the edge says itself
 // Shard: one thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
-#include "core/slot_map.h"
 #include "sip/message/message_edit.h"
 #include "sip/message/message_parser.h"
 #include "sip/message/message_view.h"
 #include "sip/policy/reason_code.h"
 #include "sip/proxy/branch.h"
-#include "sip/proxy/connection.h"
+#include "sip/proxy/connection_table.h"
+#include "sip/proxy/endpoint_pool.h"
 #include "sip/proxy/local_response.h"
-#include "sip/proxy/next_hop_pool.h"
+#include "sip/proxy/located_name.h"
+#include "sip/proxy/message_source.h"
+#include "sip/proxy/record_route.h"
+#include "sip/proxy/route_decision.h"
+#include "sip/proxy/server_location.h"
 #include "sip/proxy/shard_context.h"
 #include "sip/proxy/transaction_table.h"
 
 namespace sallyport::sip {
 
-using ConnectionTable = core::SlotMap<Connection, ConnectionId>;
+// What we write in front of a request: Via, Record-Route or Path, each with its tokens.
+inline constexpr size_t kHeadBytesMax = 2048;
+inline constexpr size_t kHeadRoomBytes = 256;  // Enough where no dialog begins.
 
 // Keys of one process, the same on all its shards.
 struct ProxyKeys {
   tls::MacKey branch;
   tls::MacKey transaction;
   tls::MacKey to_tag;
+  tls::MacKey dns;  // Of the cache's hash.
 };
 
-// Mail between the proxies of two shards: the bytes of a response whose transaction lives there.
-inline constexpr uint32_t kMailResponse = core::kMailKindsReserved;
+struct EdgeProxyOptions {
+  ProxyKeys keys;
+  uint32_t transactions_max = 0;
+  uint32_t endpoints_max = 0;
+  core::DnsQuerier* dns = nullptr;
+};
 
-class EdgeProxy final : private NextHopHandler {
+class EdgeProxy final : private EndpointHandler, private LocationHandler {
  public:
   // Borrows everything.
-  EdgeProxy(ShardContext& context, ConnectionTable& connections, const ProxyKeys& keys,
-            uint32_t transactions_max);
+  EdgeProxy(ShardContext& context, ConnectionTable& connections, const EdgeProxyOptions& options);
   EdgeProxy(const EdgeProxy&) = delete;
   EdgeProxy& operator=(const EdgeProxy&) = delete;
   ~EdgeProxy();
 
   // A frame from an accepted connection, of either zone.
   void OnFrame(Connection& connection, const Frame& frame, std::string_view unread);
-  // A datagram that arrived at an inside listener.
-  void OnDatagram(std::string_view bytes, const core::SocketAddress& source,
+  // A datagram that arrived at a listener.
+  void OnDatagram(std::string_view bytes, const core::SocketAddress& source, uint32_t listener,
                   core::DatagramSocket& socket);
-  // A response that reached another shard first.
-  void OnResponseMail(std::string_view bytes);
+  // Mail of the kinds that concern messages (mail_kinds.h).
+  void OnMail(uint32_t kind, std::span<const std::byte> record);
+  void OnConnectionLost(Connection& connection) { endpoints_.OnConnectionLost(connection); }
+  void OnNewSnapshot();
+  // Ten times a second: health checks, forgotten endpoints.
+  void OnTick();
 
-  NextHopPool& next_hops() { return next_hops_; }
-  const NextHopPool& next_hops() const { return next_hops_; }
+  EndpointPool& endpoints() { return endpoints_; }
+  const EndpointPool& endpoints() const { return endpoints_; }
+  const ServerLocator& locator() const { return locator_; }
   // From now on a request that begins a dialog or stands alone is refused.
   void BeginDrain() { draining_ = true; }
   [[nodiscard]] uint32_t transactions() const { return transactions_.size(); }
   // Those that still owe an answer: what a drain waits for.
   [[nodiscard]] uint32_t unanswered() const { return unanswered_; }
+  // Somebody waits for an answer on this connection.
+  [[nodiscard]] bool IsInUse(const Connection& connection);
+  // One bit for each [[next-hop]]: some target of it takes requests, as far as this shard knows.
+  [[nodiscard]] uint64_t HealthyNextHops() const;
 
  private:
-  // Where the answer to a request from the inside goes.
-  struct InsideSource {
-    const core::SocketAddress& address;
-    Connection* connection;  // Or:
-    core::DatagramSocket* socket;
+  // -- Messages in.
+  void OnEndpointFrame(Connection& connection, const Endpoint* endpoint, const Frame& frame,
+                       std::string_view unread) override;
+  void OnStreamFrame(const MessageSource& source, const Frame& frame, std::string_view unread);
+  void OnBadFraming(const MessageSource& source, const Frame& frame, std::string_view unread);
+  void OnMessage(const MessageSource& source, std::string_view bytes, Framing framing);
+  void OnRequest(const MessageSource& source);
+  [[nodiscard]] bool PassesJudgement(const MessageSource& source, bool& from_covered);
+  [[nodiscard]] bool IsExcusedByToken(const MessageSource& source) const;
+  [[nodiscard]] bool PassesSips(const MessageSource& source);
+  [[nodiscard]] bool PassesLimits(const MessageSource& source);
+  void OnRetransmission(const MessageSource& source, Transaction& transaction);
+  void OnAck(const MessageSource& source, bool from_covered);
+  void OnCancel(const MessageSource& source);
+  void Begin(const MessageSource& source, const RouteDecision& decision, uint64_t key,
+             uint32_t loop_hash, bool from_covered);
+  void ForwardAck(const MessageSource& source, bool from_covered);
+  Transaction* CreateTransaction(const MessageSource& source, const RouteDecision& decision,
+                                 uint64_t key);
+  void NoteDialogFacts(const MessageSource& source, const RouteDecision& decision,
+                       Transaction& transaction);
+  [[nodiscard]] InsideTarget InsideTargetOf(const MessageSource& source) const;
+  [[nodiscard]] std::optional<ReasonCode> StoreRequest(const MessageSource& source,
+                                                       const RouteDecision& decision,
+                                                       bool from_covered, Transaction& transaction);
+
+  // -- Targets.
+  enum class Finding : uint8_t { kFound, kPending, kNothing };
+  void FindTargets(Transaction& transaction);
+  [[nodiscard]] Finding ListTargets(Transaction& transaction);
+  [[nodiscard]] Finding ListNextHop(Transaction& transaction, size_t next_hop);
+  [[nodiscard]] Finding ListInsideTarget(Transaction& transaction);
+  [[nodiscard]] Finding ListLocated(Transaction& transaction);
+  [[nodiscard]] Finding ListNamed(Transaction& transaction, const LocationRequest& request,
+                                  const EndpointKey& like);
+  void AddTarget(Transaction& transaction, const EndpointKey& key);
+  void Claim(Endpoint& endpoint, size_t next_hop);
+  [[nodiscard]] EndpointKey KeyOf(const NextHopConfig& next_hop, const NextHopTarget& target) const;
+  void PinEndpoints();
+  [[nodiscard]] LocationSupport Supported(Zone zone) const;
+  [[nodiscard]] bool ChecksName(const EndpointKey& key) const;
+  [[nodiscard]] EndpointKey OutboundKey(const LocatedName& name) const;
+  void AddLocations(Transaction& transaction, std::span<const Location> locations,
+                    const EndpointKey& like);
+  [[nodiscard]] const NextHopConfig* NextHopOf(const Transaction& transaction) const;
+  void OnLocated(LocationCookie cookie, LocationFailure failure,
+                 std::span<const Location> locations) override;
+  void TryNextTarget(Transaction& transaction);
+  [[nodiscard]] bool PreferStream(Transaction& transaction, const Endpoint& datagram,
+                                  uint8_t index);
+  [[nodiscard]] bool SendAttempt(Transaction& transaction, Endpoint& endpoint);
+  void OnEndpointOpen(Endpoint& endpoint, Transaction& transaction) override;
+  void OnEndpointLost(Transaction& transaction, const FailureCause& cause) override;
+
+  // -- Our own lines in front of a request.
+  struct RouteSide {  // How one side must write us to come back.
+    RecordRouteUri uri;
+    std::array<char, HopTokenSigner::kTextBytesMax> token;
+    std::array<char, DialogTokenSigner::kTextBytesMax> dialog;
   };
+  [[nodiscard]] bool WriteHead(Transaction& transaction, const Endpoint& endpoint);
+  [[nodiscard]] size_t WriteHeadLines(Transaction& transaction, const Endpoint& endpoint,
+                                      std::span<char> out);
+  [[nodiscard]] size_t WriteRouteLines(Transaction& transaction, const Endpoint& endpoint,
+                                       std::span<char> out);
+  [[nodiscard]] RouteSide SideOf(size_t listener) const;
+  void NameInsideTarget(const InsideTarget& target, RouteSide& side) const;
+  void NameFlow(const Transaction& transaction, bool falls_back, RouteSide& side) const;
+  void NamePeer(const Transaction& transaction, const Endpoint& endpoint, RouteSide& side) const;
+  void NameDialog(const Transaction& transaction, const Endpoint& endpoint, RouteSide& side);
 
-  void OnNextHopFrame(Connection& connection, const Frame& frame) override;
-  void OnNextHopLost(Transaction& transaction, bool was_open) override;
-
-  // -- Requests from outside.
-  void OnOutsideFrame(Connection& connection, const Frame& frame, std::string_view unread);
-  void OnBadFraming(Connection& connection, const Frame& frame, std::string_view unread);
-  void OnRequest(Connection& connection);
-  [[nodiscard]] bool PassesJudgement(Connection& connection);
-  void OnAck(Connection& connection);
-  void OnCancel(Connection& connection);
-  [[nodiscard]] bool PassesSips(Connection& connection, NextHopPool::Place place);
-  void Forward(Connection& connection, NextHopPool::Place place, uint64_t key, uint32_t loop_hash,
-               bool removes_top_route);
-  [[nodiscard]] bool WriteForwarded(const Connection& connection, NextHopPool::Place place,
-                                    const Branch& branch, bool removes_top_route);
-  [[nodiscard]] bool SendToNextHop(Transaction& transaction);
-  // Sends to the first target after the transaction's that takes it. False: none did.
-  [[nodiscard]] bool SendToAnotherTarget(Transaction& transaction);
-  [[nodiscard]] bool Readdress(Transaction& transaction, NextHopPool::Place place);
-  void ForwardAck(Connection& connection, bool removes_top_route);
-
-  // -- Messages from the inside.
-  void OnInsideMessage(std::string_view bytes, Framing framing, const InsideSource& source);
-  void OnInsideRequest(const InsideSource& source);
-  void OnResponse(bool is_own_shard_checked);
+  // -- Responses.
+  void OnResponse(const ResponseSource& source);
+  [[nodiscard]] bool IsExpected(const Endpoint& endpoint, const ResponseSource& source) const;
+  [[nodiscard]] bool MailResponse(uint32_t shard, const ResponseSource& source);
+  void OnLateResponse(Transaction& transaction, const Endpoint& endpoint);
   void ApplyResponse(Transaction& transaction);
-  void OnCancelResponse(Transaction& transaction);
-
-  // -- Transactions.
-  Transaction* CreateTransaction(Connection& connection, uint64_t key, NextHopPool::Place place);
+  [[nodiscard]] bool FailsOver(Transaction& transaction);
   void ApplyClientStep(Transaction& transaction, const ClientStep& step);
   void SendResponseOn(Transaction& transaction);
+  // Towards the access side; kept for retransmission where that side may lose it.
+  bool SendReply(Transaction& transaction, std::string_view response, uint16_t status);
+  bool KeepResponse(Transaction& transaction, std::string_view response);
+  [[nodiscard]] bool SendOn(const ReplyPath& path, std::string_view message);
+  void DialReplyPath(Transaction& transaction);
   void Acknowledge(Transaction& transaction);
   void SendCancel(Transaction& transaction);
-  // Our own final response in a transaction whose request we hold.
-  void FinishLocally(Transaction& transaction, ReasonCode reason, std::string_view cause);
   void SettleTransaction(Transaction& transaction);
   void EraseTransaction(Transaction& transaction);
   void NoteAnswered(Transaction& transaction);
@@ -115,6 +186,15 @@ class EdgeProxy final : private NextHopHandler {
   // Parses the request that a transaction keeps into stored_; false if it keeps none.
   [[nodiscard]] bool ParseStored(const Transaction& transaction);
 
+  // -- Health checks.
+  // An inside target that this transaction has not tried takes requests.
+  [[nodiscard]] bool OthersAreHealthy(const Transaction& transaction) const;
+  void ProbeTargets();
+  void SendProbe(size_t next_hop, size_t target, Endpoint& endpoint);
+  void FinishProbe(Transaction& transaction, bool is_alive);
+  void ApplyProbe(size_t next_hop, size_t target, bool is_alive);
+  void NoteHealth(Endpoint& endpoint, HealthChange change);
+
   // -- Answers.
   struct RefusalDetail {
     std::string_view phrase = {};  // Instead of the table's.
@@ -123,11 +203,24 @@ class EdgeProxy final : private NextHopHandler {
     bool closes = false;  // Even if the reason alone would not.
     bool parsed = true;   // view_ holds a request that parsed.
   };
-  void Refuse(Connection& connection, ReasonCode reason) { Refuse(connection, reason, {}); }
-  void Refuse(Connection& connection, ReasonCode reason, const RefusalDetail& detail);
-  void LogRefusal(const Connection& connection, ReasonCode reason, std::string_view method);
-  void Answer(Connection& connection, uint16_t status, std::string_view phrase,
+  void Refuse(const MessageSource& source, ReasonCode reason) { Refuse(source, reason, {}); }
+  void Refuse(const MessageSource& source, ReasonCode reason, const RefusalDetail& detail);
+  struct RefusedPeer {
+    Zone zone;
+    PeerKey key;
+    uint32_t listener;
+    const Connection* connection;  // May be gone.
+    core::SocketAddress address;
+  };
+  void LogRefusal(const RefusedPeer& peer, ReasonCode reason, std::string_view method,
+                  std::string_view cause);
+  void Answer(const MessageSource& source, uint16_t status, std::string_view phrase,
               std::string_view headers, bool parsed);
+  // Our own final response in a transaction whose request we hold.
+  void FinishLocally(Transaction& transaction, ReasonCode reason, std::string_view cause);
+  void FinishWith(Transaction& transaction, uint16_t status, std::string_view phrase,
+                  std::string_view headers);
+  [[nodiscard]] ReplyPath ReplyPathOf(const MessageSource& source) const;
   void DropResponse(ResponseDropReason reason);
   void DropAck(AckDropReason reason);
   [[nodiscard]] unsigned RetryAfterSeconds();
@@ -137,7 +230,15 @@ class EdgeProxy final : private NextHopHandler {
   const BranchSigner signer_;
   const LocalTag local_tag_;
   TransactionTable transactions_;
-  NextHopPool next_hops_;
+  EndpointPool endpoints_;
+  ServerLocator locator_;
+  // The targets of the snapshot, by next hop and target.
+  struct PinnedTarget {
+    EndpointId endpoint;  // Zero: named, so found anew each time.
+    uint64_t hash = 0;    // Of what it is, the same on every shard and instance.
+  };
+  std::vector<std::vector<PinnedTarget>> pinned_;
+  std::vector<core::MonotonicTime> next_probe_;  // By next hop.
   uint32_t unanswered_ = 0;
   bool draining_ = false;
 
@@ -145,6 +246,8 @@ class EdgeProxy final : private NextHopHandler {
   MessageView view_;    // What has just come in.
   MessageView stored_;  // A request that a transaction keeps.
   MessageEdit edit_;
+  HopToken hop_;
+  LocationList locations_;
 };
 
 }  // namespace sallyport::sip

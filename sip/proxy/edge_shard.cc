@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
-#include "sip/policy/sip_identities.h"
-#include "tls/certificate_reader.h"
+#include "sip/proxy/mail_kinds.h"
+#include "sip/proxy/peer_standing.h"
 
 namespace sallyport::sip {
 namespace {
@@ -22,8 +22,15 @@ core::LogRateLimits LogLimits(const EdgeConfig& config) {
   return limits;
 }
 
+// Sessions that a shard may continue as a client (tls::ClientSessions).
+constexpr size_t kClientSessionsMax = 256;
+
 uint32_t PerShard(uint64_t total, uint32_t shards) {
   return static_cast<uint32_t>((total + shards - 1) / shards);
+}
+
+uint32_t OutboundMax(const EdgeConfig& config, uint32_t shards) {
+  return PerShard(config.limits.outbound_connections_max, shards);
 }
 
 void AddTo(tls::ContextCounters& sum, const tls::ContextCounters& more) {
@@ -31,20 +38,6 @@ void AddTo(tls::ContextCounters& sum, const tls::ContextCounters& more) {
   sum.tickets_opened += more.tickets_opened;
   sum.tickets_unreadable += more.tickets_unreadable;
   sum.tickets_declined += more.tickets_declined;
-}
-
-// Equal for all certificates that prove the same identities; another for everybody else.
-PeerKey PeerKeyOf(const SipIdentities& identities, const tls::MacKey& key) {
-  std::string text;
-  for (size_t i = 0; i < identities.domains_size(); ++i) {
-    text.append(identities.domain(i)).push_back(';');
-  }
-  for (size_t i = 0; i < identities.users_size(); ++i) {
-    const UserIdentity user = identities.user(i);
-    text.append(std::to_string(user.user.size())).append(":").append(user.user);
-    text.append("@").append(user.host).push_back(';');
-  }
-  return tls::KeyedMac64(key, std::as_bytes(std::span(text)));
 }
 
 }  // namespace
@@ -81,13 +74,14 @@ class EdgeShard::DatagramEntry final : private core::DatagramHandler {
  private:
   void OnDatagram(std::span<const std::byte> bytes, const core::SocketAddress& source) override {
     const EdgeSnapshot& snapshot = *shard_.context_.snapshot;
-    if (shard_.RejectionOf(snapshot.config.listeners[index_], source).has_value() &&
-        !snapshot.IsNextHop(source)) {
+    const ListenerConfig& config = snapshot.config.listeners[index_];
+    if (shard_.RejectionOf(config, source).has_value() &&
+        !(config.zone == Zone::kInside && snapshot.IsNextHop(source))) {
       return shard_.context_.Count(
           shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kAcl));
     }
     shard_.proxy_.OnDatagram({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, source,
-                             socket_);
+                             index_, socket_);
   }
   void OnDatagramSocketClosed() override { closed_ = true; }
 
@@ -101,18 +95,30 @@ class EdgeShard::DatagramEntry final : private core::DatagramHandler {
 
 absl::StatusOr<std::unique_ptr<core::ShardApplication>> EdgeShard::Start(
     core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material) {
-  std::unique_ptr<EdgeShard> edge(new EdgeShard(shard, options, std::move(material)));
+  std::unique_ptr<core::Resolver> resolver;
+  if (options.dns == nullptr) {
+    core::ResolverOptions resolver_options;
+    resolver_options.servers = material.snapshot->config.dns_servers;
+    auto created = core::Resolver::Create(shard.reactor(), resolver_options);
+    if (!created.ok()) return created.status();
+    resolver = *std::move(created);
+  }
+  std::unique_ptr<EdgeShard> edge(
+      new EdgeShard(shard, options, std::move(material), std::move(resolver)));
   const absl::Status status = edge->OpenListeners();
   if (!status.ok()) return status;
   return edge;
 }
 
-EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material)
+EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material,
+                     std::unique_ptr<core::Resolver> resolver)
     : options_(options),
       material_(std::move(material)),
       log_limits_(LogLimits(material_.snapshot->config)),
       receive_scratch_(std::make_unique<char[]>(kReceiveScratchBytes)),
       send_scratch_(std::make_unique<char[]>(kSendScratchBytes)),
+      mail_scratch_(std::make_unique<char[]>(kMailScratchBytes)),
+      client_sessions_(kClientSessionsMax),
       context_{.shard = shard,
                .log = *options.log,
                .log_limits = log_limits_,
@@ -120,11 +126,22 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
                .metrics = *options.metrics,
                .snapshot = material_.snapshot.get(),
                .tls_contexts = material_.tls_contexts,
+               .client_contexts = material_.client_contexts,
+               .client_sessions = client_sessions_,
+               .identities = *options.identities,
                .receive_scratch = {receive_scratch_.get(), kReceiveScratchBytes},
-               .send_scratch = {send_scratch_.get(), kSendScratchBytes}},
-      connections_(PerShard(material_.snapshot->config.limits.connections_max, shard.shards())),
-      proxy_(context_, connections_, options.keys,
-             PerShard(material_.snapshot->config.limits.transactions_max, shard.shards())),
+               .send_scratch = {send_scratch_.get(), kSendScratchBytes},
+               .mail_scratch = {mail_scratch_.get(), kMailScratchBytes}},
+      resolver_(std::move(resolver)),
+      accepted_max_(PerShard(material_.snapshot->config.limits.connections_max, shard.shards())),
+      connections_(accepted_max_ + OutboundMax(material_.snapshot->config, shard.shards())),
+      proxy_(context_, connections_,
+             {.keys = options.keys,
+              .transactions_max =
+                  PerShard(material_.snapshot->config.limits.transactions_max, shard.shards()),
+              .endpoints_max = accepted_max_ / 2 +
+                               2 * OutboundMax(material_.snapshot->config, shard.shards()) + 256,
+              .dns = options.dns == nullptr ? resolver_.get() : options.dns}),
       tick_(core::Timer::Calling<&EdgeShard::OnTick>(this)) {
   options_.progress->snapshot_version = context_.snapshot->version;
   OnTick();
@@ -149,7 +166,7 @@ absl::Status EdgeShard::OpenListeners() {
     if (is_datagram) {
       sockets_.push_back(std::make_unique<DatagramEntry>(*this, index, *fd));
       is_started = sockets_.back()->socket().Start();
-      proxy_.next_hops().AddSocket(index, sockets_.back()->socket());
+      proxy_.endpoints().AddSocket(index, sockets_.back()->socket());
     } else {
       listeners_.push_back(std::make_unique<ListenerEntry>(*this, index, *fd));
       is_started = listeners_.back()->listener().Start();
@@ -166,14 +183,20 @@ void EdgeShard::TakeMaterial(ShardMaterial material) {
   material_ = std::move(material);
   context_.snapshot = material_.snapshot.get();
   context_.tls_contexts = material_.tls_contexts;
-  proxy_.next_hops().OnNewSnapshot();
+  context_.client_contexts = material_.client_contexts;
+  if (resolver_ != nullptr) {
+    const absl::Status status = resolver_->SetServers(context_.snapshot->config.dns_servers);
+    if (!status.ok()) {
+      context_.log.Write(core::LogLevel::kError, "dns-servers",
+                         {status.message().data(), status.message().size()});
+    }
+  }
+  proxy_.OnNewSnapshot();
   options_.progress->snapshot_version = context_.snapshot->version;
 }
 
 void EdgeShard::OnMail(uint32_t, uint32_t kind, std::span<const std::byte> record) {
   switch (kind) {
-    case kMailResponse:
-      return proxy_.OnResponseMail({reinterpret_cast<const char*>(record.data()), record.size()});
     case kMailSnapshot: {
       ShardMaterial* material = nullptr;
       CHECK(record.size() == sizeof material);
@@ -185,7 +208,7 @@ void EdgeShard::OnMail(uint32_t, uint32_t kind, std::span<const std::byte> recor
     case kMailDrain:
       return BeginDrain();
     default:
-      UNREACHABLE();
+      return proxy_.OnMail(kind, record);
   }
 }
 
@@ -205,7 +228,9 @@ std::optional<ConnectionRejectReason> EdgeShard::RejectionOf(
 void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress& peer) {
   const ListenerConfig& config = context_.snapshot->config.listeners[listener];
   std::optional<ConnectionRejectReason> rejection = RejectionOf(config, peer);
-  if (!rejection.has_value() && connections_.full()) rejection = ConnectionRejectReason::kLimit;
+  if (!rejection.has_value() && (accepted_ == accepted_max_ || connections_.full())) {
+    rejection = ConnectionRejectReason::kLimit;
+  }
   if (rejection.has_value()) {
     context_.Count(context_.metrics.connections_rejected.Slot(*rejection));
     return context_.reactor().io().CloseWithReset(fd);
@@ -214,8 +239,10 @@ void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress&
   Connection* const connection = connections_.Emplace(
       &id, context_, static_cast<ConnectionHandler&>(*this), id, listener, config.zone, peer);
   context_.Count(context_.metrics.connections_accepted.Slot(listener));
+  ++accepted_;
   if (!connection->Accept(fd)) {
     connections_.Erase(id);
+    --accepted_;
     context_.Count(
         context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kDescriptors));
     context_.reactor().io().CloseWithReset(fd);
@@ -223,47 +250,28 @@ void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress&
 }
 
 void EdgeShard::OnConnectionOpen(Connection& connection) {
-  if (connection.zone() == Zone::kOutside && !GiveStanding(connection)) {
-    connection.Close(ConnectionCloseReason::kPolicy);
-  }
-  if (draining_) CloseIdleConnections();
-}
-
-// What the verified certificate proves, once per connection.
-bool EdgeShard::GiveStanding(Connection& connection) {
-  auto standing = std::make_unique<PeerStanding>();
-  tls::Session* const session = connection.session();
-  if (session != nullptr && session->peer().verified) {
-    const tls::IdentityLookup lookup =
-        options_.identities->FindOrRead(session->peer().leaf_der, session->peer().fingerprint);
-    context_.Count(context_.metrics.tls_identity_cache_lookups.Slot(
-        lookup.hit ? CacheResult::kHit : CacheResult::kMiss));
-    session->DropLeaf();
-    if (lookup.fault != tls::CertificateFault::kNone) {
-      context_.log.Write(core::LogLevel::kWarning, "certificate-unreadable",
-                         tls::CertificateFaultText(lookup.fault),
-                         {{"address", connection.peer().ToString()}});
-      return false;
-    }
+  if (connection.is_tls()) {
     const EdgeConfig& config = context_.snapshot->config;
-    const TlsProfileConfig& profile =
-        *config.FindTlsProfile(config.listeners[connection.listener()].tls_profile);
-    standing->identities = DeriveSipIdentities(*lookup.identity, profile.identity);
-    standing->has_identity = true;
-    standing->refused = config.unmatched == UnmatchedPeer::kRefuse;
+    static_cast<void>(GiveStanding(
+        context_, *config.FindTlsProfile(config.listeners[connection.listener()].tls_profile),
+        connection));
+  } else {
+    GiveNoStanding(connection);
   }
-  const PeerKey key = PeerKeyOf(standing->identities, options_.keys.transaction);
-  connection.set_standing(std::move(standing), key);
-  return true;
+  if (connection.standing() == nullptr) connection.Close(ConnectionCloseReason::kPolicy);
+  if (draining_) CloseIdleConnections();
 }
 
 void EdgeShard::OnFrame(Connection& connection, const Frame& frame, std::string_view unread) {
   proxy_.OnFrame(connection, frame, unread);
 }
 
-void EdgeShard::OnConnectionClosing(Connection&) {}
+void EdgeShard::OnConnectionClosing(Connection& connection) { proxy_.OnConnectionLost(connection); }
 
-void EdgeShard::OnConnectionClosed(Connection& connection) { connections_.Erase(connection.id()); }
+void EdgeShard::OnConnectionClosed(Connection& connection) {
+  --accepted_;
+  connections_.Erase(connection.id());
+}
 
 // -- Drain, stop, gauges -----------------------------------------------------------------------
 
@@ -275,8 +283,8 @@ void EdgeShard::BeginDrain() {
 }
 
 void EdgeShard::CloseIdleConnections() {
-  connections_.ForEach([](ConnectionId, Connection& connection) {
-    if (connection.is_open() && connection.transactions == 0) {
+  connections_.ForEach([this](ConnectionId, Connection& connection) {
+    if (connection.is_open() && !proxy_.IsInUse(connection)) {
       connection.Close(ConnectionCloseReason::kDrain);
     }
   });
@@ -289,7 +297,8 @@ void EdgeShard::OnTick() {
   options_.progress->listeners = static_cast<uint32_t>(open_listeners);
   options_.progress->connections = connections_.size();
   options_.progress->unanswered = proxy_.unanswered();
-  options_.progress->next_hop_reachable = proxy_.next_hops().IsReachable();
+  options_.progress->healthy_next_hops = proxy_.HealthyNextHops();
+  proxy_.OnTick();
   if (draining_) CloseIdleConnections();
   PublishFigures();
   context_.reactor().timers().Schedule(tick_, context_.reactor().now() + kTick);
@@ -330,13 +339,13 @@ void EdgeShard::PublishFigures() {
 
 void EdgeShard::BeginStop() {
   tick_.Cancel();
-  proxy_.next_hops().Stop();
+  proxy_.endpoints().Stop();
   for (const auto& entry : sockets_) entry->socket().Close();
   connections_.ForEach([](ConnectionId, Connection& connection) {
     connection.Close(ConnectionCloseReason::kDrain);
   });
 }
 
-bool EdgeShard::IsQuiet() const { return connections_.size() == 0 && proxy_.next_hops().IsQuiet(); }
+bool EdgeShard::IsQuiet() const { return connections_.size() == 0; }
 
 }  // namespace sallyport::sip

@@ -15,10 +15,12 @@
 #include "core/listener.h"
 #include "core/log.h"
 #include "core/log_rate_limiter.h"
+#include "core/resolver.h"
 #include "core/shard.h"
 #include "sip/proxy/edge_proxy.h"
 #include "sip/proxy/edge_snapshot.h"
 #include "sip/proxy/shard_context.h"
+#include "tls/client_sessions.h"
 #include "tls/context.h"
 #include "tls/identity_cache.h"
 #include "tls/signature_memo.h"
@@ -29,7 +31,8 @@ namespace sallyport::sip {
 // the shard takes ownership of.
 struct ShardMaterial {
   std::shared_ptr<const EdgeSnapshot> snapshot;
-  std::vector<std::shared_ptr<tls::Context>> tls_contexts;  // This shard's; null: no TLS there.
+  std::vector<std::shared_ptr<tls::Context>> tls_contexts;     // This shard's; null: no TLS there.
+  std::vector<std::shared_ptr<tls::Context>> client_contexts;  // By TLS profile; null: unused.
 };
 
 // Read by the control thread while it drains, and by scrapes.
@@ -38,7 +41,7 @@ struct ShardProgress {
   std::atomic<uint32_t> connections{0};
   std::atomic<uint32_t> unanswered{0};
   std::atomic<uint64_t> snapshot_version{0};
-  std::atomic<bool> next_hop_reachable{true};
+  std::atomic<uint64_t> healthy_next_hops{~uint64_t{0}};  // A bit for each.
 };
 
 struct EdgeShardOptions {
@@ -49,10 +52,8 @@ struct EdgeShardOptions {
   tls::SignatureMemo* memo;  // The one that this shard's TLS contexts use.
   ShardProgress* progress;
   ProxyKeys keys;
+  core::DnsQuerier* dns = nullptr;  // Instead of the shard's own resolver (simulation).
 };
-
-inline constexpr uint32_t kMailSnapshot = core::kMailKindsReserved + 1;  // ShardMaterial*
-inline constexpr uint32_t kMailDrain = core::kMailKindsReserved + 2;
 
 class EdgeShard final : public core::ShardApplication, private ConnectionHandler {
  public:
@@ -69,7 +70,8 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   class ListenerEntry;
   class DatagramEntry;
 
-  EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material);
+  EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material,
+            std::unique_ptr<core::Resolver> resolver);
   absl::Status OpenListeners();
   void TakeMaterial(ShardMaterial material);
 
@@ -80,8 +82,6 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) override;
   void OnConnectionClosing(Connection& connection) override;
   void OnConnectionClosed(Connection& connection) override;
-  [[nodiscard]] bool GiveStanding(Connection& connection);
-
   void BeginDrain();
   void CloseIdleConnections();
   void OnTick();
@@ -92,7 +92,12 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   core::LogRateLimiter log_limits_;
   const std::unique_ptr<char[]> receive_scratch_;
   const std::unique_ptr<char[]> send_scratch_;
+  const std::unique_ptr<char[]> mail_scratch_;
+  tls::ClientSessions client_sessions_;
   ShardContext context_;
+  std::unique_ptr<core::Resolver> resolver_;  // Null where options name another.
+  const uint32_t accepted_max_;
+  uint32_t accepted_ = 0;
   ConnectionTable connections_;
   EdgeProxy proxy_;
   std::vector<std::unique_ptr<ListenerEntry>> listeners_;

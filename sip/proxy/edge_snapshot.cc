@@ -1,8 +1,6 @@
 #include "sip/proxy/edge_snapshot.h"
 
 #include <algorithm>
-#include <optional>
-#include <string>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -21,40 +19,75 @@ ServedNames NamesOf(const EdgeConfig& config) {
   return ServedNames(std::move(domains), std::move(advertised));
 }
 
-std::string SentBy(const EdgeConfig& config, const NextHopTarget& target) {
-  if (config.listeners.empty()) return std::string();
-  const ListenerConfig& listener =
-      config.listeners[target.listener == NextHopTarget::kNoListener ? 0 : target.listener];
-  return absl::StrCat(listener.advertise_host, ":", listener.advertise_port);
+std::vector<Egress> EgressOf(const EdgeConfig& config) {
+  std::vector<Egress> all;
+  for (const ListenerConfig& listener : config.listeners) {
+    Egress egress;
+    egress.host = listener.advertise_host;
+    egress.port = listener.advertise_port;
+    egress.transport = listener.transport;
+    for (const TransportProtocol transport :
+         {TransportProtocol::kTls, TransportProtocol::kTcp, TransportProtocol::kUdp}) {
+      const auto index = static_cast<size_t>(transport);
+      const std::string name = absl::AsciiStrToUpper(std::string(TransportName(transport)));
+      egress.via_begin[index] =
+          absl::StrCat("Via: SIP/2.0/", name, " ", egress.host, ":", egress.port, ";branch=");
+      egress.via_end[index] = transport == TransportProtocol::kUdp ? ";rport\r\n" : "\r\n";
+    }
+    all.push_back(std::move(egress));
+  }
+  return all;
 }
 
-std::vector<ForwardTarget> TargetsOf(const EdgeConfig& config) {
-  std::vector<ForwardTarget> targets;
-  const std::optional<size_t> next_hop = config.DefaultNextHop();
-  if (!next_hop.has_value()) return targets;
-  for (const NextHopTarget& target : config.next_hops[*next_hop].targets) {
-    if (target.is_named() || target.transport == TransportProtocol::kTls) continue;
-    const bool is_udp = target.transport == TransportProtocol::kUdp;
-    targets.push_back({target.transport, target.address, target.listener,
-                       absl::StrCat("Via: SIP/2.0/", is_udp ? "UDP" : "TCP", " ",
-                                    SentBy(config, target), ";branch="),
-                       is_udp ? ";rport\r\n" : "\r\n"});
+std::optional<size_t> InsideNextHopOf(const EdgeConfig& config) {
+  for (size_t i = 0; i < config.next_hops.size(); ++i) {
+    if (config.next_hops[i].zone == Zone::kInside) return i;
   }
-  return targets;
+  return std::nullopt;
 }
 
 }  // namespace
 
-EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version)
+EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
+                           const EdgeIdentity& identity)
     : config(std::move(loaded)),
       version(snapshot_version),
       names(NamesOf(config)),
-      targets(TargetsOf(config)) {}
+      egress(EgressOf(config)),
+      inside_next_hop(InsideNextHopOf(config)),
+      flow_tokens(identity.secret, config.instance, identity.boot_epoch),
+      route_tokens(identity.secret),
+      dialog_tokens(identity.secret),
+      hop_tokens(identity.secret),
+      peer_key(identity.secret.DeriveMacKey(0, tls::kPeerKeyLabel)) {}
 
 bool EdgeSnapshot::IsNextHop(const core::SocketAddress& source) const {
-  return std::any_of(targets.begin(), targets.end(), [&source](const ForwardTarget& target) {
-    return target.address.HasSameHost(source);
-  });
+  return std::any_of(config.next_hops.begin(), config.next_hops.end(),
+                     [&source](const NextHopConfig& next_hop) {
+                       return next_hop.zone == Zone::kInside &&
+                              std::any_of(next_hop.targets.begin(), next_hop.targets.end(),
+                                          [&source](const NextHopTarget& target) {
+                                            return target.address.HasSameHost(source);
+                                          });
+                     });
+}
+
+std::optional<uint16_t> EdgeSnapshot::ListenerFor(Zone zone, TransportProtocol transport,
+                                                  core::AddressFamily family) const {
+  std::optional<uint16_t> best;
+  int best_score = -1;
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    const ListenerConfig& listener = config.listeners[i];
+    const bool same_transport = listener.transport == transport;
+    const bool same_family = listener.address.family() == family;
+    if (listener.zone != zone) continue;
+    if (transport == TransportProtocol::kUdp && (!same_transport || !same_family)) continue;
+    const int score = (same_transport ? 2 : 0) + (same_family ? 1 : 0);
+    if (score <= best_score) continue;
+    best_score = score;
+    best = static_cast<uint16_t>(i);
+  }
+  return best;
 }
 
 }  // namespace sallyport::sip

@@ -2,37 +2,62 @@
 // Policy is per message: the newest snapshot counts. TLS material is per new handshake.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/socket_address.h"
+#include "sip/proxy/dialog_token.h"
 #include "sip/proxy/edge_config.h"
-#include "sip/proxy/route_selection.h"
+#include "sip/proxy/flow_token.h"
+#include "sip/proxy/hop_token.h"
+#include "sip/proxy/served_names.h"
+#include "sip/proxy/route_token.h"
+#include "tls/secret.h"
 
 namespace sallyport::sip {
 
-// Where requests from outside go: one target of the first inside next hop.
-struct ForwardTarget {
+// How we are named to those who are sent something from a listener of ours: in Via (RFC 3261
+// §18.1.1) and in Record-Route and Path.
+struct Egress {
+  // By TransportProtocol: "Via: SIP/2.0/UDP edge.example:5070;branch=" and what follows the branch.
+  std::array<std::string, 3> via_begin;
+  std::array<std::string_view, 3> via_end;
+  std::string host;
+  uint16_t port = 0;
   TransportProtocol transport = TransportProtocol::kUdp;
-  core::SocketAddress address;
-  size_t listener = NextHopTarget::kNoListener;  // UDP: whose socket we send from.
-  std::string via_begin;                         // "Via: SIP/2.0/UDP edge.example:5070;branch="
-  std::string via_end;                           // ";rport\r\n" or "\r\n"
+};
+
+// What identifies one run of one instance, and the keys that all instances share.
+struct EdgeIdentity {
+  const tls::Secret& secret;
+  uint64_t boot_epoch;
 };
 
 struct EdgeSnapshot {
-  EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version);
+  EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version, const EdgeIdentity& identity);
 
-  // The address, whatever the port, is one of our next hops'.
+  // The address, whatever the port, is one of our inside next hops'.
   [[nodiscard]] bool IsNextHop(const core::SocketAddress& source) const;
+  // Whose socket sends there, or at least whose name we give: of that zone, best of that transport
+  // and family. A datagram can leave only from a socket of its own transport and family.
+  [[nodiscard]] std::optional<uint16_t> ListenerFor(Zone zone, TransportProtocol transport,
+                                                    core::AddressFamily family) const;
 
   const EdgeConfig config;
   const uint64_t version;  // Counts reloads from 1.
   const ServedNames names;
-  const std::vector<ForwardTarget> targets;  // By priority, then in file order.
+  const std::vector<Egress> egress;             // By listener.
+  const std::optional<size_t> inside_next_hop;  // Where requests from outside go without a route.
+  const FlowTokenSigner flow_tokens;
+  const RouteTokenSigner route_tokens;
+  const DialogTokenSigner dialog_tokens;
+  const HopTokenSigner hop_tokens;
+  const tls::MacKey peer_key;  // For PeerKey.
 };
 
 }  // namespace sallyport::sip

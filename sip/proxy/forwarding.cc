@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "sip/message/value_list.h"
-
 namespace sallyport::sip {
 namespace {
 
@@ -21,13 +19,6 @@ void LowerMaxForwards(const MessageView& request, const char* first_line, Messag
   const auto [end, error] = std::to_chars(digits, digits + sizeof digits, lowered);
   edit.Replace(field->value,
                edit.Store({std::string_view(digits, static_cast<size_t>(end - digits))}));
-}
-
-void RemoveTopRoute(const MessageView& request, MessageEdit& edit) {
-  const HeaderField* const field = request.First(HeaderId::kRoute);
-  ValueList values(field->value);
-  std::string_view value;
-  if (values.Next(value)) RemoveValue(*field, value, edit);
 }
 
 // Appends texts to a fixed buffer; remembers if one did not fit.
@@ -61,43 +52,45 @@ class Appender {
 
 void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, MessageEdit& edit) {
   const char* const first_line = request.First(HeaderId::kVia)->name.data();
-  edit.InsertBefore(first_line, forwarded.via_line);
   MarkTopVia(request, forwarded.received, forwarded.rport, edit);
   LowerMaxForwards(request, first_line, edit);
-  if (forwarded.removes_top_route) RemoveTopRoute(request, edit);
-  RemoveIdentityHeaders(request, edit);
-  if (forwarded.is_from_covered) {
+  if (forwarded.removes_identity) RemoveIdentityHeaders(request, edit);
+  if (forwarded.asserted_header != AssertedHeader::kNone) {
     AssertIdentity(request, request.from().uri, forwarded.asserted_header, edit);
   }
 }
 
-void EditResponse(const MessageView& response, MessageEdit& edit) {
+void EditResponse(const MessageView& response, bool removes_identity, MessageEdit& edit) {
   RemoveTopVia(response, edit);
-  RemoveIdentityHeaders(response, edit);
+  if (removes_identity) RemoveIdentityHeaders(response, edit);
 }
 
-size_t WriteHopByHop(std::string_view method, const MessageView& sent, std::string_view to,
-                     std::span<char> out) {
+void HideOverload(const MessageView& response, MessageEdit& edit) {
+  const std::string_view line = response.bytes().substr(0, response.bytes().find("\r\n"));
+  edit.Replace(line, "SIP/2.0 500 Server Internal Error");
+}
+
+size_t WriteHopByHop(const HopByHop& parts, const MessageView& sent, std::span<char> out) {
   Appender text(out);
-  text.Add(method);
+  text.Add(parts.method);
   text.Add(" ");
   text.Add(sent.request_uri());
   text.Add(" SIP/2.0\r\n");
-  text.Add(sent.First(HeaderId::kVia)->line());
+  text.Add(parts.via_line);
   text.Add("Max-Forwards: 70\r\n");
   for (const HeaderField* route = sent.First(HeaderId::kRoute); route != nullptr;
        route = sent.NextSame(route)) {
     text.Add(route->line());
   }
   text.AddLine("From", sent.First(HeaderId::kFrom)->value);
-  text.AddLine("To", to);
+  text.AddLine("To", parts.to);
   text.AddLine("Call-ID", sent.call_id());
   char number[10];
   const auto [end, error] = std::to_chars(number, number + sizeof number, sent.cseq().number);
   text.Add("CSeq: ");
   text.Add(std::string_view(number, static_cast<size_t>(end - number)));
   text.Add(" ");
-  text.Add(method);
+  text.Add(parts.method);
   text.Add("\r\nContent-Length: 0\r\n\r\n");
   return text.size();
 }

@@ -13,26 +13,33 @@
 namespace sallyport::sip {
 
 struct ForwardedRequest {
-  std::string_view via_line = {};  // Our own, with its CRLF.
   std::string_view received = {};  // For the peer's Via; empty: none (RFC 3261 §18.2.1).
   std::string_view rport = {};     // Fills an rport that stands there (RFC 3581 §4).
-  bool is_from_covered = true;     // By a certificate: only then is From asserted.
-  bool removes_top_route = false;  // It names us (§16.4).
+  bool removes_identity = true;    // From outside, or towards it (RFC 3325 §5).
+  // Of From, which a certificate covers; kNone where it does not, and towards the outside.
   AssertedHeader asserted_header = AssertedHeader::kPAssertedIdentity;
 };
 
-// A request from outside on its way to an inside next hop: Via pushed, the peer's Via marked,
-// Max-Forwards lowered (or 70 added), identity headers removed and ours put there.
+// A request on its way: the sender's Via marked, Max-Forwards lowered (or 70 added), identity
+// headers removed and ours put there. Our own Via is not written here: it depends on the target.
 void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, MessageEdit& edit);
 
-// A response from the inside on its way out: our Via popped, identity headers removed.
-void EditResponse(const MessageView& response, MessageEdit& edit);
+// A response on its way back: our Via popped, identity headers removed unless it stays inside.
+void EditResponse(const MessageView& response, bool removes_identity, MessageEdit& edit);
+
+// A 503 becomes a 500 (§16.7 step 6).
+void HideOverload(const MessageView& response, MessageEdit& edit);
 
 // The edge's own hop-by-hop request in the transaction of `sent`, a request that we forwarded:
 // CANCEL (§9.1), or the ACK of a failure (§17.1.1.3) with the response's To in `to`. Our Via alone,
 // the Request-URI, Route, From, To, Call-ID and CSeq number of `sent`. Returns the bytes written, 0
-// if they do not fit. `sent` parsed kOk and begins with our Via.
-[[nodiscard]] size_t WriteHopByHop(std::string_view method, const MessageView& sent,
-                                   std::string_view to, std::span<char> out);
+// if they do not fit. `sent` parsed kOk.
+struct HopByHop {
+  std::string_view method;
+  std::string_view via_line;  // With its CRLF.
+  std::string_view to;
+};
+[[nodiscard]] size_t WriteHopByHop(const HopByHop& parts, const MessageView& sent,
+                                   std::span<char> out);
 
 }  // namespace sallyport::sip

@@ -11,7 +11,7 @@
 #include "sip/message/message_edit.h"
 #include "sip/message/message_view.h"
 #include "sip/message/uri.h"
-#include "sip/proxy/route_selection.h"
+#include "sip/proxy/served_names.h"
 
 namespace sallyport::sip {
 

@@ -13,7 +13,9 @@
 #include "core/stats.h"
 #include "sip/proxy/edge_metrics.h"
 #include "sip/proxy/edge_snapshot.h"
+#include "tls/client_sessions.h"
 #include "tls/context.h"
+#include "tls/identity_cache.h"
 
 namespace sallyport::sip {
 
@@ -26,11 +28,16 @@ struct ShardContext {
   const EdgeSnapshot* snapshot;  // Replaced between turns, never null.
   // By listener; null where no TLS is spoken. Replaced together with the snapshot.
   std::vector<std::shared_ptr<tls::Context>> tls_contexts;
+  // By TLS profile, for connections that we dial; likewise.
+  std::vector<std::shared_ptr<tls::Context>> client_contexts;
+  tls::ClientSessions& client_sessions;
+  tls::IdentityCache& identities;
 
   // Room for one record's plaintext as it comes in, and for one message as it goes out. Both are
   // free again when the call that uses them returns; one never holds what the other reads.
   std::span<char> receive_scratch;
   std::span<char> send_scratch;
+  std::span<char> mail_scratch;  // One record of mail as it is put together.
 
   uint64_t partial_bytes = 0;  // Leased for incomplete messages and handshakes.
 
@@ -38,7 +45,8 @@ struct ShardContext {
   void Count(uint32_t slot, uint64_t amount = 1) const { stats.Add(slot, amount); }
 };
 
-inline constexpr size_t kReceiveScratchBytes = 64 * 1024;  // Several TLS records.
-inline constexpr size_t kSendScratchBytes = 128 * 1024;    // A message and what we add to it.
+inline constexpr size_t kReceiveScratchBytes = 64 * 1024;     // Several TLS records.
+inline constexpr size_t kSendScratchBytes = 128 * 1024;       // A message and what we add to it.
+inline constexpr size_t kMailScratchBytes = 128 * 1024 - 64;  // What half a mailbox holds.
 
 }  // namespace sallyport::sip

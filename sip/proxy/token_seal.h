@@ -23,7 +23,7 @@
 namespace sallyport::sip {
 
 // Another layout of the same use gets a new value.
-enum class TokenKind : uint8_t { kFlow = 0x11, kInsideTarget = 0x21, kDialog = 0x31 };
+enum class TokenKind : uint8_t { kFlow = 0x11, kInsideTarget = 0x21, kDialog = 0x31, kHop = 0x41 };
 
 class TokenSeal {
  public:

@@ -5,18 +5,25 @@
 // pool. Shard:  one thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "core/buffer_pool.h"
 #include "core/intrusive_list.h"
 #include "core/slot_map.h"
+#include "core/socket_address.h"
 #include "core/timer_wheel.h"
 #include "sip/message/message_view.h"
 #include "sip/message/method.h"
 #include "sip/proxy/client_transaction.h"
 #include "sip/proxy/connection_id.h"
+#include "sip/proxy/endpoint_id.h"
+#include "sip/proxy/flow_token.h"
+#include "sip/proxy/listener_config.h"
+#include "sip/proxy/route_token.h"
 #include "sip/proxy/server_transaction.h"
 #include "tls/keyed_mac.h"
 
@@ -28,40 +35,111 @@ struct TransactionId {
   friend bool operator==(const TransactionId&, const TransactionId&) = default;
 };
 
-// Who began it: the same for all connections of one set of proven identities.
-using PeerKey = uint64_t;
-
 // How far a CANCEL has come (RFC 3261 §9.1: it waits for a provisional response).
 enum class CancelState : uint8_t { kNone, kWanted, kSent };
 
-// Linked into the list of those that wait for one next-hop connection.
+// Where the response to a request goes (RFC 3261 §18.2.2): back over the connection that it came
+// on, or as a datagram from the socket that it came to.
+struct ReplyPath {
+  static constexpr uint16_t kNoListener = 0xFFFF;
+
+  ConnectionId connection;      // Of this shard. Zero: a datagram.
+  core::SocketAddress address;  // Datagram: to here. Stream: where the peer may be dialled again.
+  uint16_t listener = kNoListener;  // Where the request came in; a datagram leaves from its socket.
+  Zone zone = Zone::kOutside;
+
+  bool is_datagram() const { return connection == ConnectionId(); }
+};
+
+// How the targets of a transaction are found; kept so that they can be found again once DNS has
+// answered.
+enum class TargetSource : uint8_t {
+  kNextHop,       // A [[next-hop]] of the configuration.
+  kInsideTarget,  // What our own signed Record-Route names, then the rest of its next hop.
+  kFlow,          // A connection that the peer opened (RFC 5626).
+  kLocate,        // RFC 3263, of the topmost Route or else the Request-URI.
+};
+
+// Linked into the list of those that wait for one endpoint: to be sent there, or for its answer.
 struct Transaction : core::ListLink {
   using TimerFunction = core::Timer::Callback;
   Transaction(TimerFunction on_retransmit, TimerFunction on_deadline)
       : retransmit(on_retransmit, this), deadline(on_deadline, this) {}
 
+  // Candidates beyond these are not tried.
+  static constexpr size_t kTargetsMax = 8;
+
   bool is_invite() const { return method == Method::kInvite; }
+  bool has_more_targets() const { return next_target < target_count; }
+  std::string_view identity() const { return {identity_text.data(), identity_bytes}; }
+  void SetIdentity(std::string_view text) {  // A longer one is left out: then nothing is excused.
+    if (text.size() > identity_text.size()) return;
+    identity_bytes = static_cast<uint8_t>(text.copy(identity_text.data(), identity_text.size()));
+  }
 
   TransactionId id;
   uint64_t key = 0;  // 0: not in the index.
   uint32_t next_in_bucket = 0;
-  ConnectionId flow;  // Where the request came from and responses go.
+  ReplyPath reply;
+  PeerKey peer = 0;  // Who began it; 0: the inside.
+
   ServerState server = ServerState::kTrying;
   ClientState client = ClientState::kTrying;
   CancelState cancel = CancelState::kNone;
   Method method = Method::kOther;
-  uint8_t target = 0;        // Index into the snapshot's targets.
-  bool is_reliable = false;  // The transport to the next hop.
-  bool is_answered = false;  // The access side has its final response, or lost its flow.
-  bool lingers = false;      // `deadline` awaits D, H, L or M.
-  void* owner = nullptr;     // The EdgeProxy whose timers these are.
-  // The request as it was sent on: retransmission, CANCEL, ACK, and our own final responses are
-  // made from it. Given back when none of these can be needed any more.
+  bool is_ack = false;  // The ACK of a 2xx that waits for its target: no server side, no answer.
+  bool reply_is_reliable = true;
+  bool is_reliable = false;        // The transport of the attempt.
+  bool is_sent = false;            // The attempt has left; else it waits for DNS or a connection.
+  bool is_answered = false;        // The access side has its final response, or lost its flow.
+  bool lingers = false;            // `deadline` awaits D, H, L, M or J.
+  bool awaits_reply_path = false;  // `response` waits for a connection that we dial (§18.2.2).
+  bool records_route = false;      // Each attempt gets our Record-Route.
+  bool adds_path = false;          // REGISTER: each attempt gets our Path (RFC 3327).
+  bool is_outbound = false;        // RFC 5626: `ob` in Path or Contact; no other way than the flow.
+  bool flow_is_only_way = false;   // kFlow: the token said so, and says so for its dialog.
+  bool is_secure = false;          // A sips Request-URI: TLS hops only (RFC 5630).
+  bool is_probe = false;           // An OPTIONS of our own: no server side.
+  bool heard = false;              // The attempt was answered, if only provisionally.
+
+  // The attempt: which target, under which branch.
+  TargetSource source = TargetSource::kNextHop;
+  uint8_t attempt = 0;
+  uint8_t target_count = 0;
+  uint8_t next_target = 0;
+  uint16_t next_hop = 0;      // kNextHop: index in that snapshot's configuration.
+  uint16_t probe_target = 0;  // is_probe: of that next hop.
+  uint8_t listed = 0;         // kNextHop: how many of its targets, in their order, were looked at.
+  uint16_t asked_target = 0;  // kNextHop: index of the named target that DNS was asked for last.
+  uint64_t snapshot = 0;      // Version that next_hop belongs to.
+  uint64_t selector = 0;      // Hash of the Call-ID.
+  EndpointId endpoint;        // Of the attempt; zero: none yet.
+  std::array<EndpointId, kTargetsMax> targets;
+  InsideTarget inside_target;  // kInsideTarget. Else: where requests of the dialog that come from
+                               // outside are to go (kept for our Record-Route).
+  FlowToken flow;              // kFlow.
+  FailureCause failure;        // Of the last attempt that failed, for the answer.
+  // kLocate: whom the peer of the dialog proved to be, where the URI names only an address.
+  std::array<char, 63> identity_text;
+  uint8_t identity_bytes = 0;
+
+  void* owner = nullptr;  // The EdgeProxy whose timers these are.
+  uint32_t loop_hash = 0;
+  // The request as it is sent on, `head_bytes` of our own lines (Via, Record-Route, Path) behind
+  // the start line: retransmission, CANCEL, ACK, and our own final responses are made from it.
+  // Given back when none of these can be needed any more.
   core::BufferLease request;
   uint32_t request_bytes = 0;
+  uint32_t start_line_bytes = 0;
+  uint32_t head_bytes = 0;
+  // The last response that was sent, where the access side may lose it (UDP).
+  core::BufferLease response;
+  uint32_t response_bytes = 0;
+  core::MonotonicTime sent_at;
   absl::Duration retransmit_interval;
-  core::Timer retransmit;  // A or E.
-  core::Timer deadline;    // B or F, then C, then D, H, L or M: one is awaited at a time.
+  absl::Duration probe_timeout;  // is_probe.
+  core::Timer retransmit;        // A or E; then G.
+  core::Timer deadline;  // B or F, then C, then D, H, I, J, L or M: one is awaited at a time.
 };
 
 class TransactionTable {

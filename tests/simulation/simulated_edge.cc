@@ -34,7 +34,7 @@ EdgeConfig ConfigOf(const SimulatedEdgeOptions& options) {
       "[[listener]]\nname = \"core\"\naddress = \"127.0.0.1:5070\"\ntransport = \"udp\"\n"
       "zone = \"inside\"\n[[next-hop]]\nname = \"core\"\ntargets = [\"",
       targets, "\"]\nzone = \"inside\"\n[limits]\n", options.limits, "\n[timeouts]\n",
-      options.timeouts, "\n");
+      options.timeouts, "\n", options.extra);
   LoadOptions load;
   load.open_files = false;
   LoadedConfig loaded = LoadEdgeConfigText(text, "simulated.toml", load);
@@ -49,7 +49,7 @@ EdgeConfig ConfigOf(const SimulatedEdgeOptions& options) {
 
 std::shared_ptr<tls::Context> ContextOf(const sallyport::test::TestCertificate& ca,
                                         const sallyport::test::TestCertificate& edge,
-                                        tls::SignatureMemo& memo) {
+                                        tls::SignatureMemo& memo, tls::ContextRole role) {
   tls::Profile profile;
   profile.name = "federation";
   profile.certificate_pem = edge.pem + edge.key_pem;
@@ -57,6 +57,7 @@ std::shared_ptr<tls::Context> ContextOf(const sallyport::test::TestCertificate& 
   auto credentials = tls::Credentials::Load(profile, std::time(nullptr));
   CHECK(credentials.ok());
   tls::ContextOptions context_options;
+  context_options.role = role;
   context_options.policy_name = "federation";
   context_options.signature_memo = &memo;
   auto context = tls::Context::Create(**credentials, context_options);
@@ -108,6 +109,49 @@ void SimulatedPeer::Send(std::string_view message) {
   Pump();
 }
 
+// -- A server ------------------------------------------------------------------------------------
+
+SimulatedServer::SimulatedServer(core::SimulatedNetwork& network,
+                                 const core::SocketAddress& address,
+                                 const sallyport::test::TestCertificate& ca,
+                                 const sallyport::test::TestCertificate* certificate)
+    : network_(network), address_(address) {
+  if (certificate != nullptr) {
+    sallyport::test::TlsServerOptions options;
+    options.certificate = certificate;
+    options.trusted_pem = ca.pem;
+    side_ = sallyport::test::MakeTlsServerContext(options);
+  }
+  network_.Listen(address_);
+}
+
+void SimulatedServer::Pump() {
+  while (core::RemoteConnection* const connection = network_.Accept(address_)) {
+    connection_ = connection;
+    ++connections_;
+    if (side_ != nullptr) tls_ = std::make_unique<sallyport::test::TlsServer>(side_);
+    unsent_.clear();
+  }
+  if (connection_ == nullptr) return;
+  const std::string arrived = connection_->TakeReceived();
+  if (side_ == nullptr) {
+    received_ += arrived;
+    connection_->Send(std::exchange(unsent_, {}));
+    return;
+  }
+  if (!arrived.empty() || !tls_->connected()) static_cast<void>(tls_->Receive(arrived));
+  if (tls_->connected()) {
+    if (!unsent_.empty()) CHECK(tls_->Write(std::exchange(unsent_, {})));
+    received_ += tls_->Read();
+  }
+  connection_->Send(tls_->TakeOutput());
+}
+
+void SimulatedServer::Send(std::string_view message) {
+  unsent_ += message;
+  Pump();
+}
+
 // -- The edge ------------------------------------------------------------------------------------
 
 SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
@@ -135,9 +179,12 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
     network_.Listen(next_hop_);
   }
   ShardMaterial material;
-  material.snapshot = std::make_shared<const EdgeSnapshot>(ConfigOf(options), 1);
-  material.tls_contexts = {ContextOf(ca_, MintSignedBy(ca_, DomainSpec("edge.example")), memo_),
-                           nullptr};
+  material.snapshot = std::make_shared<const EdgeSnapshot>(
+      ConfigOf(options), 1, EdgeIdentity{.secret = secret_, .boot_epoch = 7});
+  const sallyport::test::TestCertificate own = MintSignedBy(ca_, DomainSpec("edge.example"));
+  material.tls_contexts = {ContextOf(ca_, own, memo_, tls::ContextRole::kServer)};
+  material.tls_contexts.resize(material.snapshot->config.listeners.size());
+  material.client_contexts = {ContextOf(ca_, own, memo_, tls::ContextRole::kClient)};
   EdgeShardOptions shard_options;
   shard_options.log = &log_->writer(0);
   shard_options.stats = &stats_;
@@ -145,7 +192,10 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
   shard_options.identities = &identities_;
   shard_options.memo = &memo_;
   shard_options.progress = &progress_;
-  shard_options.keys = {Key(1), Key(2), Key(3)};
+  shard_options.keys = {Key(1), Key(2), Key(3), Key(4)};
+  dns_ = std::make_unique<sallyport::test::DnsTable>(shard_->reactor());
+  dns_->set_latency(absl::Milliseconds(5));
+  shard_options.dns = dns_.get();
   auto application = EdgeShard::Start(*shard_, shard_options, std::move(material));
   CHECK(application.ok());
   shard_->SetApplication(*std::move(application));
@@ -160,6 +210,8 @@ SimulatedEdge::~SimulatedEdge() {
   }
   backend_->Quiesce();
   shard_->reactor().set_kernel_gone();
+  shard_->SetApplication(nullptr);
+  dns_.reset();
   shard_.reset();
   log_.reset();
   close(log_fd_);
@@ -169,6 +221,7 @@ bool SimulatedEdge::PumpOnce() {
   const uint64_t before = shard_->reactor().counters().completions;
   shard_->RunTurn();
   for (const auto& peer : peers_) peer->Pump();
+  for (const auto& server : servers_) server->Pump();
   if (next_hop_connection_ == nullptr) next_hop_connection_ = network_.Accept(next_hop_);
   return shard_->reactor().counters().completions != before || shard_->reactor().steps_queued() > 0;
 }
@@ -193,6 +246,22 @@ SimulatedPeer& SimulatedEdge::Connect(const std::string& domain) {
   for (int step = 0; step < 500 && !peers_.back()->connected(); ++step) Run(absl::Milliseconds(10));
   CHECK(peers_.back()->connected());
   return *peers_.back();
+}
+
+SimulatedServer& SimulatedEdge::Serve(std::string_view address,
+                                      const sallyport::test::TestCertificate* certificate) {
+  servers_.push_back(
+      std::make_unique<SimulatedServer>(network_, Address(address), ca_, certificate));
+  return *servers_.back();
+}
+
+void SimulatedEdge::InsideSend(std::string_view from, std::string_view message) {
+  network_.SendDatagram(Address(from), inside_, message);
+}
+
+std::string SimulatedEdge::InsideTake(std::string_view at) {
+  const auto datagram = network_.ReceiveDatagram(Address(at));
+  return datagram.has_value() ? datagram->bytes : std::string();
 }
 
 core::RemoteConnection* SimulatedEdge::next_hop_connection() {

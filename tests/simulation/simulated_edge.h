@@ -18,10 +18,13 @@
 #include "sip/proxy/edge_config.h"
 #include "sip/proxy/edge_metrics.h"
 #include "sip/proxy/edge_shard.h"
+#include "tests/support/dns_table.h"
 #include "tests/support/simulated_backend.h"
 #include "tests/support/test_certificates.h"
 #include "tests/support/tls_client.h"
+#include "tests/support/tls_server.h"
 #include "tls/identity_cache.h"
+#include "tls/secret.h"
 #include "tls/signature_memo.h"
 
 namespace sallyport::sip::test {
@@ -48,6 +51,32 @@ class SimulatedPeer {
   std::string received_;
 };
 
+// A server that the edge dials: TLS with that certificate, or plain TCP without. Of several
+// connections the newest is the one that is talked on.
+class SimulatedServer {
+ public:
+  SimulatedServer(core::SimulatedNetwork& network, const core::SocketAddress& address,
+                  const sallyport::test::TestCertificate& ca,
+                  const sallyport::test::TestCertificate* certificate);
+
+  void Pump();
+  void Send(std::string_view message);
+  std::string Take() { return std::exchange(received_, {}); }
+  int connections() const { return connections_; }
+  core::RemoteConnection* connection() { return connection_; }
+  const core::SocketAddress& address() const { return address_; }
+
+ private:
+  core::SimulatedNetwork& network_;
+  const core::SocketAddress address_;
+  std::shared_ptr<ssl_ctx_st> side_;  // Null: plain.
+  std::unique_ptr<sallyport::test::TlsServer> tls_;
+  core::RemoteConnection* connection_ = nullptr;
+  int connections_ = 0;
+  std::string unsent_;
+  std::string received_;
+};
+
 enum class NextHopKind : uint8_t { kUdp, kTcp };
 
 struct SimulatedEdgeOptions {
@@ -56,6 +85,7 @@ struct SimulatedEdgeOptions {
   std::vector<std::string> targets = {};  // Instead of that one; the test's is 127.0.0.1:5080.
   std::string limits = {};                // Lines of [limits].
   std::string timeouts = {};              // Lines of [timeouts].
+  std::string extra = {};                 // Whole tables: more next hops, routes.
   core::SimulatedFaults faults = {};
 };
 
@@ -71,6 +101,15 @@ class SimulatedEdge {
 
   // A connected client with a certificate for that domain.
   SimulatedPeer& Connect(const std::string& domain);
+
+  // A server at that address; without a certificate plain TCP.
+  SimulatedServer& Serve(std::string_view address,
+                         const sallyport::test::TestCertificate* certificate = nullptr);
+  sallyport::test::DnsTable& dns() { return *dns_; }
+  const sallyport::test::TestCertificate& ca() const { return ca_; }
+  // Somebody else on the inside, over UDP; network().Bind makes the address his.
+  void InsideSend(std::string_view from, std::string_view message);
+  std::string InsideTake(std::string_view at);  // "" if nothing came.
 
   // The next hop's side. UDP: the next datagram. TCP: the next whole message.
   std::optional<std::string> NextHopTake();
@@ -105,8 +144,11 @@ class SimulatedEdge {
   core::StatsBlock stats_;
   tls::IdentityCache identities_;
   tls::SignatureMemo memo_;
+  const tls::Secret secret_ = tls::Secret::Generate();
   ShardProgress progress_;
+  std::unique_ptr<sallyport::test::DnsTable> dns_;
   std::vector<std::unique_ptr<SimulatedPeer>> peers_;
+  std::vector<std::unique_ptr<SimulatedServer>> servers_;
   core::RemoteConnection* next_hop_connection_ = nullptr;
   std::string next_hop_bytes_;
 };

@@ -21,8 +21,9 @@ std::string Text(const BranchSigner& signer, const Branch& branch) {
 
 TEST(BranchTest, ReadsBackWhatItWrote) {
   const BranchSigner signer(Key(7));
-  for (const Branch& branch : {Branch{0, 0, 0, 0}, Branch{255, 0xffffff, 0xffffffff, 0xffffffff},
-                               Branch{3, 4711, 12, 0xdeadbeef}}) {
+  for (const Branch& branch :
+       {Branch{0, 0, 0, 0, 0}, Branch{255, 0xffffff, 0xffffffff, 15, 0xffffffff},
+        Branch{3, 4711, 12, 7, 0xdeadbeef}}) {
     const std::string text = Text(signer, branch);
     EXPECT_TRUE(text.starts_with("z9hG4bK"));
     EXPECT_EQ(signer.Read(text), branch) << text;
@@ -32,7 +33,7 @@ TEST(BranchTest, ReadsBackWhatItWrote) {
 // Goal: nobody can make a branch that names a slot. Method: change each character, and the key.
 TEST(BranchTest, RefusesEveryChangedCharacter) {
   const BranchSigner signer(Key(7));
-  const std::string text = Text(signer, Branch{1, 2, 3, 4});
+  const std::string text = Text(signer, Branch{1, 2, 3, 4, 5});
   for (size_t at = 0; at < text.size(); ++at) {
     for (const char c : {'0', 'f', 'F', 'g', '\0', 'z'}) {
       std::string changed = text;
@@ -46,7 +47,7 @@ TEST(BranchTest, RefusesEveryChangedCharacter) {
 
 TEST(BranchTest, RefusesOtherLengths) {
   const BranchSigner signer(Key(7));
-  const std::string text = Text(signer, Branch{1, 2, 3, 4});
+  const std::string text = Text(signer, Branch{1, 2, 3, 4, 5});
   for (size_t size = 0; size < text.size(); ++size) {
     EXPECT_EQ(signer.Read(std::string_view(text).substr(0, size)), std::nullopt) << size;
   }

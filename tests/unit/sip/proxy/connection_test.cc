@@ -24,6 +24,8 @@
 #include "tests/support/tls_scene.h"
 #include "tests/support/tls_server.h"
 #include "tls/certificate_reader.h"
+#include "tls/identity_cache.h"
+#include "tls/secret.h"
 
 namespace sallyport::sip {
 namespace {
@@ -58,7 +60,9 @@ std::shared_ptr<const EdgeSnapshot> Snapshot() {
       "zone = \"inside\"\n",
       "test.toml", load);
   CHECK(loaded.ok());
-  return std::make_shared<const EdgeSnapshot>(std::move(loaded.config), 1);
+  return std::make_shared<const EdgeSnapshot>(
+      std::move(loaded.config), 1,
+      EdgeIdentity{.secret = tls::Secret::Generate(), .boot_epoch = 1});
 }
 
 // Owns the connections, as whoever dials must, and remembers what it was told.
@@ -128,9 +132,12 @@ class DialledConnectionTest : public testing::Test {
                  .metrics = metrics_,
                  .snapshot = snapshot_.get(),
                  .tls_contexts = {},
+                 .client_contexts = {},
+                 .client_sessions = sessions_,
+                 .identities = identities_,
                  .receive_scratch = receive_scratch_,
-                 .send_scratch = send_scratch_},
-        sessions_(4) {
+                 .send_scratch = send_scratch_,
+                 .mail_scratch = {}} {
     network_.Listen(ServerAddress());
     ServeWith(TlsScene::Get().server);
   }
@@ -234,8 +241,10 @@ class DialledConnectionTest : public testing::Test {
   std::shared_ptr<const EdgeSnapshot> snapshot_;
   std::string receive_scratch_;
   std::string send_scratch_;
+  core::QuietPoints quiet_points_{1};
+  tls::IdentityCache identities_{16, quiet_points_};
+  tls::ClientSessions sessions_{4};
   ShardContext context_;
-  tls::ClientSessions sessions_;
   std::shared_ptr<tls::Context> client_context_ = ClientContext();
   std::shared_ptr<ssl_ctx_st> server_side_;
   core::RemoteConnection* remote_ = nullptr;

@@ -27,30 +27,58 @@ std::string Forward(const std::string& wire, const ForwardedRequest& forwarded) 
 
 constexpr char kOurVia[] = "Via: SIP/2.0/UDP edge.example:5070;branch=z9hG4bKours;rport\r\n";
 
-TEST(ForwardingTest, PushesViaLowersHopsAndAssertsIdentity) {
+TEST(ForwardingTest, MarksViaLowersHopsAndAssertsIdentity) {
   EXPECT_EQ(Forward("MESSAGE sip:bob@edge.example SIP/2.0\r\n"
                     "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1;rport\r\n"
                     "Max-Forwards: 70\r\nFrom: Alice <sip:alice@a.example>;tag=1\r\n"
                     "To: <sip:bob@edge.example>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n"
                     "P-Asserted-Identity : <sip:boss@a.example>\r\nContent-Length: 2\r\n\r\nhi",
-                    {.via_line = kOurVia, .received = "192.0.2.9", .rport = "4711"}),
-            "MESSAGE sip:bob@edge.example SIP/2.0\r\n" + std::string(kOurVia) +
-                "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1;rport=4711;received=192.0.2.9\r\n"
-                "Max-Forwards: 69\r\nFrom: Alice <sip:alice@a.example>;tag=1\r\n"
-                "To: <sip:bob@edge.example>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n"
-                "Content-Length: 2\r\nP-Asserted-Identity: <sip:alice@a.example>\r\n\r\nhi");
+                    {.received = "192.0.2.9", .rport = "4711"}),
+            "MESSAGE sip:bob@edge.example SIP/2.0\r\n"
+            "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1;rport=4711;received=192.0.2.9\r\n"
+            "Max-Forwards: 69\r\nFrom: Alice <sip:alice@a.example>;tag=1\r\n"
+            "To: <sip:bob@edge.example>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n"
+            "Content-Length: 2\r\nP-Asserted-Identity: <sip:alice@a.example>\r\n\r\nhi");
 }
 
-TEST(ForwardingTest, AddsMaxForwardsAndTakesOwnRouteOff) {
+TEST(ForwardingTest, AddsMaxForwardsAndLeavesRoutesAlone) {
   const std::string out = Forward(
       "OPTIONS sip:bob@edge.example SIP/2.0\r\nv: SIP/2.0/TLS 192.0.2.9;branch=z9hG4bK1\r\n"
       "f: <sip:alice@a.example>;tag=1\r\nt: <sip:bob@edge.example>\r\ni: c\r\nCSeq: 1 OPTIONS\r\n"
-      "Route: <sip:edge.example;lr>, <sip:next.example;lr>\r\nl: 0\r\n\r\n",
-      {.via_line = kOurVia, .removes_top_route = true, .asserted_header = AssertedHeader::kNone});
+      "Route: <sip:next.example;lr>\r\nl: 0\r\n\r\n",
+      {.asserted_header = AssertedHeader::kNone});
   EXPECT_NE(out.find("Max-Forwards: 70\r\n"), std::string::npos) << out;
-  EXPECT_EQ(out.find("edge.example;lr"), std::string::npos) << out;
   EXPECT_NE(out.find("<sip:next.example;lr>"), std::string::npos) << out;
   EXPECT_EQ(out.find("P-Asserted-Identity"), std::string::npos) << out;
+}
+
+// RFC 3325 §5: what the inside asserts stays as it is on the way to the inside.
+TEST(ForwardingTest, KeepsIdentityWithinTheTrustDomain) {
+  const std::string out = Forward(
+      "MESSAGE sip:bob@edge.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n"
+      "Max-Forwards: 70\r\nFrom: <sip:alice@a.example>;tag=1\r\n"
+      "To: <sip:bob@edge.example>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n"
+      "P-Asserted-Identity: <sip:boss@a.example>\r\nContent-Length: 0\r\n\r\n",
+      {.removes_identity = false, .asserted_header = AssertedHeader::kNone});
+  EXPECT_NE(out.find("P-Asserted-Identity: <sip:boss@a.example>\r\n"), std::string::npos) << out;
+}
+
+// RFC 3261 §16.7 step 6.
+TEST(ForwardingTest, Rfc3261_16_7_Step6_OverloadOfOneTargetIsHidden) {
+  const std::string wire =
+      "SIP/2.0 503 Come Back Later\r\nVia: SIP/2.0/UDP edge.example;branch=z9hG4bK0\r\n"
+      "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\nFrom: <sip:alice@a.example>;tag=1\r\n"
+      "To: <sip:bob@edge.example>;tag=2\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\nContent-Length: "
+      "0\r\n\r\n";
+  MessageView response;
+  ASSERT_EQ(ParseMessage(wire, Framing::kStream, response), ParseOutcome::kOk);
+  MessageEdit edit;
+  edit.Reset(response.bytes());
+  EditResponse(response, true, edit);
+  HideOverload(response, edit);
+  const std::string out = Text(edit);
+  EXPECT_TRUE(out.starts_with("SIP/2.0 500 Server Internal Error\r\nVia: SIP/2.0/TLS a.example"))
+      << out;
 }
 
 TEST(ForwardingTest, ResponseLosesOurViaAndIdentityHeaders) {
@@ -63,7 +91,7 @@ TEST(ForwardingTest, ResponseLosesOurViaAndIdentityHeaders) {
   ASSERT_EQ(ParseMessage(wire, Framing::kStream, response), ParseOutcome::kOk);
   MessageEdit edit;
   edit.Reset(response.bytes());
-  EditResponse(response, edit);
+  EditResponse(response, true, edit);
   EXPECT_EQ(
       Text(edit),
       "SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n"
@@ -80,15 +108,16 @@ TEST(ForwardingTest, AckAndCancelCarryOneViaAndTheSameRoute) {
       "CSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n";
   MessageView sent;
   ASSERT_EQ(ParseMessage(wire, Framing::kStream, sent), ParseOutcome::kOk);
+  const HopByHop ack{.method = "ACK", .via_line = kOurVia, .to = "<sip:bob@edge.example>;tag=2"};
   std::string out(1024, '\0');
-  out.resize(WriteHopByHop("ACK", sent, "<sip:bob@edge.example>;tag=2", out));
+  out.resize(WriteHopByHop(ack, sent, out));
   EXPECT_EQ(out, "ACK sip:bob@edge.example SIP/2.0\r\n" + std::string(kOurVia) +
                      "Max-Forwards: 70\r\nRoute: <sip:next.example;lr>\r\n"
                      "From: <sip:alice@a.example>;tag=1\r\nTo: <sip:bob@edge.example>;tag=2\r\n"
                      "Call-ID: c\r\nCSeq: 7 ACK\r\nContent-Length: 0\r\n\r\n");
   for (size_t size = 0; size < out.size(); ++size) {
     std::string small(size, '\0');
-    EXPECT_EQ(WriteHopByHop("ACK", sent, "<sip:bob@edge.example>;tag=2", small), 0U) << size;
+    EXPECT_EQ(WriteHopByHop(ack, sent, small), 0U) << size;
   }
 }
 

@@ -67,7 +67,7 @@ TEST(RequestValidationTest, MalformedMaxBreadthIsMalformed) {
 
 std::string OwnVia(uint32_t loop_hash) {
   std::string branch(BranchSigner::kTextBytes, '\0');
-  Signer().Write(Branch{0, 1, 2, loop_hash}, branch.data());
+  Signer().Write(Branch{0, 1, 2, 0, loop_hash}, branch.data());
   return "SIP/2.0/UDP edge.example;branch=" + branch;
 }
 

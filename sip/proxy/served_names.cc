@@ -1,4 +1,4 @@
-#include "sip/proxy/route_selection.h"
+#include "sip/proxy/served_names.h"
 
 #include <algorithm>
 #include <utility>
@@ -6,21 +6,9 @@
 #include "core/socket_address.h"
 #include "sip/message/grammar.h"
 #include "sip/message/host.h"
-#include "sip/message/name_addr.h"
-#include "sip/message/value_list.h"
 
 namespace sallyport::sip {
 namespace {
-
-bool TopRouteIsOurs(const MessageView& request, const ServedNames& names) {
-  const HeaderField* const field = request.First(HeaderId::kRoute);
-  if (field == nullptr) return false;
-  ValueList values(field->value);
-  std::string_view value;
-  NameAddr route;
-  return values.Next(value) && ParseNameAddr(value, route) == NameAddrOutcome::kOk &&
-         names.IsOwnRoute(route.uri);
-}
 
 // Most hosts are names, and that is cheaply seen: no colon (IPv6) and no digit at the end (IPv4).
 bool MayBeAddress(std::string_view host) {
@@ -71,17 +59,6 @@ bool ServedNames::IsOwnRoute(const Uri& uri) const {
 
 bool ServedNames::IsOwnAddress(std::string_view host, uint16_t port) const {
   return IsAdvertised(host, port) || (port == 0 && IsDomain(host));
-}
-
-RouteSelection SelectRoute(const MessageView& request, const ServedNames& names) {
-  const Uri& uri = request.parsed_request_uri();
-  const bool removes_top_route = TopRouteIsOurs(request, names);
-  if (request.method() == Method::kOptions && request.max_forwards() == 0 &&
-      (names.IsEdge(uri) || (uri.user.empty() && names.Serves(uri)))) {
-    return {RouteOutcome::kAnswerItself, removes_top_route};
-  }
-  if (!names.Serves(uri)) return {RouteOutcome::kRelay, removes_top_route};
-  return {RouteOutcome::kInside, removes_top_route};
 }
 
 }  // namespace sallyport::sip

@@ -1,6 +1,5 @@
-// Which names are ours, and where a request from outside may go (RFC 3261 §16.4, §16.5): by its
-// Request-URI's host to the inside, or nowhere. Nothing from outside is resolved, whatever Route,
-// Contact or maddr say.
+// Which names are ours: the domains served behind the edge, and the names that the edge itself is
+// reached by (RFC 3261 §16.4, §16.5).
 // Thread: immutable after construction; shared by all shards.
 #pragma once
 
@@ -9,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "sip/message/message_view.h"
 #include "sip/message/uri.h"
 
 namespace sallyport::sip {
@@ -43,20 +41,5 @@ class ServedNames {
   const std::vector<std::string> domains_;
   const std::vector<Advertised> advertised_;
 };
-
-enum class RouteOutcome : uint8_t {
-  kInside,        // To the inside next hop.
-  kAnswerItself,  // OPTIONS to the edge with Max-Forwards 0 (§16.3 step 3, §11): 200.
-  kRelay,         // Not ours: 403.
-};
-
-struct RouteSelection {
-  RouteOutcome outcome;
-  bool removes_top_route;  // It names us.
-};
-
-// Also decides for requests that ValidateRequest refused with kMaxForwards, for kAnswerItself
-// alone.
-[[nodiscard]] RouteSelection SelectRoute(const MessageView& request, const ServedNames& names);
 
 }  // namespace sallyport::sip

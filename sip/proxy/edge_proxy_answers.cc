@@ -1,0 +1,357 @@
+// What the edge says itself: refusals, its own final responses, and the OPTIONS by which it learns
+// whether a target is alive.
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include "core/check.h"
+#include "sip/message/message_writer.h"
+#include "sip/proxy/edge_proxy.h"
+#include "sip/proxy/mail_kinds.h"
+#include "sip/proxy/via_mark.h"
+#include "tls/random.h"
+
+namespace sallyport::sip {
+namespace {
+
+constexpr size_t kRefusalHeaderBytesMax = 1024;
+// Whose is the prober: one shard asks for all.
+constexpr uint32_t kProberShard = 0;
+
+}  // namespace
+
+// -- Refusals ----------------------------------------------------------------------------------
+
+void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
+                       const RefusalDetail& detail) {
+  const ReasonText& text = TextOf(reason);
+  context_.Count(context_.metrics.requests_rejected.Slot(reason));
+  LogRefusal({source.zone, source.peer(), source.listener, source.connection, source.address},
+             reason, view_.is_request() ? view_.method_text() : std::string_view(), detail.cause);
+  const bool is_answered =
+      view_.is_request() && view_.method() != Method::kAck && view_.Has(HeaderId::kVia);
+  if (view_.method() == Method::kAck) DropAck(AckDropReason::kRefused);
+  if (is_answered) {
+    std::array<char, kRefusalHeaderBytesMax> storage;
+    const std::string_view headers =
+        RefusalHeaders(reason, view_,
+                       {.edge = context_.snapshot->config.domain,
+                        .retry_after_seconds = text.retry_after ? RetryAfterSeconds() : 0,
+                        .cause = detail.cause,
+                        .sips_required = detail.sips_required},
+                       storage);
+    Answer(source, text.status, detail.phrase.empty() ? text.phrase : detail.phrase, headers,
+           detail.parsed);
+  }
+  if (source.connection != nullptr && (detail.closes || text.closes_connection)) {
+    source.connection->Close(ConnectionCloseReason::kPolicy);
+  }
+}
+
+void EdgeProxy::LogRefusal(const RefusedPeer& peer, ReasonCode reason, std::string_view method,
+                           std::string_view cause) {
+  const core::LogAdmission admission = context_.log_limits.Admit(
+      static_cast<uint32_t>(reason), peer.key, context_.reactor().now().nanoseconds);
+  if (!admission.write) {
+    return context_.Count(context_.metrics.log_records_suppressed.Slot(reason));
+  }
+  const PeerStanding* const standing =
+      peer.connection == nullptr ? nullptr : peer.connection->standing();
+  const std::vector<ListenerConfig>& listeners = context_.snapshot->config.listeners;
+  context_.log.Write(
+      core::LogLevel::kInfo, "request-refused", TextOf(reason).phrase,
+      {{"reason", CodeText(reason)},
+       {"status", TextOf(reason).status},
+       {"method", method},
+       {"zone", ZoneName(peer.zone)},
+       {"listener", peer.listener < listeners.size()
+                        ? std::string_view(listeners[peer.listener].name)
+                        : std::string_view()},
+       {"identities", standing == nullptr ? std::string() : standing->identities.List()},
+       {"address", peer.address.ToString()},
+       {"cause", cause},
+       {"suppressed", admission.suppressed}});
+}
+
+void EdgeProxy::Answer(const MessageSource& source, uint16_t status, std::string_view phrase,
+                       std::string_view headers, bool parsed) {
+  ResponseParts parts;
+  parts.status = status;
+  parts.reason = phrase;
+  parts.extra_headers = headers;
+  parts.request_parsed = parsed;
+  LocalTag::Text tag;
+  std::optional<ViaMark> mark;
+  if (parsed) {
+    mark.emplace(view_.top_via(), source.address);
+    parts.via_received = mark->received;
+    parts.via_rport = mark->rport;
+    tag = local_tag_.Make(view_.call_id(), view_.top_via().branch);
+    if (status != 100) parts.to_tag = {tag.data(), tag.size()};
+  } else {
+    tag = local_tag_.Make({}, {});
+    parts.to_tag = {tag.data(), tag.size()};
+  }
+  const size_t size = WriteResponse(parts, view_, context_.send_scratch);
+  const bool is_sent =
+      size > 0 &&
+      (source.connection != nullptr
+           ? source.connection->Send(std::string_view(context_.send_scratch.data(), size))
+           : SendOn(ReplyPathOf(source), {context_.send_scratch.data(), size}));
+  if (!is_sent) return;
+  context_.Count(context_.metrics.sip_responses.Slot(MetricDirection::kOut, status / 100 - 1));
+}
+
+// RFC 3261 §18.2.2, RFC 3581 §4: back over the connection, or to the source address; there to the
+// port that it came from if rport asks for that, else to the one that Via names.
+ReplyPath EdgeProxy::ReplyPathOf(const MessageSource& source) const {
+  ReplyPath path;
+  path.zone = source.zone;
+  path.listener = static_cast<uint16_t>(source.listener);
+  const bool has_via = view_.Has(HeaderId::kVia);
+  const Via& via = view_.top_via();
+  const uint16_t named = has_via && via.port != 0 ? via.port : uint16_t{5060};
+  if (source.connection != nullptr) {
+    path.connection = source.connection->id();
+    path.address = source.address.WithPort(named);
+    return path;
+  }
+  path.address = source.address.WithPort(has_via && via.has_rport ? source.address.port() : named);
+  return path;
+}
+
+// -- Final responses of a transaction ----------------------------------------------------------
+
+void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::string_view cause) {
+  transaction.core::ListLink::Unlink();
+  if (transaction.is_probe) return FinishProbe(transaction, false);
+  if (transaction.is_ack) {
+    DropAck(AckDropReason::kNoTransaction);
+    return EraseTransaction(transaction);
+  }
+  if (transaction.cancel != CancelState::kNone && reason != ReasonCode::kTimeout) {
+    return FinishWith(transaction, 487, "Request Terminated", {});  // It was not wanted any more.
+  }
+  context_.Count(context_.metrics.requests_rejected.Slot(reason));
+  if (!ParseStored(transaction)) return FinishWith(transaction, 0, {}, {});
+  LogRefusal({transaction.reply.zone, transaction.peer, transaction.reply.listener,
+              connections_.Find(transaction.reply.connection), transaction.reply.address},
+             reason, stored_.method_text(), cause);
+  const ReasonText& text = TextOf(reason);
+  uint16_t status = text.status;
+  std::string_view phrase = text.phrase;
+  // §16.7 step 6: 503 only if nothing else that we could be asked would fare better.
+  if (reason == ReasonCode::kNextHopUnreachable && transaction.reply.zone == Zone::kOutside &&
+      OthersAreHealthy(transaction)) {
+    status = 500;
+    phrase = "Server Internal Error";
+  }
+  std::array<char, kRefusalHeaderBytesMax> storage;
+  const std::string_view headers =
+      RefusalHeaders(reason, stored_,
+                     {.edge = context_.snapshot->config.domain,
+                      .retry_after_seconds = text.retry_after ? RetryAfterSeconds() : 0,
+                      .cause = cause},
+                     storage);
+  FinishWith(transaction, status, phrase, headers);
+}
+
+// Status 0: there is nothing to make an answer from.
+void EdgeProxy::FinishWith(Transaction& transaction, uint16_t status, std::string_view phrase,
+                           std::string_view headers) {
+  transaction.client = ClientState::kTerminated;
+  const ServerStep step = transaction.is_invite()
+                              ? AdvanceInviteServer(transaction.server, ServerEvent::kFailure,
+                                                    transaction.reply_is_reliable)
+                              : AdvanceNonInviteServer(transaction.server, ServerEvent::kFailure,
+                                                       transaction.reply_is_reliable);
+  transaction.server = step.next;
+  NoteAnswered(transaction);
+  if (step.action == ServerAction::kSend && status != 0) {
+    // The request as the peer sent it: without our lines in front.
+    std::byte* const bytes = transaction.request.data();
+    const size_t rest_at = transaction.start_line_bytes + transaction.head_bytes;
+    std::memmove(bytes + transaction.start_line_bytes, bytes + rest_at,
+                 transaction.request_bytes - rest_at);
+    transaction.request_bytes -= transaction.head_bytes;
+    transaction.head_bytes = 0;
+    if (ParseStored(transaction)) {
+      const LocalTag::Text tag = local_tag_.Make(stored_.call_id(), stored_.top_via().branch);
+      const size_t size = WriteResponse({.status = status,
+                                         .reason = phrase,
+                                         .to_tag = {tag.data(), tag.size()},
+                                         .via_received = stored_.top_via().received,
+                                         .via_rport = stored_.top_via().rport,
+                                         .extra_headers = headers},
+                                        stored_, context_.send_scratch);
+      static_cast<void>(SendReply(transaction, {context_.send_scratch.data(), size}, status));
+    }
+  }
+  SettleTransaction(transaction);
+}
+
+void EdgeProxy::DropResponse(ResponseDropReason reason) {
+  context_.Count(context_.metrics.sip_responses_dropped.Slot(reason));
+}
+
+void EdgeProxy::DropAck(AckDropReason reason) {
+  context_.Count(context_.metrics.sip_acks_dropped.Slot(reason));
+}
+
+// Spread over some seconds, so that those who were turned away do not come back all at once.
+unsigned EdgeProxy::RetryAfterSeconds() {
+  constexpr unsigned kLeast = 2;
+  constexpr unsigned kSpread = 8;
+  return kLeast + static_cast<unsigned>(tls::RandomUint64() % kSpread);
+}
+
+// -- Health ------------------------------------------------------------------------------------
+
+void EdgeProxy::OnTick() {
+  endpoints_.Sweep();
+  if (context_.shard.index() == kProberShard && !draining_) ProbeTargets();
+}
+
+uint64_t EdgeProxy::HealthyNextHops() const {
+  uint64_t healthy = 0;
+  const core::MonotonicTime now = context_.reactor().now();
+  for (size_t i = 0; i < pinned_.size() && i < 64; ++i) {
+    const bool is_healthy =
+        std::any_of(pinned_[i].begin(), pinned_[i].end(), [this, now](const PinnedTarget& target) {
+          const Endpoint* const endpoint = endpoints_.Find(target.endpoint);
+          return endpoint == nullptr || endpoint->health->IsUsable(now);
+        });
+    if (is_healthy) healthy |= uint64_t{1} << i;
+  }
+  return healthy;
+}
+
+bool EdgeProxy::OthersAreHealthy(const Transaction& transaction) const {
+  const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
+  const core::MonotonicTime now = context_.reactor().now();
+  const auto end = transaction.targets.begin() + transaction.target_count;
+  for (size_t i = 0; i < pinned_.size(); ++i) {
+    if (next_hops[i].zone != Zone::kInside) continue;
+    for (const PinnedTarget& target : pinned_[i]) {
+      const Endpoint* const endpoint = endpoints_.Find(target.endpoint);
+      if (endpoint == nullptr || !endpoint->health->IsUsable(now)) continue;
+      if (std::find(transaction.targets.begin(), end, target.endpoint) == end) return true;
+    }
+  }
+  return false;
+}
+
+void EdgeProxy::NoteHealth(Endpoint& endpoint, HealthChange change) {
+  if (change == HealthChange::kNone) return;
+  const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
+  const bool is_claimed =
+      endpoint.pinned == context_.snapshot->version && endpoint.next_hop < next_hops.size();
+  const std::string_view name =
+      is_claimed ? std::string_view(next_hops[endpoint.next_hop].name) : std::string_view();
+  const bool came_up = change == HealthChange::kCameUp;
+  context_.log.Write(came_up ? core::LogLevel::kInfo : core::LogLevel::kWarning, "next-hop-health",
+                     came_up                            ? "the target takes requests again"
+                     : change == HealthChange::kHeldOff ? "the target asked to be left alone"
+                                                        : "the target does not answer",
+                     {{"state", came_up ? "up" : "down"},
+                      {"next_hop", name},
+                      {"target", endpoint.key.address.ToString()},
+                      {"transport", TransportName(endpoint.key.transport)}});
+  if (change != HealthChange::kWentDown) return;
+  // Who waits for it may be served by another.
+  endpoints_.GiveUp(endpoint, {ReasonCode::kNextHopUnreachable, "the next hop does not answer"});
+}
+
+void EdgeProxy::ProbeTargets() {
+  const core::MonotonicTime now = context_.reactor().now();
+  const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
+  for (size_t i = 0; i < next_hops.size(); ++i) {
+    if (next_hops[i].health_interval <= absl::ZeroDuration() || now < next_probe_[i]) continue;
+    next_probe_[i] = now + next_hops[i].health_interval;
+    for (size_t target = 0; target < pinned_[i].size(); ++target) {
+      if (Endpoint* const endpoint = endpoints_.Find(pinned_[i][target].endpoint)) {
+        SendProbe(i, target, *endpoint);
+      }
+    }
+  }
+}
+
+// A transaction without a server side: its timers, its branch and its endpoint are like any
+// other's.
+void EdgeProxy::SendProbe(size_t next_hop, size_t target, Endpoint& endpoint) {
+  if (transactions_.full()) return;
+  Transaction* const transaction = transactions_.Create(0, OnRetransmitTimer, OnDeadlineTimer);
+  transaction->owner = this;
+  transaction->method = Method::kOptions;
+  transaction->is_probe = true;
+  transaction->is_answered = true;
+  transaction->server = ServerState::kTerminated;
+  transaction->next_hop = static_cast<uint16_t>(next_hop);
+  transaction->probe_target = static_cast<uint16_t>(target);
+  transaction->snapshot = context_.snapshot->version;
+  transaction->probe_timeout = context_.snapshot->config.next_hops[next_hop].health_timeout;
+  transaction->targets[0] = endpoint.id;
+  transaction->target_count = 1;
+  const Egress* const egress = endpoint.key.listener < context_.snapshot->egress.size()
+                                   ? &context_.snapshot->egress[endpoint.key.listener]
+                                   : nullptr;
+  transaction->request = context_.reactor().buffers().Lease(core::BufferPool::kBlockBytesMin * 2);
+  if (egress == nullptr || !transaction->request) return EraseTransaction(*transaction);
+  const std::string_view host = endpoint.identity;
+  std::array<char, core::SocketAddress::kTextBytesMax> address;
+  const std::string_view place(address.data(), endpoint.key.address.Print(address));
+  const std::string& domain = context_.snapshot->config.domain;
+  const uint64_t random = tls::RandomUint64();
+  const int size = std::snprintf(
+      reinterpret_cast<char*>(transaction->request.data()), transaction->request.capacity(),
+      "OPTIONS sip:%.*s SIP/2.0\r\n"
+      "Max-Forwards: 70\r\n"
+      "From: <sip:%s>;tag=%016llx\r\n"
+      "To: <sip:%.*s>\r\n"
+      "Call-ID: %016llx@%s\r\n"
+      "CSeq: 1 OPTIONS\r\n"
+      "Contact: <sip:%s:%u%s>\r\n"
+      "User-Agent: Sallyport\r\n"
+      "Content-Length: 0\r\n\r\n",
+      static_cast<int>(host.empty() ? place.size() : host.size()),
+      host.empty() ? place.data() : host.data(), domain.c_str(),
+      static_cast<unsigned long long>(random),
+      static_cast<int>(host.empty() ? place.size() : host.size()),
+      host.empty() ? place.data() : host.data(), static_cast<unsigned long long>(~random),
+      domain.c_str(), egress->host.c_str(), unsigned{egress->port},
+      egress->transport == TransportProtocol::kTls   ? ";transport=tls"
+      : egress->transport == TransportProtocol::kTcp ? ";transport=tcp"
+                                                     : "");
+  if (size <= 0 || static_cast<uint32_t>(size) >= transaction->request.capacity()) {
+    return EraseTransaction(*transaction);
+  }
+  transaction->request_bytes = static_cast<uint32_t>(size);
+  const std::string_view text(reinterpret_cast<const char*>(transaction->request.data()),
+                              transaction->request_bytes);
+  transaction->start_line_bytes = static_cast<uint32_t>(text.find("\r\n") + 2);
+  TryNextTarget(*transaction);
+}
+
+void EdgeProxy::FinishProbe(Transaction& transaction, bool is_alive) {
+  const HealthMail mail{transaction.snapshot, transaction.next_hop, transaction.probe_target,
+                        is_alive ? 1U : 0U};
+  transaction.core::ListLink::Unlink();
+  EraseTransaction(transaction);
+  if (mail.snapshot != context_.snapshot->version) return;
+  ApplyProbe(mail.next_hop, mail.target, is_alive);
+  for (uint32_t shard = 0; shard < context_.shard.shards(); ++shard) {
+    if (shard == context_.shard.index()) continue;
+    static_cast<void>(context_.shard.Post(shard, kMailHealth, std::as_bytes(std::span(&mail, 1))));
+  }
+}
+
+void EdgeProxy::ApplyProbe(size_t next_hop, size_t target, bool is_alive) {
+  if (next_hop >= pinned_.size() || target >= pinned_[next_hop].size()) return;
+  Endpoint* const endpoint = endpoints_.Find(pinned_[next_hop][target].endpoint);
+  if (endpoint == nullptr) return;
+  NoteHealth(*endpoint, endpoint->health->OnProbe(context_.reactor().now(), is_alive));
+}
+
+}  // namespace sallyport::sip

@@ -1,0 +1,515 @@
+// Responses in, and what the transaction machines make of them: forwarding, failing over, timers
+// and losses. What may happen when is in client_transaction.h and server_transaction.h.
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "core/check.h"
+#include "sip/message/message_writer.h"
+#include "sip/proxy/edge_proxy.h"
+#include "sip/proxy/forwarding.h"
+#include "sip/proxy/mail_kinds.h"
+
+namespace sallyport::sip {
+namespace {
+
+ServerEvent ServerEventOf(uint16_t status) {
+  if (status < 200) return ServerEvent::kProvisional;
+  return status < 300 ? ServerEvent::kSuccess : ServerEvent::kFailure;
+}
+
+ClientEvent ClientEventOf(uint16_t status) {
+  if (status < 200) return ClientEvent::kProvisional;
+  return status < 300 ? ClientEvent::kSuccess : ClientEvent::kFailure;
+}
+
+ClientStep AdvanceClient(const Transaction& transaction, ClientEvent event) {
+  return transaction.is_invite() ? AdvanceInviteClient(transaction.client, event)
+                                 : AdvanceNonInviteClient(transaction.client, event);
+}
+
+ServerStep AdvanceServer(const Transaction& transaction, ServerEvent event) {
+  return transaction.is_invite()
+             ? AdvanceInviteServer(transaction.server, event, transaction.reply_is_reliable)
+             : AdvanceNonInviteServer(transaction.server, event, transaction.reply_is_reliable);
+}
+
+bool IsAnswered(ClientState state) {
+  return state == ClientState::kTerminated || state == ClientState::kCompleted ||
+         state == ClientState::kAccepted;
+}
+
+bool OwesAnswer(ServerState state) {
+  return state == ServerState::kTrying || state == ServerState::kProceeding;
+}
+
+// Timer G runs (RFC 3261 §17.2.1): a final that the access side has not acknowledged yet.
+bool RetransmitsFinal(const Transaction& transaction) {
+  return transaction.is_invite() && !transaction.reply_is_reliable &&
+         transaction.server == ServerState::kCompleted;
+}
+
+std::string_view RequestText(const Transaction& transaction) {
+  return {reinterpret_cast<const char*>(transaction.request.data()), transaction.request_bytes};
+}
+
+std::string_view ResponseText(const Transaction& transaction) {
+  return {reinterpret_cast<const char*>(transaction.response.data()), transaction.response_bytes};
+}
+
+// Seconds; nothing where there is none (RFC 3261 §20.33: a comment or parameters may follow).
+std::optional<uint32_t> RetryAfterOf(const MessageView& response) {
+  const HeaderField* const field = response.First(HeaderId::kRetryAfter);
+  if (field == nullptr) return std::nullopt;
+  uint32_t seconds = 0;
+  const char* const begin = field->value.data();
+  const auto [end, error] = std::from_chars(begin, begin + field->value.size(), seconds);
+  if (error != std::errc() || end == begin) return std::nullopt;
+  return seconds;
+}
+
+}  // namespace
+
+// -- Responses in ------------------------------------------------------------------------------
+
+// §16.7: matched by the branch that we wrote, wherever it arrived.
+void EdgeProxy::OnResponse(const ResponseSource& source) {
+  const std::optional<Branch> branch = signer_.Read(view_.top_via().branch);
+  if (!branch.has_value()) return DropResponse(ResponseDropReason::kBranch);
+  if (branch->shard != context_.shard.index()) {
+    // One that came by mail is where its branch says, or nowhere.
+    const bool has_travelled = source.shard != context_.shard.index();
+    if (has_travelled || branch->shard >= context_.shard.shards() ||
+        !MailResponse(branch->shard, source)) {
+      DropResponse(ResponseDropReason::kNoTransaction);
+    }
+    return;
+  }
+  Transaction* const transaction = transactions_.Find({branch->slot, branch->generation});
+  if (transaction == nullptr || branch->attempt >= transaction->target_count) {
+    return DropResponse(ResponseDropReason::kNoTransaction);
+  }
+  const Endpoint* const endpoint = endpoints_.Find(transaction->targets[branch->attempt]);
+  if (endpoint == nullptr || !IsExpected(*endpoint, source)) {
+    return DropResponse(ResponseDropReason::kSource);
+  }
+  if (transaction->is_invite() && view_.cseq().method == Method::kCancel) {
+    if (view_.status_code() >= 200 && transaction->cancel == CancelState::kSent) {
+      transaction->retransmit.Cancel();  // Timer E of the CANCEL.
+    }
+    return;
+  }
+  if (view_.cseq().method != transaction->method) {
+    return DropResponse(ResponseDropReason::kMalformed);
+  }
+  if (branch->attempt != transaction->attempt) return OnLateResponse(*transaction, *endpoint);
+  if (!transaction->is_sent) return DropResponse(ResponseDropReason::kNoTransaction);
+  ApplyResponse(*transaction);
+}
+
+bool EdgeProxy::MailResponse(uint32_t shard, const ResponseSource& source) {
+  const std::string_view bytes = view_.bytes();
+  const std::span<char> record = context_.mail_scratch;
+  if (sizeof source + bytes.size() > record.size()) return false;
+  std::memcpy(record.data(), &source, sizeof source);
+  std::memcpy(record.data() + sizeof source, bytes.data(), bytes.size());
+  return context_.shard.Post(shard, kMailResponse,
+                             std::as_bytes(std::span(record.data(), sizeof source + bytes.size())));
+}
+
+// From the outside a response counts on the connection that the request left on, or on one that
+// proves the same identity; from the inside, from a next hop's address, whatever the connection.
+bool EdgeProxy::IsExpected(const Endpoint& endpoint, const ResponseSource& source) const {
+  if (endpoint.key.zone != source.zone) return false;
+  if (source.zone == Zone::kInside) {
+    return endpoint.key.address.HasSameHost(source.address) ||
+           context_.snapshot->IsNextHop(source.address);
+  }
+  switch (endpoint.key.kind) {
+    case EndpointKind::kDatagram:
+      return source.connection == ConnectionId() &&
+             endpoint.key.address.HasSameHost(source.address);
+    case EndpointKind::kFlow:
+      if (source.shard == endpoint.key.shard && source.connection == endpoint.key.flow) return true;
+      break;
+    case EndpointKind::kStream:
+      if (source.shard == context_.shard.index() && source.connection == endpoint.connection) {
+        return true;
+      }
+      break;
+  }
+  return endpoint.key.transport == TransportProtocol::kTls && endpoint.peer > 1 &&
+         endpoint.peer == source.peer;
+}
+
+// Of a target that we have given up: its 2xx counts nevertheless, since somebody has answered the
+// call (§16.7 step 5); its failure is acknowledged, so that it need not be sent again.
+void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoint) {
+  const uint16_t status = view_.status_code();
+  if (!transaction.is_invite() || status < 200) {
+    return DropResponse(ResponseDropReason::kNoTransaction);
+  }
+  if (status < 300) return SendResponseOn(transaction);
+  DropResponse(ResponseDropReason::kNoTransaction);
+  if (!ParseStored(transaction) || endpoint.key.listener >= context_.snapshot->egress.size())
+    return;
+  const Egress& egress = context_.snapshot->egress[endpoint.key.listener];
+  const auto transport = static_cast<size_t>(endpoint.key.transport);
+  edit_.Reset({});
+  const std::string_view via_line =
+      edit_.Store({egress.via_begin[transport], view_.top_via().branch, egress.via_end[transport]});
+  const size_t size = WriteHopByHop(
+      {.method = "ACK", .via_line = via_line, .to = view_.First(HeaderId::kTo)->value}, stored_,
+      context_.send_scratch);
+  Endpoint* const target = endpoints_.Find(endpoint.id);
+  if (size > 0 && target != nullptr &&
+      endpoints_.Prepare(*target) == EndpointPool::Readiness::kReady) {
+    static_cast<void>(endpoints_.Send(*target, {context_.send_scratch.data(), size}));
+  }
+}
+
+void EdgeProxy::ApplyResponse(Transaction& transaction) {
+  const uint16_t status = view_.status_code();
+  transaction.heard = true;
+  if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
+    const core::MonotonicTime now = context_.reactor().now();
+    if (status != 503) {
+      NoteHealth(*endpoint, endpoint->health->OnSuccess(now));
+    } else {
+      transaction.core::ListLink::Unlink();  // Its own fate is decided below.
+      NoteHealth(*endpoint, endpoint->health->OnUnavailable(
+                                now, absl::Seconds(RetryAfterOf(view_).value_or(0))));
+    }
+  }
+  if (transaction.is_probe) {
+    if (status >= 200) FinishProbe(transaction, status != 503 && status != 408);
+    return;
+  }
+  if (status == 503 && FailsOver(transaction)) return;
+  const ClientStep step = AdvanceClient(transaction, ClientEventOf(status));
+  if (step.next == ClientState::kProceeding && transaction.is_invite()) {
+    transaction.retransmit.Cancel();  // Timer A ends with the first sign of life.
+    if (transaction.cancel == CancelState::kNone) {
+      ScheduleDeadline(transaction, context_.snapshot->config.timeouts.timer_c);
+    }
+  } else if (step.next == ClientState::kProceeding) {
+    if (!transaction.is_reliable) transaction.retransmit_interval = kT2;
+    ScheduleDeadline(transaction, kTimerB);  // Somebody works on it: the next target can wait.
+  }
+  ApplyClientStep(transaction, step);
+}
+
+// RFC 3263 §4.3: a 503 is a target's own affair as long as there is another.
+bool EdgeProxy::FailsOver(Transaction& transaction) {
+  if (transaction.cancel != CancelState::kNone || !transaction.has_more_targets() ||
+      IsAnswered(transaction.client)) {
+    return false;
+  }
+  if (transaction.is_invite()) Acknowledge(transaction);
+  transaction.failure = {ReasonCode::kNextHopUnreachable, "the next hop is overloaded"};
+  TryNextTarget(transaction);
+  return true;
+}
+
+void EdgeProxy::ApplyClientStep(Transaction& transaction, const ClientStep& step) {
+  transaction.client = step.next;
+  // From a final response on no loss of the connection concerns it, not even one that our own ACK
+  // brings about.
+  if (IsAnswered(step.next)) transaction.core::ListLink::Unlink();
+  switch (step.action) {
+    case ClientAction::kNone:
+      break;
+    case ClientAction::kForward:
+      SendResponseOn(transaction);
+      break;
+    case ClientAction::kForwardAndAck:
+      Acknowledge(transaction);
+      SendResponseOn(transaction);
+      break;
+    case ClientAction::kAck:
+      Acknowledge(transaction);
+      break;
+    case ClientAction::kRetransmit:
+      context_.Count(context_.metrics.sip_retransmissions.Slot(MetricDirection::kOut));
+      if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
+        static_cast<void>(endpoints_.Send(*endpoint, RequestText(transaction)));
+      }
+      break;
+    case ClientAction::kReportTimeout:
+      return FinishLocally(transaction, ReasonCode::kTimeout, {});
+    case ClientAction::kReportFailure:
+      return FinishLocally(transaction, transaction.failure.reason, transaction.failure.text);
+  }
+  if (transaction.cancel == CancelState::kWanted && step.next == ClientState::kProceeding) {
+    return SendCancel(transaction);
+  }
+  SettleTransaction(transaction);
+}
+
+// The response in view_, towards the access side.
+void EdgeProxy::SendResponseOn(Transaction& transaction) {
+  const uint16_t status = view_.status_code();
+  if (status == 100) return;  // Hop by hop (§16.7 step 5); ours has gone out.
+  const ServerStep step = AdvanceServer(transaction, ServerEventOf(status));
+  transaction.server = step.next;
+  NoteAnswered(transaction);
+  if (step.action != ServerAction::kSend) return;
+  if (!view_.Has(HeaderId::kVia) ||
+      (view_.Count(HeaderId::kVia) == 1 && view_.top_via_rest().empty())) {
+    return DropResponse(ResponseDropReason::kMalformed);  // Nobody below us: not to this request.
+  }
+  edit_.Reset(view_.bytes());
+  const Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
+  const bool is_within = transaction.reply.zone == Zone::kInside && endpoint != nullptr &&
+                         endpoint->key.zone == Zone::kInside;
+  EditResponse(view_, !is_within, edit_);
+  // §16.7 step 6: a 503 would say that all we could be asked is in vain.
+  const bool hides_overload = status == 503 && OthersAreHealthy(transaction);
+  if (hides_overload) HideOverload(view_, edit_);
+  if (!edit_.ok()) return DropResponse(ResponseDropReason::kMalformed);
+  const size_t size = edit_.CopyTo(context_.send_scratch);
+  static_cast<void>(SendReply(transaction, {context_.send_scratch.data(), size},
+                              hides_overload ? uint16_t{500} : status));
+}
+
+// -- Towards the access side -------------------------------------------------------------------
+
+bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, uint16_t status) {
+  const bool is_success = status >= 200 && status < 300;
+  const bool is_kept = !response.empty() && !transaction.reply_is_reliable &&
+                       !(transaction.is_invite() && is_success);
+  if (is_kept) KeepResponse(transaction, response);
+  if (RetransmitsFinal(transaction)) {  // Timer G.
+    transaction.retransmit_interval = kT1;
+    context_.reactor().timers().Schedule(transaction.retransmit, context_.reactor().now() + kT1);
+  }
+  if (!response.empty() && SendOn(transaction.reply, response)) {
+    context_.Count(context_.metrics.sip_responses.Slot(MetricDirection::kOut, status / 100 - 1));
+    return true;
+  }
+  // RFC 3261 §18.2.2: the connection is gone. Inside we may open another to where Via says.
+  if (status >= 200 && transaction.reply.zone == Zone::kInside &&
+      !transaction.reply.is_datagram() && KeepResponse(transaction, response)) {
+    DialReplyPath(transaction);
+    return false;
+  }
+  DropResponse(ResponseDropReason::kFlowGone);
+  if (transaction.is_invite() && transaction.server != ServerState::kAccepted) {
+    transaction.server = AdvanceServer(transaction, ServerEvent::kFlowLost).next;
+  }
+  return false;
+}
+
+bool EdgeProxy::KeepResponse(Transaction& transaction, std::string_view response) {
+  if (response.empty() || response.size() > core::BufferPool::kBlockBytesMax) return false;
+  if (response.size() > transaction.response.capacity()) {
+    transaction.response =
+        context_.reactor().buffers().Lease(static_cast<uint32_t>(response.size()));
+    transaction.response_bytes = 0;
+    if (!transaction.response) return false;
+  }
+  std::memcpy(transaction.response.data(), response.data(), response.size());
+  transaction.response_bytes = static_cast<uint32_t>(response.size());
+  return true;
+}
+
+bool EdgeProxy::SendOn(const ReplyPath& path, std::string_view message) {
+  if (path.is_datagram()) {
+    core::DatagramSocket* const socket = endpoints_.socket(path.listener);
+    return socket != nullptr && socket->Send(path.address, std::as_bytes(std::span(message)));
+  }
+  Connection* const connection = connections_.Find(path.connection);
+  return connection != nullptr && connection->is_open() && connection->Send(message);
+}
+
+void EdgeProxy::DialReplyPath(Transaction& transaction) {
+  EndpointKey key;
+  key.kind = EndpointKind::kStream;
+  key.transport = TransportProtocol::kTcp;
+  key.zone = Zone::kInside;
+  key.listener = transaction.reply.listener;
+  key.address = transaction.reply.address;
+  Endpoint* const endpoint = endpoints_.FindOrCreate(key);
+  if (endpoint == nullptr) return DropResponse(ResponseDropReason::kFlowGone);
+  switch (endpoints_.Prepare(*endpoint)) {
+    case EndpointPool::Readiness::kReady:
+      if (!endpoints_.Send(*endpoint, ResponseText(transaction))) {
+        DropResponse(ResponseDropReason::kFlowGone);
+      }
+      return;
+    case EndpointPool::Readiness::kConnecting:
+      transaction.core::ListLink::Unlink();
+      transaction.awaits_reply_path = true;
+      return endpoints_.Await(*endpoint, transaction);
+    case EndpointPool::Readiness::kUnavailable:
+      return DropResponse(ResponseDropReason::kFlowGone);
+  }
+}
+
+// -- Our own requests to the next hop ----------------------------------------------------------
+
+bool EdgeProxy::ParseStored(const Transaction& transaction) {
+  return transaction.request_bytes > 0 &&
+         ParseMessage(RequestText(transaction), Framing::kStream, stored_) == ParseOutcome::kOk;
+}
+
+void EdgeProxy::Acknowledge(Transaction& transaction) {
+  Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
+  if (endpoint == nullptr || !ParseStored(transaction)) return;
+  const size_t size = WriteHopByHop({.method = "ACK",
+                                     .via_line = stored_.First(HeaderId::kVia)->line(),
+                                     .to = view_.First(HeaderId::kTo)->value},
+                                    stored_, context_.send_scratch);
+  if (size > 0) {
+    static_cast<void>(endpoints_.Send(*endpoint, {context_.send_scratch.data(), size}));
+    context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, Method::kAck));
+  }
+}
+
+// To the hop that has the INVITE (§9.1, §16.10).
+void EdgeProxy::SendCancel(Transaction& transaction) {
+  Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
+  if (endpoint == nullptr || !ParseStored(transaction)) return;
+  const size_t size = WriteHopByHop({.method = "CANCEL",
+                                     .via_line = stored_.First(HeaderId::kVia)->line(),
+                                     .to = stored_.First(HeaderId::kTo)->value},
+                                    stored_, context_.send_scratch);
+  if (size == 0) return;
+  // Out of the list while sending, which may find that the connection is lost.
+  transaction.core::ListLink::Unlink();
+  const bool is_sent = endpoints_.Send(*endpoint, {context_.send_scratch.data(), size});
+  if (!is_sent && transaction.is_reliable) {
+    transaction.cancel = CancelState::kSent;
+    return OnEndpointLost(
+        transaction, {ReasonCode::kNextHopUnreachable, "the connection to the next hop was lost"});
+  }
+  endpoints_.Await(*endpoint, transaction);
+  context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, Method::kCancel));
+  if (transaction.cancel == CancelState::kSent) return;
+  transaction.cancel = CancelState::kSent;
+  ScheduleDeadline(transaction, kTimerB);  // §9.1: then it counts as cancelled.
+  transaction.retransmit_interval = kT1;
+  if (!transaction.is_reliable) {
+    context_.reactor().timers().Schedule(transaction.retransmit, context_.reactor().now() + kT1);
+  }
+}
+
+// -- Timers ------------------------------------------------------------------------------------
+
+void EdgeProxy::OnRetransmitTimer(void* context) {
+  auto& transaction = *static_cast<Transaction*>(context);
+  static_cast<EdgeProxy*>(transaction.owner)->OnRetransmit(transaction);
+}
+
+void EdgeProxy::OnDeadlineTimer(void* context) {
+  auto& transaction = *static_cast<Transaction*>(context);
+  static_cast<EdgeProxy*>(transaction.owner)->OnDeadline(transaction);
+}
+
+// Timer A or E of the request; once it is cancelled, Timer E of the CANCEL; once it is answered,
+// Timer G of the final response.
+void EdgeProxy::OnRetransmit(Transaction& transaction) {
+  if (IsAnswered(transaction.client)) {
+    if (!RetransmitsFinal(transaction)) return;
+    transaction.retransmit_interval = std::min(2 * transaction.retransmit_interval, kT2);
+    context_.reactor().timers().Schedule(
+        transaction.retransmit, context_.reactor().now() + transaction.retransmit_interval);
+    context_.Count(context_.metrics.sip_retransmissions.Slot(MetricDirection::kOut));
+    static_cast<void>(SendOn(transaction.reply, ResponseText(transaction)));
+    return;
+  }
+  const bool is_cancel = transaction.cancel == CancelState::kSent;
+  transaction.retransmit_interval = NextRetransmitInterval(
+      is_cancel ? ClientState::kTrying : transaction.client, transaction.retransmit_interval);
+  context_.reactor().timers().Schedule(transaction.retransmit,
+                                       context_.reactor().now() + transaction.retransmit_interval);
+  if (is_cancel) return SendCancel(transaction);
+  ApplyClientStep(transaction, AdvanceClient(transaction, ClientEvent::kRetransmitTimer));
+}
+
+void EdgeProxy::OnDeadline(Transaction& transaction) {
+  if (transaction.is_probe) return FinishProbe(transaction, false);
+  if (IsAnswered(transaction.client)) {
+    if (transaction.server == ServerState::kCompleted && transaction.is_invite()) {
+      context_.Count(context_.metrics.sip_transaction_timeouts.Slot(TransactionTimer::kH));
+    }
+    transaction.awaits_reply_path = false;
+    transaction.core::ListLink::Unlink();
+    transaction.client = AdvanceClient(transaction, ClientEvent::kLinger).next;
+    transaction.server = AdvanceServer(transaction, ServerEvent::kLinger).next;
+    return SettleTransaction(transaction);
+  }
+  if (transaction.is_sent && !transaction.heard) {
+    transaction.core::ListLink::Unlink();  // It is not among those that NoteHealth may give up.
+    if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
+      NoteHealth(*endpoint,
+                 endpoint->health->OnFailure(context_.reactor().now(), TargetFailure::kSilence,
+                                             transaction.sent_at));
+    }
+    if (transaction.cancel == CancelState::kNone && transaction.has_more_targets()) {
+      transaction.failure = {ReasonCode::kTimeout, "the next hop does not answer"};
+      return TryNextTarget(transaction);
+    }
+  }
+  const bool is_timer_c = transaction.is_invite() &&
+                          transaction.client == ClientState::kProceeding &&
+                          transaction.cancel == CancelState::kNone;
+  context_.Count(context_.metrics.sip_transaction_timeouts.Slot(
+      is_timer_c ? TransactionTimer::kC
+                 : (transaction.is_invite() ? TransactionTimer::kB : TransactionTimer::kF)));
+  if (is_timer_c) return SendCancel(transaction);  // §16.8.
+  ApplyClientStep(transaction, AdvanceClient(transaction, ClientEvent::kTimeout));
+}
+
+// -- The end -----------------------------------------------------------------------------------
+
+// Gives back what no state needs any more and erases what both sides have left.
+void EdgeProxy::SettleTransaction(Transaction& transaction) {
+  // On a reliable transport nothing is retransmitted: Timer D is zero (§17.1.1.2).
+  if (transaction.client == ClientState::kCompleted && transaction.is_reliable) {
+    transaction.client = ClientState::kTerminated;
+  }
+  if (!IsAnswered(transaction.client)) return;
+  if (!RetransmitsFinal(transaction)) transaction.retransmit.Cancel();
+  if (transaction.client != ClientState::kCompleted) {
+    transaction.request.Reset();  // kCompleted may have to acknowledge again.
+    transaction.request_bytes = 0;
+  }
+  if (transaction.client == ClientState::kTerminated &&
+      transaction.server == ServerState::kTerminated && !transaction.awaits_reply_path) {
+    return EraseTransaction(transaction);
+  }
+  if (!transaction.lingers) {
+    transaction.lingers = true;
+    ScheduleDeadline(transaction, kTimerD);  // D, H, J, L or M: all the same time.
+  }
+}
+
+void EdgeProxy::NoteAnswered(Transaction& transaction) {
+  if (transaction.is_answered || OwesAnswer(transaction.server)) return;
+  transaction.is_answered = true;
+  --unanswered_;
+  if (Connection* const connection = connections_.Find(transaction.reply.connection)) {
+    --connection->transactions;
+  }
+}
+
+void EdgeProxy::EraseTransaction(Transaction& transaction) {
+  transaction.server = ServerState::kTerminated;
+  NoteAnswered(transaction);
+  if (!transaction.is_ack && !transaction.is_probe) {
+    context_.stats.Subtract(context_.metrics.sip_transactions_active.Slot(
+        transaction.is_invite() ? TransactionKind::kInvite : TransactionKind::kNonInvite));
+  }
+  transactions_.Erase(transaction);
+}
+
+void EdgeProxy::ScheduleDeadline(Transaction& transaction, absl::Duration delay) {
+  context_.reactor().timers().Schedule(transaction.deadline, context_.reactor().now() + delay);
+}
+
+}  // namespace sallyport::sip

@@ -1,0 +1,448 @@
+#include "sip/proxy/endpoint_pool.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/hash/hash.h"
+#include "core/check.h"
+#include "sip/policy/server_check.h"
+#include "sip/proxy/mail_kinds.h"
+#include "sip/proxy/peer_standing.h"
+
+namespace sallyport::sip {
+namespace {
+
+// How long an endpoint that nobody uses is remembered, with what is known of its health.
+constexpr absl::Duration kRememberIdle = absl::Minutes(2);
+constexpr uint32_t kSweepSlots = 64;
+
+constexpr FailureCause kLost{ReasonCode::kNextHopUnreachable,
+                             "the connection to the next hop was lost"};
+constexpr FailureCause kFlowGone{ReasonCode::kFlowGone, "the flow is gone"};
+
+uint64_t HashOf(const EndpointKey& key) {
+  return absl::HashOf(key.kind, key.transport, key.zone, key.listener, key.address, key.tls_profile,
+                      key.version, key.identity, key.dn, key.shard, key.flow.slot,
+                      key.flow.generation);
+}
+
+// A session is continued only where everything is asked of the server that was asked before.
+tls::Sha256Digest ResumptionKey(const Endpoint& endpoint) {
+  std::string text = endpoint.key.address.ToString();
+  for (const std::string_view part : {endpoint.key.identity, endpoint.key.dn}) {
+    text.append("|").append(std::to_string(part.size())).append(":").append(part);
+  }
+  text.append("|").append(std::to_string(endpoint.key.tls_profile));
+  text.append("|").append(std::to_string(endpoint.key.version));
+  return tls::Sha256(std::as_bytes(std::span(text)));
+}
+
+ConnectResult ResultOf(const Connection& connection) {
+  if (connection.tls_failure() != tls::FailureReason::kNone) return ConnectResult::kTls;
+  return connection.connect_error() == ETIMEDOUT ? ConnectResult::kTimeout
+                                                 : ConnectResult::kRefused;
+}
+
+FailureCause CauseOf(const Connection& connection) {
+  if (connection.tls_failure() != tls::FailureReason::kNone) {
+    return {ReasonCode::kNextHopTls, connection.tls_failure_text()};
+  }
+  switch (connection.connect_error()) {
+    case ECONNREFUSED:
+      return {ReasonCode::kNextHopUnreachable, "the next hop refuses connections"};
+    case ETIMEDOUT:
+      return {ReasonCode::kNextHopUnreachable, "the next hop does not answer in time"};
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+      return {ReasonCode::kNextHopUnreachable, "there is no way to the next hop"};
+    default:
+      return {ReasonCode::kNextHopUnreachable, "the next hop cannot be reached"};
+  }
+}
+
+}  // namespace
+
+EndpointPool::EndpointPool(ShardContext& context, ConnectionTable& connections,
+                           EndpointHandler& handler, uint32_t capacity)
+    : context_(context), connections_(connections), handler_(handler), endpoints_(capacity) {
+  index_.reserve(capacity);
+  by_connection_.reserve(capacity);
+}
+
+EndpointPool::~EndpointPool() = default;
+
+void EndpointPool::AddSocket(size_t listener, core::DatagramSocket& socket) {
+  if (sockets_.size() <= listener) sockets_.resize(listener + 1, nullptr);
+  sockets_[listener] = &socket;
+}
+
+core::DatagramSocket* EndpointPool::socket(size_t listener) const {
+  return listener < sockets_.size() ? sockets_[listener] : nullptr;
+}
+
+void EndpointPool::OnNewSnapshot() {
+  endpoints_.ForEach([this](EndpointId, Endpoint& endpoint) {
+    if (endpoint.key.version == 0 || endpoint.key.version == context_.snapshot->version) return;
+    if (!endpoint.waiting.empty()) return;  // Sweep closes it once it is.
+    if (Connection* const connection = connections_.Find(endpoint.connection)) {
+      connection->Close(ConnectionCloseReason::kPolicy);
+    }
+  });
+}
+
+// -- Finding -----------------------------------------------------------------------------------
+
+Endpoint* EndpointPool::FindOrCreate(const EndpointKey& key) {
+  const uint64_t hash = HashOf(key);
+  const auto found = index_.find(hash);
+  if (found != index_.end()) {
+    Endpoint* const endpoint = endpoints_.Find(found->second);
+    CHECK(endpoint != nullptr);
+    if (endpoint->key != key) return nullptr;  // 64 bits collided: once in a universe's life.
+    endpoint->used = context_.reactor().now();
+    return endpoint;
+  }
+  if (endpoints_.full()) {
+    Endpoint* oldest = nullptr;
+    endpoints_.ForEach([&](EndpointId, Endpoint& endpoint) {
+      if (IsForgettable(endpoint) && (oldest == nullptr || endpoint.used < oldest->used)) {
+        oldest = &endpoint;
+      }
+    });
+    if (oldest == nullptr) return nullptr;
+    Erase(*oldest);
+  }
+  EndpointId id;
+  Endpoint* const endpoint = endpoints_.Emplace(&id, key);
+  endpoint->id = id;
+  endpoint->hash = hash;
+  endpoint->used = context_.reactor().now();
+  endpoint->health.emplace(unprobed_);
+  endpoint->label = context_.metrics.NextHopLabel({});
+  index_.emplace(hash, id);
+  return endpoint;
+}
+
+void EndpointPool::SetProbed(Endpoint& endpoint, bool is_probed) {
+  if (endpoint.is_probed == is_probed) return;
+  endpoint.is_probed = is_probed;
+  endpoint.health.emplace(is_probed ? probed_ : unprobed_);
+}
+
+bool EndpointPool::IsForgettable(const Endpoint& endpoint) const {
+  const bool is_dialled =
+      endpoint.key.kind == EndpointKind::kStream && endpoint.connection != ConnectionId();
+  return !is_dialled && endpoint.waiting.empty() && endpoint.pinned != context_.snapshot->version;
+}
+
+void EndpointPool::Erase(Endpoint& endpoint) {
+  index_.erase(endpoint.hash);
+  endpoints_.Erase(endpoint.id);
+}
+
+void EndpointPool::Sweep() {
+  const core::MonotonicTime now = context_.reactor().now();
+  sweep_at_ = endpoints_.Sweep(sweep_at_, kSweepSlots, [&](EndpointId, Endpoint& endpoint) {
+    if (IsForgettable(endpoint)) {
+      if (endpoint.is_lost || now - endpoint.used > kRememberIdle) Erase(endpoint);
+      return;
+    }
+    const bool is_outdated =
+        endpoint.key.version != 0 && endpoint.key.version != context_.snapshot->version;
+    if (!is_outdated || !endpoint.waiting.empty()) return;
+    if (Connection* const connection = connections_.Find(endpoint.connection)) {
+      connection->Close(ConnectionCloseReason::kPolicy);
+    }
+  });
+}
+
+// -- Sending -----------------------------------------------------------------------------------
+
+EndpointPool::Readiness EndpointPool::Prepare(Endpoint& endpoint) {
+  endpoint.used = context_.reactor().now();
+  switch (endpoint.key.kind) {
+    case EndpointKind::kDatagram:
+      if (socket(endpoint.key.listener) != nullptr && !stopping_) return Readiness::kReady;
+      endpoint.failure = {ReasonCode::kNextHopUnreachable, "there is no UDP listener to send from"};
+      return Readiness::kUnavailable;
+    case EndpointKind::kFlow: {
+      if (endpoint.is_lost) return Readiness::kUnavailable;
+      if (endpoint.key.shard != context_.shard.index()) return Readiness::kReady;
+      Connection* const connection = connections_.Find(endpoint.key.flow);
+      if (connection != nullptr && connection->is_open()) {
+        endpoint.peer = connection->peer_key();
+        connection->note_used_as_flow();
+        return Readiness::kReady;
+      }
+      endpoint.failure = kFlowGone;
+      endpoint.is_lost = true;
+      return Readiness::kUnavailable;
+    }
+    case EndpointKind::kStream:
+      if (endpoint.is_open) return Readiness::kReady;
+      if (endpoint.connection != ConnectionId()) return Readiness::kConnecting;
+      return Dial(endpoint) ? Readiness::kConnecting : Readiness::kUnavailable;
+  }
+  UNREACHABLE();
+}
+
+bool EndpointPool::Dial(Endpoint& endpoint) {
+  if (stopping_ || connections_.full()) {
+    endpoint.failure = {ReasonCode::kNextHopUnreachable, "no connection is free"};
+    return false;
+  }
+  DialOptions options;
+  if (endpoint.key.transport == TransportProtocol::kTls) {
+    options.tls = endpoint.key.tls_profile < context_.client_contexts.size()
+                      ? context_.client_contexts[endpoint.key.tls_profile]
+                      : nullptr;
+    if (options.tls == nullptr) {
+      endpoint.failure = {ReasonCode::kNextHopTls, "there is no TLS profile for this connection"};
+      return false;
+    }
+    options.server_name = endpoint.identity;
+    options.resumption = {&context_.client_sessions, ResumptionKey(endpoint)};
+  }
+  ConnectionId id = connections_.NextId();
+  Connection* const connection =
+      connections_.Emplace(&id, context_, static_cast<ConnectionHandler&>(*this), id,
+                           Connection::kNoListener, endpoint.key.zone, endpoint.key.address);
+  endpoint.connection = id;
+  endpoint.dialled = context_.reactor().now();
+  by_connection_[id.slot] = endpoint.id;
+  ++dialled_;
+  const int error =
+      connection->Dial(context_.snapshot->config.timeouts.connect, std::move(options));
+  if (error == 0) return true;
+  --dialled_;
+  by_connection_.erase(id.slot);
+  endpoint.connection = {};
+  connections_.Erase(id);
+  NoteFailure(endpoint, {ReasonCode::kNextHopUnreachable, "no connection can be opened"},
+              ConnectResult::kRefused);
+  return false;
+}
+
+bool EndpointPool::Send(Endpoint& endpoint, std::string_view message) {
+  switch (endpoint.key.kind) {
+    case EndpointKind::kDatagram: {
+      core::DatagramSocket* const from = socket(endpoint.key.listener);
+      return from != nullptr && from->Send(endpoint.key.address, std::as_bytes(std::span(message)));
+    }
+    case EndpointKind::kStream: {
+      Connection* const connection = connections_.Find(endpoint.connection);
+      return connection != nullptr && endpoint.is_open && connection->Send(message);
+    }
+    case EndpointKind::kFlow:
+      return SendToFlow(endpoint, message);
+  }
+  UNREACHABLE();
+}
+
+bool EndpointPool::SendToFlow(Endpoint& endpoint, std::string_view message) {
+  if (endpoint.is_lost) return false;
+  if (endpoint.key.shard == context_.shard.index()) {
+    Connection* const connection = connections_.Find(endpoint.key.flow);
+    return connection != nullptr && connection->is_open() && connection->Send(message);
+  }
+  // The mail's record is one piece: header, then message.
+  const FlowMail header{endpoint.key.flow, context_.shard.index(), 0};
+  const std::span<char> record = context_.mail_scratch;
+  if (sizeof header + message.size() > record.size()) return false;
+  std::memcpy(record.data(), &header, sizeof header);
+  std::memcpy(record.data() + sizeof header, message.data(), message.size());
+  return context_.shard.Post(
+      endpoint.key.shard, kMailFlowRequest,
+      std::as_bytes(std::span(record.data(), sizeof header + message.size())));
+}
+
+// -- Dialled connections -----------------------------------------------------------------------
+
+Endpoint* EndpointPool::EndpointOf(const Connection& connection) {
+  const auto found = by_connection_.find(connection.id().slot);
+  if (found == by_connection_.end()) return nullptr;
+  Endpoint* const endpoint = endpoints_.Find(found->second);
+  return endpoint != nullptr && endpoint->connection == connection.id() ? endpoint : nullptr;
+}
+
+void EndpointPool::OnConnectionOpen(Connection& connection) {
+  Endpoint* const endpoint = EndpointOf(connection);
+  CHECK(endpoint != nullptr);
+  if (connection.is_tls() && !ProvesIdentity(*endpoint, connection)) {
+    return connection.Close(ConnectionCloseReason::kPolicy);
+  }
+  endpoint->is_open = true;
+  endpoint->peer = connection.peer_key();
+  context_.Count(context_.metrics.next_hop_connects.Slot(endpoint->label, ConnectResult::kOk));
+  core::IntrusiveList<Transaction> ready;
+  ready.TakeAll(endpoint->waiting);
+  while (Transaction* const transaction = ready.PopFront()) {
+    handler_.OnEndpointOpen(*endpoint, *transaction);
+  }
+}
+
+// RFC 5922 §7.3: the domain that was asked for, never what DNS said.
+bool EndpointPool::ProvesIdentity(Endpoint& endpoint, Connection& connection) {
+  const EdgeConfig& config = context_.snapshot->config;
+  if (endpoint.key.tls_profile >= config.tls_profiles.size()) return false;
+  const TlsProfileConfig& profile = config.tls_profiles[endpoint.key.tls_profile];
+  const tls::PeerIdentityRef certificate = GiveStanding(context_, profile, connection);
+  if (!certificate) {
+    NoteFailure(endpoint, {ReasonCode::kNextHopTls, "its certificate cannot be read"},
+                ConnectResult::kTls);
+    return false;
+  }
+  const ServerExpectation expected{
+      profile.check_target_name ? std::string_view(endpoint.identity) : std::string_view(),
+      endpoint.dn};
+  const ServerVerdict verdict =
+      CheckServer(expected, connection.standing()->identities, *certificate);
+  if (verdict == ServerVerdict::kAccepted) return true;
+  context_.Count(context_.metrics.next_hop_identity_mismatches.Slot(endpoint.label));
+  context_.log.Write(
+      core::LogLevel::kError, "next-hop-identity",
+      "Certificate identity does not match requested domain",
+      {{"expected", verdict == ServerVerdict::kDnMismatch ? endpoint.dn : endpoint.identity},
+       {"found", connection.standing()->identities.List()},
+       {"subject", certificate->subject_dn()},
+       {"target", endpoint.key.address.ToString()}});
+  NoteFailure(endpoint,
+              {ReasonCode::kNextHopIdentity, verdict == ServerVerdict::kDnMismatch
+                                                 ? "the certificate has another subject"
+                                                 : "the certificate does not prove the domain"},
+              ConnectResult::kTls);
+  return false;
+}
+
+void EndpointPool::OnFrame(Connection& connection, const Frame& frame, std::string_view unread) {
+  handler_.OnEndpointFrame(connection, EndpointOf(connection), frame, unread);
+}
+
+void EndpointPool::OnConnectionClosing(Connection& connection) {
+  OnConnectionLost(connection);
+  Endpoint* const endpoint = EndpointOf(connection);
+  if (endpoint == nullptr) return;
+  const bool was_open = std::exchange(endpoint->is_open, false);
+  endpoint->connection = {};
+  endpoint->peer = 0;
+  const bool is_judged = connection.is_open() || connection.has_opened();
+  if (!was_open && !is_judged && !stopping_) {
+    NoteFailure(*endpoint, CauseOf(connection), ResultOf(connection));
+  }
+  if (was_open && !endpoint->waiting.empty()) {
+    static_cast<void>(endpoint->health->OnFailure(context_.reactor().now(), TargetFailure::kLost,
+                                                  context_.reactor().now()));
+  }
+  LoseAll(*endpoint, was_open ? kLost : endpoint->failure);
+}
+
+void EndpointPool::OnConnectionClosed(Connection& connection) {
+  by_connection_.erase(connection.id().slot);
+  --dialled_;
+  connections_.Erase(connection.id());
+}
+
+void EndpointPool::NoteFailure(Endpoint& endpoint, const FailureCause& cause,
+                               ConnectResult result) {
+  endpoint.failure = cause;
+  const TargetFailure failure = result == ConnectResult::kTimeout ? TargetFailure::kConnectTimeout
+                                : result == ConnectResult::kTls   ? TargetFailure::kTls
+                                                                  : TargetFailure::kRefused;
+  static_cast<void>(
+      endpoint.health->OnFailure(context_.reactor().now(), failure, endpoint.dialled));
+  context_.Count(context_.metrics.next_hop_connects.Slot(endpoint.label, result));
+  context_.log.Write(core::LogLevel::kWarning, "next-hop-unreachable",
+                     "could not connect to next hop",
+                     {{"target", endpoint.key.address.ToString()},
+                      {"transport", TransportName(endpoint.key.transport)},
+                      {"identity", endpoint.identity},
+                      {"reason", CodeText(cause.reason)},
+                      {"cause", cause.text}});
+}
+
+void EndpointPool::LoseAll(Endpoint& endpoint, const FailureCause& cause) {
+  core::IntrusiveList<Transaction> lost;
+  lost.TakeAll(endpoint.waiting);
+  while (Transaction* const transaction = lost.PopFront()) {
+    handler_.OnEndpointLost(*transaction, cause);
+  }
+}
+
+void EndpointPool::GiveUp(Endpoint& endpoint, const FailureCause& cause) {
+  core::IntrusiveList<Transaction> all;
+  all.TakeAll(endpoint.waiting);
+  while (Transaction* const transaction = all.PopFront()) {
+    if (transaction->heard) {
+      endpoint.waiting.PushBack(*transaction);
+    } else {
+      handler_.OnEndpointLost(*transaction, cause);
+    }
+  }
+}
+
+// -- Flows -------------------------------------------------------------------------------------
+
+EndpointKey EndpointPool::FlowKey(uint8_t shard, ConnectionId flow, size_t listener) const {
+  const std::vector<ListenerConfig>& listeners = context_.snapshot->config.listeners;
+  EndpointKey key;
+  key.kind = EndpointKind::kFlow;
+  key.listener = static_cast<uint16_t>(listener);
+  if (listener < listeners.size()) {
+    key.transport = listeners[listener].transport;
+    key.zone = listeners[listener].zone;
+  }
+  key.shard = shard;
+  key.flow = flow;
+  return key;
+}
+
+void EndpointPool::OnConnectionLost(Connection& connection) {
+  if (!connection.used_as_flow() && !connection.used_by_other_shards()) return;
+  const FlowMail mail{connection.id(), context_.shard.index(), connection.listener()};
+  if (connection.used_as_flow()) OnFlowLostMail(mail);
+  if (!connection.used_by_other_shards()) return;
+  for (uint32_t shard = 0; shard < context_.shard.shards(); ++shard) {
+    if (shard == context_.shard.index()) continue;
+    // A full mailbox loses it; the transactions there end by their timers.
+    static_cast<void>(
+        context_.shard.Post(shard, kMailFlowLost, std::as_bytes(std::span(&mail, 1))));
+  }
+}
+
+void EndpointPool::OnFlowMail(const FlowMail& mail, std::string_view message) {
+  Connection* const connection = connections_.Find(mail.flow);
+  if (connection != nullptr && connection->is_open()) {
+    connection->note_used_by_other_shard();
+    if (connection->Send(message)) return;
+  }
+  const FlowMail lost{mail.flow, context_.shard.index(), mail.listener};
+  static_cast<void>(
+      context_.shard.Post(mail.from_shard, kMailFlowLost, std::as_bytes(std::span(&lost, 1))));
+}
+
+void EndpointPool::OnFlowLostMail(const FlowMail& mail) {
+  const auto found =
+      index_.find(HashOf(FlowKey(static_cast<uint8_t>(mail.from_shard), mail.flow, mail.listener)));
+  if (found == index_.end()) return;
+  Endpoint& endpoint = *endpoints_.Find(found->second);
+  endpoint.is_lost = true;
+  endpoint.failure = kFlowGone;
+  LoseAll(endpoint, kFlowGone);
+}
+
+// -- End ---------------------------------------------------------------------------------------
+
+void EndpointPool::Stop() {
+  stopping_ = true;
+  sockets_.clear();  // They close too; timers may still want to retransmit.
+  endpoints_.ForEach([this](EndpointId, Endpoint& endpoint) {
+    if (endpoint.key.kind != EndpointKind::kStream) return;
+    if (Connection* const connection = connections_.Find(endpoint.connection)) {
+      connection->Close(ConnectionCloseReason::kDrain);
+    }
+  });
+}
+
+}  // namespace sallyport::sip

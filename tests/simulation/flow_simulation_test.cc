@@ -1,0 +1,333 @@
+// Flows and dialogs in both directions on a whole shard (RFC 3261 §16, RFC 3327, RFC 5626, RFC
+// 5658; architecture §4): Path, Record-Route with tokens, requests from the inside that reach a
+// connection which a client opened.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/simulation/simulated_edge.h"
+#include "tests/simulation/simulated_texts.h"
+
+namespace sallyport::sip::test {
+namespace {
+
+const std::string kRegistrar = "SIP/2.0/UDP 127.0.0.1:5080";
+
+// Registers sip:alice@a.example with what `headers` adds and returns what the registrar saw.
+std::string Register(SimulatedEdge& edge, SimulatedPeer& alice, const std::string& headers) {
+  alice.Send(RequestText{.method = "REGISTER",
+                         .uri = "sip:edge.example",
+                         .branch = "reg",
+                         .to = "<sip:alice@a.example>",
+                         .call_id = "registration",
+                         .headers = headers}
+                 .Text());
+  edge.Settle();
+  const auto seen = edge.NextHopTake();
+  EXPECT_TRUE(seen.has_value());
+  if (!seen.has_value()) return {};
+  edge.NextHopSend(ResponseText(*seen, 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 200 OK");
+  return *seen;
+}
+
+constexpr char kOutboundContact[] =
+    "Supported: path, outbound\r\n"
+    "Contact: <sip:alice@192.0.2.9:5061;transport=tls;ob>;reg-id=1"
+    ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>\"\r\n";
+
+// RFC 3327 §5.2: only for who knows what a Path is; RFC 5626 §5.1: `ob` for who wants the flow.
+TEST(FlowSimulationTest, Rfc3327_5_2_PathIsAddedForClientsThatSupportIt) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string plain = Register(edge, alice, "Contact: <sip:alice@192.0.2.9>\r\n");
+  EXPECT_EQ(Value(plain, "Path"), "");
+  const std::string path =
+      Value(Register(edge, alice, "Supported: path\r\nContact: <sip:alice@192.0.2.9>\r\n"), "Path");
+  EXPECT_TRUE(path.starts_with("<sip:")) << path;
+  EXPECT_NE(path.find("@edge.example:5070;lr>"), std::string::npos) << path;
+  const std::string outbound = Value(Register(edge, alice, kOutboundContact), "Path");
+  EXPECT_NE(outbound.find("@edge.example:5070;lr;ob>"), std::string::npos) << outbound;
+}
+
+// RFC 5626 §5.3: a request whose topmost Route is our token goes down that flow.
+TEST(FlowSimulationTest, Rfc5626_5_3_RequestFromInsideReachesTheFlow) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");
+  edge.NextHopSend(RequestText{
+      .uri = "sip:alice@192.0.2.9:5061;transport=tls;ob",
+      .via = kRegistrar,
+      .branch = "in1",
+      .from = "<sip:bob@edge.example>;tag=7",
+      .to = "<sip:alice@a.example>",
+      .headers = "Route: " + path + "\r\nP-Asserted-Identity: <sip:bob@edge.example>\r\n"}
+                       .Text());
+  edge.Settle();
+  const std::vector<std::string> got = SplitMessages(alice.Take());
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(StartLine(got[0]), "MESSAGE sip:alice@192.0.2.9:5061;transport=tls;ob SIP/2.0");
+  EXPECT_EQ(Value(got[0], "Route"), "");
+  EXPECT_EQ(Value(got[0], "P-Asserted-Identity"), "");  // RFC 3325 §5: she is not trusted.
+  EXPECT_TRUE(Value(got[0], "Via").starts_with("SIP/2.0/TLS edge.example:5061;branch=z9hG4bK"));
+  alice.Send(ResponseText(got[0], 200, "OK"));
+  edge.Settle();
+  const auto answer = edge.NextHopTake();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(StartLine(*answer), "SIP/2.0 200 OK");
+  EXPECT_EQ(Values(*answer, "Via").size(), 1U);
+  EXPECT_EQ(TopBranch(*answer), "z9hG4bKin1");
+  edge.Run(absl::Seconds(33));  // Timer J: the request came over UDP.
+  EXPECT_EQ(Transactions(edge), 0U);
+}
+
+TEST(FlowSimulationTest, Rfc5626_5_3_DeadFlowIs430AndForgedTokenIs403) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");
+  RequestText request{.uri = "sip:alice@192.0.2.9",
+                      .via = kRegistrar,
+                      .branch = "in1",
+                      .from = "<sip:bob@edge.example>;tag=7",
+                      .to = "<sip:alice@a.example>"};
+  std::string forged = path;
+  forged[10] = forged[10] == 'A' ? 'B' : 'A';
+  request.headers = "Route: " + forged + "\r\n";
+  edge.NextHopSend(request.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 403 Bad Flow Token");
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kFlowToken)), 1U);
+
+  alice.connection().Finish();
+  edge.Run(absl::Seconds(1));
+  request.branch = "in2";
+  request.headers = "Route: " + path + "\r\n";
+  edge.NextHopSend(request.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 430 Flow Failed");
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kFlowGone)), 1U);
+}
+
+// A flow that is lost in mid-transaction ends it at once, with 430 and not with a timeout.
+TEST(FlowSimulationTest, FlowLostInMidTransactionEndsIt) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");
+  edge.NextHopSend(RequestText{.uri = "sip:alice@192.0.2.9",
+                               .via = kRegistrar,
+                               .branch = "in1",
+                               .from = "<sip:bob@edge.example>;tag=7",
+                               .to = "<sip:alice@a.example>",
+                               .headers = "Route: " + path + "\r\n"}
+                       .Text());
+  edge.Settle();
+  ASSERT_EQ(SplitMessages(alice.Take()).size(), 1U);
+  alice.connection().Finish();
+  edge.Run(absl::Seconds(1));
+  EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 430 Flow Failed");
+}
+
+// A whole call from outside: RFC 5658's two Record-Route entries, requests of the dialog in both
+// directions by them, and only by them.
+TEST(FlowSimulationTest, Rfc5658_CallFromOutsideIsRoutedBackOverBothRecordRoutes) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(RequestText{.method = "INVITE",
+                         .branch = "i",
+                         .headers = "Contact: <sip:alice@192.0.2.9;transport=tls>\r\n"}
+                 .Text());
+  edge.Settle();
+  const std::string invite = edge.NextHopTake().value_or("");
+  const std::vector<std::string> routes = Values(invite, "Record-Route");
+  ASSERT_EQ(routes.size(), 2U) << invite;
+  EXPECT_NE(routes[0].find("@edge.example:5070;lr>"), std::string::npos) << routes[0];
+  EXPECT_NE(routes[1].find("@edge.example:5061;transport=tls;lr>"), std::string::npos) << routes[1];
+  edge.NextHopSend(ResponseText(invite, 200, "OK", "Contact: <sip:bob@10.0.0.9:5099>\r\n"));
+  edge.Settle();
+  const std::vector<std::string> answers = SplitMessages(alice.Take());
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(StartLine(answers[0]), "SIP/2.0 100 Trying");
+  EXPECT_EQ(StartLine(answers[1]), "SIP/2.0 200 OK");
+
+  // ACK: the Request-URI is the callee's Contact, which is no domain of ours.
+  alice.Send(RequestText{.method = "ACK",
+                         .uri = "sip:bob@10.0.0.9:5099",
+                         .branch = "a",
+                         .to = "<sip:bob@edge.example>;tag=uas",
+                         .headers = RouteLinesForCaller(answers[1])}
+                 .Text());
+  edge.Settle();
+  const std::string ack = edge.NextHopTake().value_or("");
+  EXPECT_EQ(StartLine(ack), "ACK sip:bob@10.0.0.9:5099 SIP/2.0");
+  EXPECT_EQ(Value(ack, "Route"), "");
+
+  // The callee hangs up: down the caller's connection.
+  edge.NextHopSend(RequestText{.method = "BYE",
+                               .uri = "sip:alice@192.0.2.9;transport=tls",
+                               .via = kRegistrar,
+                               .branch = "b",
+                               .from = "<sip:bob@edge.example>;tag=uas",
+                               .to = "<sip:alice@a.example>;tag=1",
+                               .headers = RouteLinesForCallee(invite)}
+                       .Text());
+  edge.Settle();
+  const std::vector<std::string> byes = SplitMessages(alice.Take());
+  ASSERT_EQ(byes.size(), 1U);
+  EXPECT_EQ(StartLine(byes[0]), "BYE sip:alice@192.0.2.9;transport=tls SIP/2.0");
+  EXPECT_EQ(Value(byes[0], "Route"), "");
+  alice.Send(ResponseText(byes[0], 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 200 OK");
+}
+
+// Without our token the callee's address is nowhere that a request from outside may go.
+TEST(FlowSimulationTest, InDialogRequestWithoutOurRouteIsRelaying) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(RequestText{
+      .method = "BYE", .uri = "sip:bob@10.0.0.9:5099", .to = "<sip:bob@edge.example>;tag=uas"}
+                 .Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 403 Relaying Forbidden");
+}
+
+// A call from the inside down a flow; its callee hangs up under the name that was dialled, which
+// the certificate does not cover: the dialog token excuses that, for this dialog, peer and name.
+TEST(FlowSimulationTest, DialogTokenExcusesTheCalleeOfARetargetedCallAndNobodyElse) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");
+  edge.NextHopSend(
+      RequestText{.method = "INVITE",
+                  .uri = "sip:alice@192.0.2.9:5061;transport=tls;ob",
+                  .via = kRegistrar,
+                  .branch = "i",
+                  .from = "<sip:bob@edge.example>;tag=caller",
+                  .to = "<sip:sales@edge.example>",
+                  .headers = "Route: " + path + "\r\nContact: <sip:bob@127.0.0.1:5080>\r\n"}
+          .Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 100 Trying");
+  const std::vector<std::string> got = SplitMessages(alice.Take());
+  ASSERT_EQ(got.size(), 1U);
+  const std::string invite = got[0];
+  ASSERT_EQ(Values(invite, "Record-Route").size(), 2U) << invite;
+  EXPECT_NE(Values(invite, "Record-Route")[0].find(";dt="), std::string::npos) << invite;
+  alice.Send(ResponseText(invite, 200, "OK", "Contact: <sip:alice@192.0.2.9>\r\n"));
+  edge.Settle();
+  EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 200 OK");
+
+  RequestText bye{.method = "BYE",
+                  .uri = "sip:bob@127.0.0.1:5080",
+                  .branch = "b1",
+                  .from = "<sip:sales@edge.example>;tag=uas",
+                  .to = "<sip:bob@edge.example>;tag=caller",
+                  .headers = RouteLinesForCallee(invite)};
+  // Another dialog, another name, another peer: not excused.
+  RequestText other = bye;
+  other.call_id = "another";
+  alice.Send(other.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 403 From Not Covered By Certificate");
+  other = bye;
+  other.branch = "b2";
+  other.from = "<sip:boss@edge.example>;tag=uas";
+  alice.Send(other.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 403 From Not Covered By Certificate");
+  other = bye;
+  other.branch = "b3";
+  other.to = "<sip:bob@edge.example>;tag=other";
+  alice.Send(other.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 403 From Not Covered By Certificate");
+  SimulatedPeer& mallory = edge.Connect("m.example");
+  other = bye;
+  other.branch = "b4";
+  mallory.Send(other.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(mallory.Take()), "SIP/2.0 403 From Not Covered By Certificate");
+  EXPECT_FALSE(edge.NextHopTake().has_value());
+
+  bye.branch = "b5";
+  alice.Send(bye.Text());
+  edge.Settle();
+  const std::string forwarded = edge.NextHopTake().value_or("");
+  EXPECT_EQ(StartLine(forwarded), "BYE sip:bob@127.0.0.1:5080 SIP/2.0");
+  EXPECT_EQ(Value(forwarded, "P-Asserted-Identity"), "");  // Excused, not proved.
+  EXPECT_EQ(edge.Counter(edge.metrics().identity_checks.Slot(IdentityCheckResult::kExempt)), 1U);
+}
+
+// RFC 3261 §9.2, §16.10: CANCEL from the inside goes to the flow that has the INVITE.
+TEST(FlowSimulationTest, CancelFromInsideFollowsTheInvite) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");
+  RequestText request{.method = "INVITE",
+                      .uri = "sip:alice@192.0.2.9",
+                      .via = kRegistrar,
+                      .branch = "i",
+                      .from = "<sip:bob@edge.example>;tag=caller",
+                      .to = "<sip:alice@a.example>",
+                      .headers = "Route: " + path + "\r\n"};
+  edge.NextHopSend(request.Text());
+  edge.Settle();
+  const std::string invite = SplitMessages(alice.Take()).at(0);
+  alice.Send(ResponseText(invite, 180, "Ringing"));
+  edge.Settle();
+  request.method = "CANCEL";
+  edge.NextHopSend(request.Text());
+  edge.Settle();
+  const std::vector<std::string> got = SplitMessages(alice.Take());
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(StartLine(got[0]), "CANCEL sip:alice@192.0.2.9 SIP/2.0");
+  EXPECT_EQ(TopBranch(got[0]), TopBranch(invite));
+  alice.Send(ResponseText(got[0], 200, "OK"));
+  alice.Send(ResponseText(invite, 487, "Request Terminated"));
+  edge.Settle();
+  std::vector<std::string> answers;
+  while (auto answer = edge.NextHopTake()) answers.push_back(StartLine(*answer));
+  EXPECT_EQ(answers,
+            (std::vector<std::string>{"SIP/2.0 100 Trying", "SIP/2.0 180 Ringing", "SIP/2.0 200 OK",
+                                      "SIP/2.0 487 Request Terminated"}));
+  EXPECT_EQ(StartLine(alice.Take()), "ACK sip:alice@192.0.2.9 SIP/2.0");  // Ours, hop by hop.
+}
+
+// RFC 3261 §17.2.1, §17.2.2 on an access side that may lose messages.
+TEST(FlowSimulationTest, Rfc3261_17_2_UdpAccessSideRetransmits) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");
+  RequestText request{.method = "INVITE",
+                      .uri = "sip:alice@192.0.2.9",
+                      .via = kRegistrar,
+                      .branch = "i",
+                      .from = "<sip:bob@edge.example>;tag=caller",
+                      .to = "<sip:alice@a.example>",
+                      .headers = "Route: " + path + "\r\n"};
+  edge.NextHopSend(request.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 100 Trying");
+  edge.NextHopSend(request.Text());  // §17.2.1: answered with the last provisional.
+  edge.Settle();
+  EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 100 Trying");
+  const std::vector<std::string> invites = SplitMessages(alice.Take());
+  ASSERT_EQ(invites.size(), 1U);
+  alice.Send(ResponseText(invites[0], 486, "Busy Here"));
+  edge.Run(absl::Seconds(4));  // Timer G: 0.5, 1, 2 s later.
+  int finals = 0;
+  while (auto answer = edge.NextHopTake()) finals += StartLine(*answer) == "SIP/2.0 486 Busy Here";
+  EXPECT_EQ(finals, 4);
+  request.method = "ACK";
+  request.to += ";tag=uas";
+  edge.NextHopSend(request.Text());
+  edge.Run(absl::Seconds(10));
+  EXPECT_FALSE(edge.NextHopTake().has_value());
+  EXPECT_EQ(Transactions(edge), 0U);  // Timer I.
+}
+
+}  // namespace
+}  // namespace sallyport::sip::test
