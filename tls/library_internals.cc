@@ -45,6 +45,10 @@ LibrarySession ExchangeSession(WOLFSSL* library_session, WOLFSSL_SESSION* spent)
   return LibrarySession(std::exchange(library_session->session, spent));
 }
 
+void DropOfferedTickets(WOLFSSL* library_session) {
+  TLSX_Remove(&library_session->extensions, TLSX_PRE_SHARED_KEY, library_session->heap);
+}
+
 bool IsWorthStoring(const WOLFSSL_SESSION& session) {
   return session.isSetup != 0 && session.ticketLen > 0 &&
          session.ticketLen <= kClientTicketBytesMax && session.haveEMS != 0;
@@ -62,6 +66,7 @@ bool TicketStateHasExtendedMasterSecret(std::span<const uint8_t> state) {
 #else
 
 LibrarySession ExchangeSession(WOLFSSL*, WOLFSSL_SESSION*) { return nullptr; }
+void DropOfferedTickets(WOLFSSL*) {}
 bool IsWorthStoring(const WOLFSSL_SESSION&) { return false; }
 int64_t SessionExpiry(const WOLFSSL_SESSION&) { return 0; }
 bool TicketStateHasExtendedMasterSecret(std::span<const uint8_t>) { return false; }

@@ -31,6 +31,10 @@ LibrarySession ShareSession(WOLFSSL_SESSION* session);
 // Returns its own; null if nothing was done. `spent` must belong to the same thread.
 LibrarySession ExchangeSession(WOLFSSL* library_session, WOLFSSL_SESSION* spent);
 
+// Frees the tickets that this TLS 1.3 handshake offered, ours or the peer's: the library keeps them
+// with the other extensions as long as the session. For after the handshake.
+void DropOfferedTickets(WOLFSSL* library_session);
+
 // Client: whether there is a ticket of a size that we keep, and with TLS 1.2 the extended master
 // secret (RFC 7627 §5.3: without it a session must not be resumed).
 bool IsWorthStoring(const WOLFSSL_SESSION& session);

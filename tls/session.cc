@@ -222,6 +222,7 @@ void Session::StoreTicket() {
 
 void Session::StopAwaitingTicket() {
   awaited_.reset();
+  ticket_received_ = false;
   ExchangeSession(library_session_, spent_session_.get());
 }
 
@@ -290,6 +291,7 @@ HandshakeOutcome Session::FinishHandshake() {
   const int suite = wolfSSL_get_current_cipher_suite(library_session_);
   peer_.cipher =
       CipherName(static_cast<unsigned char>(suite >> 8), static_cast<unsigned char>(suite));
+  DropOfferedTickets(library_session_);
   if (context.role() == ContextRole::kServer) {
     ExchangeSession(library_session_, context.spent_session_.get());
   } else {

@@ -1,6 +1,7 @@
 // Target: every byte of a peer's certificate that we read ourselves, and what the policy makes of
 // it. Asserted: a fault and an identity exclude each other; every identity found is a host name in
-// normal form; it covers itself and no subdomain; no subjectAltName ever lets the CN in.
+// normal form; it covers itself and no subdomain; no subjectAltName ever lets the CN in;
+// the subject as we print it is the subject that is encoded.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -8,6 +9,7 @@
 
 #include "core/check.h"
 #include "sip/message/uri.h"
+#include "sip/policy/distinguished_name.h"
 #include "sip/policy/from_check.h"
 #include "sip/policy/sip_identities.h"
 #include "tls/certificate_reader.h"
@@ -50,6 +52,13 @@ void CheckIdentities(const PeerIdentity& leaf, const IdentityOptions& options) {
   CHECK(!identities.List().empty());
 }
 
+void CheckName(std::string_view text, std::string_view der) {
+  using sallyport::sip::DistinguishedName;
+  const auto printed = DistinguishedName::Parse(text);
+  const auto encoded = DistinguishedName::Decode(der);
+  if (printed.ok() && encoded.ok()) CHECK(*printed == *encoded);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -65,6 +74,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     CHECK(name.text.find('\0') == std::string_view::npos);
   }
   CHECK(leaf.subject_dn().find('\n') == std::string_view::npos);
+  CheckName(leaf.subject_dn(), leaf.subject_der());
+  CheckName(leaf.issuer_dn(), leaf.issuer_der());
   CheckIdentities(leaf, {});
   CheckIdentities(leaf, {.cn_identity = true, .use_email_as_sip = true});
   return 0;

@@ -31,21 +31,6 @@ void ForEachCertificate(const std::string& pem, void (*use)(SSL_CTX* context, X5
   BIO_free(bio);
 }
 
-std::string Drain(core::OutputQueue& out) {
-  std::string bytes;
-  while (!out.empty()) {
-    std::array<iovec, 8> pieces;
-    const size_t count = out.Gather(pieces);
-    uint32_t total = 0;
-    for (size_t i = 0; i < count; ++i) {
-      bytes.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
-      total += static_cast<uint32_t>(pieces[i].iov_len);
-    }
-    out.Consume(total);
-  }
-  return bytes;
-}
-
 }  // namespace
 
 std::shared_ptr<SSL_CTX> MakeTlsServerContext(const TlsServerOptions& options) {
@@ -201,10 +186,25 @@ void ClientEnd::FeedPiece(std::span<const std::byte> ciphertext) {
   } while (result.outcome == tls::DecryptOutcome::kMoreAvailable);
 }
 
-std::string ClientEnd::TakeOutput() { return Drain(out_); }
+std::string ClientEnd::TakeOutput() { return TakeBytes(out_); }
 
 bool ClientEnd::Write(std::string_view plaintext) {
   return session_->Encrypt(std::as_bytes(std::span(plaintext)), out_);
+}
+
+std::string TakeBytes(core::OutputQueue& out) {
+  std::string bytes;
+  while (!out.empty()) {
+    std::array<iovec, 8> pieces;
+    const size_t count = out.Gather(pieces);
+    uint32_t total = 0;
+    for (size_t i = 0; i < count; ++i) {
+      bytes.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
+      total += static_cast<uint32_t>(pieces[i].iov_len);
+    }
+    out.Consume(total);
+  }
+  return bytes;
 }
 
 bool Converse(ClientEnd& client, TlsServer& server, size_t piece) {

@@ -96,6 +96,9 @@ class ClientEnd {
   std::string received_;
 };
 
+// Empties it.
+std::string TakeBytes(core::OutputQueue& out);
+
 // Carries bytes both ways until neither side has anything to say. True: both ends are connected.
 bool Converse(ClientEnd& client, TlsServer& server, size_t piece = 0);
 bool Converse(ClientEnd& client, ServerEnd& server, size_t piece = 0);
