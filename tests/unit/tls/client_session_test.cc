@@ -448,9 +448,9 @@ TEST(ClientSessionTest, AServerOfAnotherVersionIsReachedAtTheSecondAttempt) {
 }
 
 // One connection that is over its handshake and has its ticket behind it, or has given it up.
-std::unique_ptr<Session> IdleSession(const std::shared_ptr<Context>& context,
-                                     const std::shared_ptr<ssl_ctx_st>& server_side,
-                                     const ClientResumption& resumption, core::OutputQueue& out) {
+[[maybe_unused]] std::unique_ptr<Session> IdleSession(
+    const std::shared_ptr<Context>& context, const std::shared_ptr<ssl_ctx_st>& server_side,
+    const ClientResumption& resumption, core::OutputQueue& out) {
   TlsServer server(server_side);
   auto session = Session::Create(context, ServerName("edge.example"), resumption);
   std::string to_client;
