@@ -29,9 +29,11 @@ void Reactor::Detach(HandlerId id) { handlers_.Erase(id); }
 
 void Reactor::RunTurn() {
   Wait();
+  due_.TakeAll(deferred_);
   RunCompletions();
   counters_.timers_fired += timers_.Advance(now_, options_.timer_steps_per_turn_max);
   if (hooks_ != nullptr) more_mail_ = hooks_->DeliverMail(options_.mail_per_turn_max);
+  RunDeferred();
   RunFlushes();
   RunSteps();
   if (hooks_ != nullptr) hooks_->AfterTurn();
@@ -55,7 +57,8 @@ void Reactor::Wait() {
 }
 
 absl::Duration Reactor::WaitTime() {
-  if (more_completions_ || more_mail_ || !steps_.empty() || !flushes_.empty()) {
+  if (more_completions_ || more_mail_ || !steps_.empty() || !flushes_.empty() || !due_.empty() ||
+      !deferred_.empty()) {
     return absl::ZeroDuration();
   }
   const MonotonicTime deadline = timers_.NextDeadline();
@@ -80,6 +83,15 @@ void Reactor::DropStale(const Completion& done) {
   ++counters_.stale_completions;
   if (done.buffer.present()) io_.Recycle(done.buffer);
   if (done.operation == Operation::kAccept && done.result >= 0) io_.Close(done.result);
+}
+
+void Reactor::RunDeferred() {
+  for (uint32_t left = options_.deferred_per_turn_max; left > 0; --left) {
+    StepNode* const node = due_.PopFront();
+    if (node == nullptr) return;
+    ++counters_.deferred;
+    node->OnStep();
+  }
 }
 
 void Reactor::RunFlushes() {

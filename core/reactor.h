@@ -1,5 +1,5 @@
-// The turn of one shard: submit, wait, harvest, dispatch, timers, mail, flush, budgeted steps. The
-// whole loop is Reactor::RunTurn, on one screen.
+// The turn of one shard: submit, wait, harvest, dispatch, timers, mail, deferred work, flush,
+// budgeted steps. The whole loop is Reactor::RunTurn, on one screen.
 //
 // Completions are harvested into a queue first and run from it: a handler never runs inside the
 // harvest, never re-enters the ring, and reaches another shard only by mail.
@@ -26,6 +26,7 @@ struct ReactorOptions {
   uint32_t completions_per_turn_max = 512;  // More wait in the ring for the next turn.
   uint32_t timer_steps_per_turn_max = 1024;
   uint32_t mail_per_turn_max = 256;
+  uint32_t deferred_per_turn_max = 256;
   uint32_t steps_per_turn_max = 1;  // TLS handshake steps.
   absl::Duration wait_max = absl::Seconds(10);
   size_t buffer_bytes_max = size_t{256} << 20;
@@ -39,6 +40,7 @@ struct ReactorCounters {
   uint64_t timers_fired = 0;
   uint64_t flushes = 0;
   uint64_t steps = 0;
+  uint64_t deferred = 0;
   int64_t busy_nanoseconds = 0;          // Outside the wait.
   int64_t longest_turn_nanoseconds = 0;  // Loop delay: how long a completion may have waited.
 };
@@ -54,7 +56,9 @@ class FlushNode : public ListLink {
   ~FlushNode() = default;
 };
 
-// One piece of work that is expensive and can wait: runs after everything else, within the budget.
+// One piece of work that can wait: an expensive one, which runs after everything else within the
+// budget (QueueStep), or what was left over for another turn (QueueDeferred). In one queue at a
+// time.
 class StepNode : public ListLink {
  public:
   // Out of the queue when called. To go on, queue it again: it goes to the back.
@@ -108,6 +112,11 @@ class Reactor {
     steps_.PushBack(node);
     ++steps_queued_;
   }
+  // Work that had its share of this turn: goes on in the next one, before that turn's flushes, so
+  // it neither waits for steps nor takes their budget. Idempotent while queued.
+  void QueueDeferred(StepNode& node) {
+    if (!node.linked()) deferred_.PushBack(node);
+  }
   // Queued and not yet run (an upper bound: nodes destroyed meanwhile still count until their
   // turn).
   uint32_t steps_queued() const { return steps_queued_; }
@@ -128,6 +137,7 @@ class Reactor {
   void RunCompletions();
   void Dispatch(const Completion& done);
   void DropStale(const Completion& done);
+  void RunDeferred();
   void RunFlushes();
   void RunSteps();
 
@@ -141,6 +151,8 @@ class Reactor {
   std::vector<Completion> completions_;  // Sized once.
   IntrusiveList<FlushNode> flushes_;
   IntrusiveList<StepNode> steps_;
+  IntrusiveList<StepNode> deferred_;  // For the next turn.
+  IntrusiveList<StepNode> due_;       // Deferred by earlier turns.
   uint32_t steps_queued_ = 0;
   bool more_completions_ = false;
   bool more_mail_ = false;

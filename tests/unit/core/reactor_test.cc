@@ -69,6 +69,7 @@ class ReactorTest : public testing::Test {
     options.buffer_bytes_max = 1 << 20;
     options.completions_per_turn_max = 4;
     options.steps_per_turn_max = 2;
+    options.deferred_per_turn_max = 2;
     return options;
   }
   std::string Turn() {
@@ -127,6 +128,46 @@ TEST_F(ReactorTest, StepsKeepToTheirBudgetAndTheirOrder) {
   EXPECT_EQ(order, "dabcdd");
   Turn();
   EXPECT_EQ(reactor_.steps_queued(), 0u);
+}
+
+// What had its share of a turn goes on in the next: never in the same, and steps keep their budget.
+TEST_F(ReactorTest, DeferredWorkRunsOncePerTurnBeforeFlushesAndSteps) {
+  LoggingFlush flush;
+  LoggingStep step;
+  int again = 3;
+  LoggingStep deferred([&] {
+    reactor_.AtEndOfTurn(flush);
+    if (--again > 0) reactor_.QueueDeferred(deferred);
+  });
+  reactor_.QueueDeferred(deferred);
+  reactor_.QueueDeferred(deferred);
+  reactor_.QueueStep(step);
+  EXPECT_EQ(Turn(), "mail step flush step after-turn");
+  EXPECT_EQ(io_.last_timeout(), absl::ZeroDuration());
+  EXPECT_EQ(Turn(), "mail step flush after-turn");
+  EXPECT_EQ(Turn(), "mail step flush after-turn");
+  EXPECT_EQ(io_.last_timeout(), absl::ZeroDuration());
+  EXPECT_EQ(Turn(), "before-wait after-wait mail after-turn");
+  EXPECT_EQ(reactor_.counters().deferred, 3u);
+}
+
+TEST_F(ReactorTest, DeferredWorkKeepsToItsBoundAndItsOrder) {
+  std::string order;
+  LoggingStep a([&] {
+    order += 'a';
+    reactor_.QueueDeferred(a);
+  });
+  LoggingStep b([&] { order += 'b'; });
+  LoggingStep c([&] { order += 'c'; });
+  for (StepNode* node : {&a, &b, &c}) reactor_.QueueDeferred(*node);
+  Turn();
+  EXPECT_EQ(order, "ab");  // Two per turn; what goes on queues behind the others.
+  Turn();
+  EXPECT_EQ(order, "abca");
+  { const LoggingStep destroyed; }
+  a.Unlink();
+  Turn();
+  EXPECT_EQ(order, "abca");
 }
 
 TEST_F(ReactorTest, AStepDestroyedInTheQueueIsForgotten) {
