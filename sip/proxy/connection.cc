@@ -15,6 +15,8 @@ namespace {
 constexpr uint32_t kPartialBytesMin = 2048;
 // An unauthenticated peer's bytes: a certificate chain fits, a flood does not.
 constexpr uint32_t kHandshakeBytesMax = 64 * 1024;
+// What the kernel may have taken of one connection before a pause reaches it.
+constexpr uint32_t kBacklogBytesMax = 16 * 1024 * 1024;
 constexpr std::string_view kPong = "\r\n";  // RFC 5626 §4.4.1.
 constexpr std::string_view kPing = "\r\n\r\n";
 // Servers send their tickets right behind the handshake; nobody waits longer for one.
@@ -57,6 +59,7 @@ Connection::Connection(ShardContext& context, ConnectionHandler& handler, Connec
       listener_(listener),
       framer_({context.snapshot->config.limits.header_bytes_max,
                context.snapshot->config.limits.body_bytes_max}),
+      backlog_(context.reactor().buffers(), kBacklogBytesMax),
       deadline_(core::Timer::Calling<&Connection::OnDeadline>(this)),
       begun_(context.reactor().now()),
       last_activity_(begun_),
@@ -69,6 +72,7 @@ Connection::~Connection() {
     context_.stats.Subtract(context_.metrics.connections_active.Slot(listener_, GaugeState()));
   }
   ReleasePartial();
+  context_.partial_bytes -= backlog_.size();
 }
 
 bool Connection::Accept(int fd) {
@@ -127,9 +131,14 @@ void Connection::BeginDialledHandshake() {
 void Connection::OnReceived(std::span<const std::byte> bytes) {
   last_activity_ = context_.reactor().now();
   if (state_ == State::kHandshaking) return HoldHandshakeBytes(bytes);
-  if (state_ != State::kOpen) return;
-  if (is_tls()) return Decrypt(bytes);
-  ReceivePlain(AsText(bytes));
+  if (state_ == State::kOpen) ServeBytes(bytes);
+}
+
+void Connection::ServeBytes(std::span<const std::byte> bytes) {
+  if (is_deferred_) return KeepForLater(bytes);
+  if (!is_tls()) return ReceivePlain(AsText(bytes));
+  const std::span<const std::byte> rest = Decrypt(bytes);
+  if (state_ == State::kOpen) KeepForLater(rest);
 }
 
 // Handshake steps are expensive: the bytes wait until the reactor grants one.
@@ -139,7 +148,7 @@ void Connection::HoldHandshakeBytes(std::span<const std::byte> bytes) {
     // turn: the step comes now.
     core::StepNode::Unlink();
     OnStep();
-    if (state_ == State::kOpen) return Decrypt(bytes);
+    if (state_ == State::kOpen) return ServeBytes(bytes);
     if (state_ != State::kHandshaking) return;
   }
   if (partial_used_ + bytes.size() > kHandshakeBytesMax) {
@@ -157,6 +166,7 @@ void Connection::HoldHandshakeBytes(std::span<const std::byte> bytes) {
 }
 
 void Connection::OnStep() {
+  if (state_ == State::kOpen) return ServeDeferred();
   if (state_ != State::kHandshaking) return;
   if (session_ == nullptr && !CreateSession()) {
     if (peer_closed_ && state_ == State::kHandshaking) LoseHandshake();
@@ -181,8 +191,8 @@ void Connection::OnStep() {
   context_.partial_bytes -= rest.capacity();
   partial_used_ = 0;
   BeginOpen();
-  if (state_ == State::kOpen) Decrypt(ciphertext);
-  if (peer_closed_) Close(ConnectionCloseReason::kPeer);
+  if (state_ == State::kOpen) ServeBytes(ciphertext);
+  if (peer_closed_ && !is_deferred_) Close(ConnectionCloseReason::kPeer);
 }
 
 std::string_view Connection::PlaceName() const {
@@ -266,29 +276,32 @@ void Connection::BeginOpen() {
   handler_.OnConnectionOpen(*this);
 }
 
-void Connection::Decrypt(std::span<const std::byte> ciphertext) {
-  while (state_ == State::kOpen) {
+std::span<const std::byte> Connection::Decrypt(std::span<const std::byte> ciphertext) {
+  while (state_ == State::kOpen && !is_deferred_) {
     std::span<std::byte> room = std::as_writable_bytes(context_.receive_scratch);
     if (partial_) {
-      if (partial_used_ == partial_.capacity() && !GrowPartial(partial_.capacity())) return;
+      if (partial_used_ == partial_.capacity() && !GrowPartial(partial_.capacity())) return {};
       room = partial_.bytes().subspan(partial_used_);
     }
     const tls::DecryptResult result = session_->Decrypt(ciphertext, room, stream_.output());
     if (result.bytes > 0) TakePlaintext(room.first(result.bytes));
-    if (state_ != State::kOpen) return;
+    if (state_ != State::kOpen) return {};
     switch (result.outcome) {
       case tls::DecryptOutcome::kMoreAvailable:
         break;
       case tls::DecryptOutcome::kData:
       case tls::DecryptOutcome::kNeedMore:
-        return;
+        return {};
       case tls::DecryptOutcome::kCloseNotify:
-        return Close(ConnectionCloseReason::kPeer);
+        OnPeerClosed();
+        return {};
       case tls::DecryptOutcome::kTruncated:
       case tls::DecryptOutcome::kFailed:
-        return Close(ConnectionCloseReason::kError);
+        Close(ConnectionCloseReason::kError);
+        return {};
     }
   }
+  return ciphertext;
 }
 
 // `bytes` is at the end of the partial message, or in the scratch if there is none.
@@ -329,6 +342,10 @@ void Connection::ServePartial() {
 size_t Connection::ServeFrames(std::string_view unread) {
   const char* const begin = unread.data();
   while (state_ == State::kOpen && !unread.empty()) {
+    if (!handler_.MayServe(*this)) {
+      Defer();
+      break;
+    }
     const Frame frame = framer_.Next(unread);
     switch (frame.outcome) {
       case FrameOutcome::kNeedMore:
@@ -351,6 +368,54 @@ size_t Connection::ServeFrames(std::string_view unread) {
     unread.remove_prefix(frame.bytes.size());
   }
   return static_cast<size_t>(unread.data() - begin);
+}
+
+// -- What waits for another turn -----------------------------------------------------------------
+
+void Connection::Defer() {
+  is_deferred_ = true;
+  stream_.PauseReceive();  // The peer's bytes wait in its own socket from now on.
+  context_.reactor().QueueDeferred(*this);
+}
+
+// In the order in which it arrived: what is decrypted, what the session holds of a record, and what
+// the kernel had taken before the pause.
+void Connection::ServeDeferred() {
+  is_deferred_ = false;
+  if (partial_) ServePartial();
+  if (is_tls() && state_ == State::kOpen && !is_deferred_) static_cast<void>(Decrypt({}));
+  ServeBacklog();
+  if (state_ != State::kOpen || is_deferred_) return;
+  if (peer_closed_) return Close(ConnectionCloseReason::kPeer);
+  stream_.ResumeReceive();
+}
+
+void Connection::ServeBacklog() {
+  while (state_ == State::kOpen && !is_deferred_ && !backlog_.empty()) {
+    iovec front;
+    CHECK(backlog_.Gather({&front, 1}) == 1);
+    const std::span<const std::byte> piece(static_cast<const std::byte*>(front.iov_base),
+                                           front.iov_len);
+    std::span<const std::byte> rest;
+    if (is_tls()) {
+      rest = Decrypt(piece);
+    } else {
+      ReceivePlain(AsText(piece));
+    }
+    const auto taken = static_cast<uint32_t>(piece.size() - rest.size());
+    backlog_.Consume(taken);
+    context_.partial_bytes -= taken;
+  }
+}
+
+void Connection::KeepForLater(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  const LimitsConfig& limits = context_.snapshot->config.limits;
+  if (context_.partial_bytes + bytes.size() > limits.partial_bytes_max / context_.shard.shards() ||
+      !backlog_.Append(bytes)) {
+    return Abort(ConnectionCloseReason::kOverload);
+  }
+  context_.partial_bytes += bytes.size();
 }
 
 // -- Incomplete messages -----------------------------------------------------------------------
@@ -437,6 +502,10 @@ void Connection::OnPeerClosed() {
     peer_closed_ = true;  // What it said before may be all that was missing.
     return;
   }
+  if (is_deferred_) {
+    peer_closed_ = true;  // What it said before is served first.
+    return;
+  }
   Close(ConnectionCloseReason::kPeer);
 }
 
@@ -487,7 +556,10 @@ void Connection::OnDeadline() {
       CountHandshakeFailure(tls::FailureReason::kTimeout, "the handshake took too long");
       return Abort(ConnectionCloseReason::kIdle);
     case Deadline::kMessage:
-      return Close(ConnectionCloseReason::kPolicy);
+      if (!is_deferred_) return Close(ConnectionCloseReason::kPolicy);
+      // It may be complete: it waits for us, and not we for the peer.
+      return context_.reactor().timers().Schedule(deadline_,
+                                                  context_.reactor().now() + timeouts.message);
     case Deadline::kIdle:
       if (context_.reactor().now() - last_activity_ >= timeouts.idle) {
         return Close(ConnectionCloseReason::kIdle);

@@ -9,7 +9,8 @@
 // server's certificate before it opens; whether the names in it are those that were dialled for
 // (RFC 5922 §7.3) is the handler's question in OnConnectionOpen (sip/policy/server_check.h).
 // Memory: an idle connection holds no buffer. A message that is not complete yet, or a handshake's
-//         bytes waiting for their turn, sit in a lease that counts against limits.partial-bytes.
+//         bytes waiting for their turn, sit in a lease that counts against limits.partial-bytes; so
+//         do bytes that the kernel had taken when the handler stopped serving (MayServe).
 // Shard:  one thread. Owned by a slot map; destroyed inside OnConnectionClosed.
 #pragma once
 
@@ -21,6 +22,8 @@
 #include <string_view>
 
 #include "core/buffer_pool.h"
+#include "core/output_queue.h"
+#include "core/reactor.h"
 #include "core/socket_address.h"
 #include "core/stream.h"
 #include "core/timer_wheel.h"
@@ -54,6 +57,9 @@ class ConnectionHandler {
   // kMessage, kTooLarge or kBadFraming. `unread` begins with the frame and is all that is there;
   // both are borrowed for the call. After the last two the connection must be closed.
   virtual void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) = 0;
+  // Asked before each frame is cut. False: not in this turn any more. What has arrived is kept, in
+  // order, nothing more is received, and the next turn asks again.
+  virtual bool MayServe(Connection&) { return true; }
   // It has begun to end: no frame comes any more, nothing can be sent. May come from inside Send,
   // Close and Abort.
   virtual void OnConnectionClosing(Connection& connection) = 0;
@@ -103,6 +109,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool is_tls() const { return is_tls_; }
   bool has_opened() const { return has_opened_; }
   bool is_dialled() const { return listener_ == kNoListener; }
+  bool is_deferred() const { return is_deferred_; }     // Whole messages may be waiting.
   int connect_error() const { return connect_error_; }  // errno of a dial that failed; else 0.
   // Why the TLS handshake failed. The text is static and empty unless it did; kNone with a text:
   // the connection went away in the middle of it.
@@ -162,12 +169,19 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void CountHandshakeFailure(tls::FailureReason reason, std::string_view text);
   void LoseHandshake();
   void FailHandshake(tls::FailureReason reason, std::string_view text);
-  void Decrypt(std::span<const std::byte> ciphertext);
+  // Serves what arrived, as far as this turn allows; keeps the rest.
+  void ServeBytes(std::span<const std::byte> bytes);
+  // Returns what it left of the ciphertext because serving stopped.
+  std::span<const std::byte> Decrypt(std::span<const std::byte> ciphertext);
   void TakePlaintext(std::span<const std::byte> bytes);
   void ReceivePlain(std::string_view bytes);
   // Serves the whole frames at the beginning of `unread`; returns how much they were.
   size_t ServeFrames(std::string_view unread);
   void ServePartial();
+  void Defer();
+  void ServeDeferred();
+  void ServeBacklog();
+  void KeepForLater(std::span<const std::byte> bytes);
   // Makes room for `bytes` more in the partial buffer. False: a bound was reached; closing.
   bool GrowPartial(size_t bytes);
   void ReleasePartial();
@@ -202,6 +216,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   Framer framer_;
   core::BufferLease partial_;
   uint32_t partial_used_ = 0;
+  core::OutputQueue backlog_;  // While deferred: arrived, not decrypted, not served.
   core::Timer deadline_;
   core::MonotonicTime begun_;  // When the TCP connection stood.
   core::MonotonicTime last_activity_;
@@ -216,7 +231,8 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   tls::FailureReason tls_failure_ = tls::FailureReason::kNone;
   int connect_error_ = 0;
   std::string_view tls_failure_text_;
-  bool peer_closed_ = false;  // A FIN came while handshake bytes waited for their turn.
+  bool peer_closed_ = false;  // A FIN came while bytes waited for their turn.
+  bool is_deferred_ = false;  // The handler stopped serving; goes on in the next turn.
 };
 
 }  // namespace sallyport::sip

@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "sip/proxy/mail_kinds.h"
 #include "sip/proxy/peer_standing.h"
+#include "sip/proxy/source_key.h"
 
 namespace sallyport::sip {
 namespace {
@@ -267,6 +268,14 @@ void EdgeShard::OnFrame(Connection& connection, const Frame& frame, std::string_
 }
 
 void EdgeShard::OnConnectionClosing(Connection& connection) { proxy_.OnConnectionLost(connection); }
+// The inside is our own. Who proved nothing is told apart by address.
+bool EdgeShard::MayServe(Connection& connection) {
+  if (connection.zone() == Zone::kInside) return true;
+  const bool is_known = connection.standing() != nullptr && connection.standing()->has_identity;
+  const uint64_t key =
+      is_known ? connection.peer_key() : SourceKey(options_.keys.transaction, connection.peer());
+  return fair_turns_.Take(key, context_.reactor().counters().turns);
+}
 
 void EdgeShard::OnConnectionClosed(Connection& connection) {
   --accepted_;

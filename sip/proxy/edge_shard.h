@@ -19,6 +19,7 @@
 #include "core/shard.h"
 #include "sip/proxy/edge_proxy.h"
 #include "sip/proxy/edge_snapshot.h"
+#include "sip/proxy/fair_turns.h"
 #include "sip/proxy/shard_context.h"
 #include "tls/client_sessions.h"
 #include "tls/context.h"
@@ -80,6 +81,7 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
       const ListenerConfig& listener, const core::SocketAddress& peer) const;
   void OnConnectionOpen(Connection& connection) override;
   void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) override;
+  bool MayServe(Connection& connection) override;
   void OnConnectionClosing(Connection& connection) override;
   void OnConnectionClosed(Connection& connection) override;
   void BeginDrain();
@@ -100,6 +102,7 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   uint32_t accepted_ = 0;
   ConnectionTable connections_;
   EdgeProxy proxy_;
+  FairTurns fair_turns_{FairTurnsOptions{}};
   std::vector<std::unique_ptr<ListenerEntry>> listeners_;
   std::vector<std::unique_ptr<DatagramEntry>> sockets_;
   core::Timer tick_;
