@@ -28,7 +28,9 @@ HandlerId Reactor::Attach(CompletionHandler& handler) {
 void Reactor::Detach(HandlerId id) { handlers_.Erase(id); }
 
 void Reactor::RunTurn() {
+  const bool was_behind = more_completions_ || more_mail_;
   Wait();
+  if (!was_behind) behind_since_ = now_;
   due_.TakeAll(deferred_);
   RunCompletions();
   counters_.timers_fired += timers_.Advance(now_, options_.timer_steps_per_turn_max);
@@ -39,6 +41,7 @@ void Reactor::RunTurn() {
   if (hooks_ != nullptr) hooks_->AfterTurn();
 
   const MonotonicTime end = io_.MonotonicNow();
+  queue_delay_ = end - behind_since_;
   const int64_t busy = end.nanoseconds - now_.nanoseconds;
   counters_.busy_nanoseconds += busy;
   counters_.longest_turn_nanoseconds = std::max(counters_.longest_turn_nanoseconds, busy);

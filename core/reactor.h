@@ -128,6 +128,10 @@ class Reactor {
   void set_kernel_gone() { kernel_gone_ = true; }
   bool kernel_gone() const { return kernel_gone_; }
 
+  // How long the work of the last turn may have waited and taken: its length, or, while turns leave
+  // completions or mail for the next, the time since when there was always something left.
+  absl::Duration queue_delay() const { return queue_delay_; }
+
   const ReactorCounters& counters() const { return counters_; }
   void ResetLongestTurn() { counters_.longest_turn_nanoseconds = 0; }
 
@@ -157,6 +161,8 @@ class Reactor {
   bool more_completions_ = false;
   bool more_mail_ = false;
   bool kernel_gone_ = false;
+  MonotonicTime behind_since_;  // Beginning of the first of the turns that left something.
+  absl::Duration queue_delay_;
   ReactorCounters counters_;
 };
 

@@ -40,8 +40,8 @@ class OverloadControl {
  public:
   OverloadControl(const OverloadOptions& options, core::MonotonicTime now);
 
-  // Once per turn of the loop: how long the work of this turn has waited at most, for example since
-  // when there was always something left to do. Returns true if state() changed.
+  // Once per turn of the loop: how long the work of this turn has waited at most
+  // (core::Reactor::queue_delay). Returns true if state() changed.
   // Time in which nothing is reported and nothing can have waited (an idle loop) counts as calm.
   bool OnDelay(core::MonotonicTime now, absl::Duration delay);
 

@@ -130,6 +130,28 @@ TEST_F(ReactorTest, StepsKeepToTheirBudgetAndTheirOrder) {
   EXPECT_EQ(reactor_.steps_queued(), 0u);
 }
 
+// A turn that leaves nothing delays nobody by more than its own length; one that leaves something
+// makes that wait.
+TEST_F(ReactorTest, QueueDelayCountsFromWhenSomethingWasAlwaysLeft) {
+  LoggingStep slow([&] { network_.Advance(absl::Milliseconds(3)); });
+  reactor_.QueueStep(slow);
+  Turn();
+  EXPECT_EQ(reactor_.queue_delay(), absl::Milliseconds(3));
+  hooks_.more_mail = true;
+  reactor_.QueueStep(slow);
+  Turn();
+  EXPECT_EQ(reactor_.queue_delay(), absl::Milliseconds(3));
+  reactor_.QueueStep(slow);
+  Turn();
+  EXPECT_EQ(reactor_.queue_delay(), absl::Milliseconds(6));
+  hooks_.more_mail = false;
+  Turn();
+  EXPECT_EQ(reactor_.queue_delay(), absl::Milliseconds(6));  // The last of it was served here.
+  network_.Advance(absl::Seconds(1));
+  Turn();
+  EXPECT_EQ(reactor_.queue_delay(), absl::ZeroDuration());
+}
+
 // What had its share of a turn goes on in the next: never in the same, and steps keep their budget.
 TEST_F(ReactorTest, DeferredWorkRunsOncePerTurnBeforeFlushesAndSteps) {
   LoggingFlush flush;
