@@ -36,7 +36,7 @@ void BM_RateTableAdmit(benchmark::State& state) {
     admitted += table.Admit(keys[next], now, limit);
     next = next + 1 == keys.size() ? 0 : next + 1;
   }
-  CHECK(admitted == state.iterations());
+  CHECK(admitted == static_cast<uint64_t>(state.iterations()));
 }
 BENCHMARK(BM_RateTableAdmit)->Arg(16)->Arg(16384)->Arg(262144);
 
