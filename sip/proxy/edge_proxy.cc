@@ -380,7 +380,10 @@ void EdgeProxy::OnAck(const MessageSource& source, bool from_covered) {
     transaction->server =
         AdvanceInviteServer(transaction->server, ServerEvent::kAck, transaction->reply_is_reliable)
             .next;
-    if (transaction->server == ServerState::kConfirmed) ScheduleDeadline(*transaction, kTimerI);
+    if (transaction->server == ServerState::kConfirmed &&
+        transaction->client == ClientState::kTerminated) {
+      ScheduleDeadline(*transaction, kTimerI);
+    }
     return SettleTransaction(*transaction);
   }
   if (transaction == nullptr && local_tag_.IsAckOfOurs(view_)) return;

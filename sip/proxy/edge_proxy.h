@@ -136,6 +136,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnLocated(LocationCookie cookie, LocationFailure failure,
                  std::span<const Location> locations) override;
   void TryNextTarget(Transaction& transaction);
+  [[nodiscard]] bool IsWorthTrying(const Transaction& transaction, const Endpoint& endpoint) const;
   [[nodiscard]] bool PreferStream(Transaction& transaction, const Endpoint& datagram,
                                   uint8_t index);
   [[nodiscard]] bool SendAttempt(Transaction& transaction, Endpoint& endpoint);
@@ -164,6 +165,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool IsExpected(const Endpoint& endpoint, const ResponseSource& source) const;
   [[nodiscard]] bool MailResponse(uint32_t shard, const ResponseSource& source);
   void OnLateResponse(Transaction& transaction, const Endpoint& endpoint);
+  void CancelPending(Transaction& transaction);
   void ApplyResponse(Transaction& transaction);
   [[nodiscard]] bool FailsOver(Transaction& transaction);
   void ApplyClientStep(Transaction& transaction, const ClientStep& step);

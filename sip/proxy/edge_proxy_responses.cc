@@ -153,7 +153,10 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoin
   if (!transaction.is_invite() || status < 200) {
     return DropResponse(ResponseDropReason::kNoTransaction);
   }
-  if (status < 300) return SendResponseOn(transaction);
+  if (status < 300) {
+    SendResponseOn(transaction);
+    return CancelPending(transaction);
+  }
   DropResponse(ResponseDropReason::kNoTransaction);
   if (!ParseStored(transaction) || endpoint.key.listener >= context_.snapshot->egress.size())
     return;
@@ -172,12 +175,21 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoin
   }
 }
 
+// §16.7 step 10: the call is answered, so whoever has it now need not ring any more.
+void EdgeProxy::CancelPending(Transaction& transaction) {
+  if (IsAnswered(transaction.client) || transaction.cancel != CancelState::kNone) return;
+  transaction.cancel = CancelState::kWanted;
+  if (transaction.client == ClientState::kProceeding) SendCancel(transaction);
+}
+
 void EdgeProxy::ApplyResponse(Transaction& transaction) {
   const uint16_t status = view_.status_code();
   transaction.heard = true;
   if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
     const core::MonotonicTime now = context_.reactor().now();
-    if (status != 503) {
+    if (transaction.is_probe) {
+      // FinishProbe tells its health.
+    } else if (status != 503) {
       NoteHealth(*endpoint, endpoint->health->OnSuccess(now));
     } else {
       transaction.core::ListLink::Unlink();  // Its own fate is decided below.

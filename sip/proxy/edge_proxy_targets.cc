@@ -104,6 +104,10 @@ EdgeProxy::Finding EdgeProxy::ListTargets(Transaction& transaction) {
         transaction.targets[transaction.target_count++] = endpoint->id;
         return Finding::kFound;
       }
+      if (endpoint == nullptr) {
+        transaction.failure = {ReasonCode::kOverload, "too many flows are in use"};
+        return Finding::kNothing;
+      }
       if (flow.falls_back) {  // A dialog without RFC 5626: route on.
         transaction.source = TargetSource::kLocate;
         return ListLocated(transaction);
@@ -405,8 +409,7 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
       transaction.failure = {ReasonCode::kSips, "a sips request leaves over TLS alone"};
       continue;
     }
-    // One that is known to be down is not waited for while there are others.
-    if (transaction.has_more_targets() && !endpoint->health->IsUsable(context_.reactor().now())) {
+    if (!IsWorthTrying(transaction, *endpoint)) {
       transaction.failure = endpoint->failure;
       continue;
     }
@@ -435,6 +438,14 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
     }
   }
   FinishLocally(transaction, transaction.failure.reason, transaction.failure.text);
+}
+
+// One that is known to be down is not tried while there are others; and dialling it for every
+// request would only make them wait, so that is left to its back-off and its probes.
+bool EdgeProxy::IsWorthTrying(const Transaction& transaction, const Endpoint& endpoint) const {
+  if (transaction.is_probe || endpoint.health->IsUsable(context_.reactor().now())) return true;
+  const bool must_dial = endpoint.key.kind == EndpointKind::kStream && !endpoint.is_open;
+  return !transaction.has_more_targets() && !must_dial;
 }
 
 // Puts the same address over TCP in this place and the datagram behind it (RFC 3261 §18.1.1: UDP

@@ -140,7 +140,7 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
              {.keys = options.keys,
               .transactions_max =
                   PerShard(material_.snapshot->config.limits.transactions_max, shard.shards()),
-              .endpoints_max = accepted_max_ / 2 +
+              .endpoints_max = accepted_max_ +
                                2 * OutboundMax(material_.snapshot->config, shard.shards()) + 256,
               .dns = options.dns == nullptr ? resolver_.get() : options.dns}),
       tick_(core::Timer::Calling<&EdgeShard::OnTick>(this)) {
