@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "sip/message/host.h"
+#include "sip/policy/distinguished_name.h"
 #include "sip/proxy/config_values.h"
-#include "sip/proxy/distinguished_name.h"
 
 namespace sallyport::sip {
 namespace {
@@ -261,11 +261,14 @@ class NextHopReader {
     if (!table_.String("identity").empty()) {
       next_hop_.identity = ReadDomain(*identity, table_.diagnostics()).value_or("");
     }
-    if (!next_hop_.dn.empty() && !IsDistinguishedName(next_hop_.dn)) {
-      table_.Find("dn")->Reject(
-          table_.diagnostics(), "not a distinguished name (RFC 4514)",
-          "write it without blanks around \",\" and \"=\", the last part first, such as "
-          "\"CN=sbc.example,O=Example\"; openssl x509 -nameopt RFC2253 prints it so");
+    if (!next_hop_.dn.empty()) {
+      const auto dn = DistinguishedName::Parse(next_hop_.dn);
+      if (!dn.ok()) {
+        table_.Find("dn")->Reject(
+            table_.diagnostics(), {dn.status().message().data(), dn.status().message().size()},
+            "write it the last part first, such as \"CN=sbc.example,O=Example\"; "
+            "openssl x509 -nameopt RFC2253 prints it so");
+      }
     }
     const std::string profile = table_.String("tls");
     if (!has_tls_) {

@@ -416,9 +416,9 @@ const std::vector<Case>& Refusals() {
        {"f.toml:24:12: error: next-hop[0].identity = \"192.0.2.7\": an address, not a name"}},
       {"dn",
        "\"udp:127.0.0.1:5080\"]",
-       "\"tls:192.0.2.7:5061\"]\ndn = \"CN = sbc\"",
-       {"f.toml:24:6: error: next-hop[0].dn = \"CN = sbc\": not a distinguished name (RFC 4514); "
-        "write it without blanks"}},
+       "\"tls:192.0.2.7:5061\"]\ndn = \"CN=sbc,XX=1\"",
+       {"f.toml:24:6: error: next-hop[0].dn = \"CN=sbc,XX=1\": distinguished name, character 10: "
+        "unknown attribute type"}},
       {"tls profile of a next hop",
        "\"udp:127.0.0.1:5080\"]",
        "\"tls:pbx.example\"]\ntls = \"fed\"",
