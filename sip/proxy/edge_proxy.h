@@ -119,6 +119,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void FindTargets(Transaction& transaction);
   [[nodiscard]] Finding ListTargets(Transaction& transaction);
   [[nodiscard]] Finding ListNextHop(Transaction& transaction, size_t next_hop);
+  [[nodiscard]] Finding ListNamedTarget(Transaction& transaction, const NextHopConfig& next_hop,
+                                        const NextHopTarget& target);
   [[nodiscard]] Finding ListInsideTarget(Transaction& transaction);
   [[nodiscard]] Finding ListLocated(Transaction& transaction);
   [[nodiscard]] Finding ListNamed(Transaction& transaction, const LocationRequest& request,
@@ -192,10 +194,14 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   // An inside target that this transaction has not tried takes requests.
   [[nodiscard]] bool OthersAreHealthy(const Transaction& transaction) const;
   void ProbeTargets();
-  void SendProbe(size_t next_hop, size_t target, Endpoint& endpoint);
+  void SendProbe(size_t next_hop, size_t target);
+  [[nodiscard]] bool WriteProbe(const NextHopConfig& next_hop, const NextHopTarget& target,
+                                Transaction& transaction);
   void FinishProbe(Transaction& transaction, bool is_alive);
   void ApplyProbe(size_t next_hop, size_t target, bool is_alive);
   void NoteHealth(Endpoint& endpoint, HealthChange change);
+  void LogHealth(HealthChange change, std::string_view next_hop, std::string_view target,
+                 TransportProtocol transport);
 
   // -- Answers.
   struct RefusalDetail {
@@ -236,9 +242,11 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   ServerLocator locator_;
   // The targets of the snapshot, by next hop and target.
   struct PinnedTarget {
-    EndpointId endpoint;  // Zero: named, so found anew each time.
-    uint64_t hash = 0;    // Of what it is, the same on every shard and instance.
+    EndpointId endpoint;                 // Zero: named, so found anew each time.
+    uint64_t hash = 0;                   // Of what it is, the same on every shard and instance.
+    std::optional<TargetHealth> health;  // A named one's, by its probes.
   };
+  [[nodiscard]] const TargetHealth* HealthOf(const PinnedTarget& target) const;
   std::vector<std::vector<PinnedTarget>> pinned_;
   std::vector<core::MonotonicTime> next_probe_;  // By next hop.
   uint32_t unanswered_ = 0;

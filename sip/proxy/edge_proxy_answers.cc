@@ -220,8 +220,8 @@ uint64_t EdgeProxy::HealthyNextHops() const {
   for (size_t i = 0; i < pinned_.size() && i < 64; ++i) {
     const bool is_healthy =
         std::any_of(pinned_[i].begin(), pinned_[i].end(), [this, now](const PinnedTarget& target) {
-          const Endpoint* const endpoint = endpoints_.Find(target.endpoint);
-          return endpoint == nullptr || endpoint->health->IsUsable(now);
+          const TargetHealth* const health = HealthOf(target);
+          return health == nullptr || health->IsUsable(now);
         });
     if (is_healthy) healthy |= uint64_t{1} << i;
   }
@@ -243,25 +243,36 @@ bool EdgeProxy::OthersAreHealthy(const Transaction& transaction) const {
   return false;
 }
 
+const TargetHealth* EdgeProxy::HealthOf(const PinnedTarget& target) const {
+  if (target.health.has_value()) return &*target.health;
+  const Endpoint* const endpoint = endpoints_.Find(target.endpoint);
+  return endpoint == nullptr ? nullptr : &*endpoint->health;
+}
+
 void EdgeProxy::NoteHealth(Endpoint& endpoint, HealthChange change) {
   if (change == HealthChange::kNone) return;
   const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
   const bool is_claimed =
       endpoint.pinned == context_.snapshot->version && endpoint.next_hop < next_hops.size();
-  const std::string_view name =
-      is_claimed ? std::string_view(next_hops[endpoint.next_hop].name) : std::string_view();
+  LogHealth(change,
+            is_claimed ? std::string_view(next_hops[endpoint.next_hop].name) : std::string_view(),
+            endpoint.key.address.ToString(), endpoint.key.transport);
+  if (change != HealthChange::kWentDown) return;
+  // Who waits for it may be served by another.
+  endpoints_.GiveUp(endpoint, {ReasonCode::kNextHopUnreachable, "the next hop does not answer"});
+}
+
+void EdgeProxy::LogHealth(HealthChange change, std::string_view next_hop, std::string_view target,
+                          TransportProtocol transport) {
   const bool came_up = change == HealthChange::kCameUp;
   context_.log.Write(came_up ? core::LogLevel::kInfo : core::LogLevel::kWarning, "next-hop-health",
                      came_up                            ? "the target takes requests again"
                      : change == HealthChange::kHeldOff ? "the target asked to be left alone"
                                                         : "the target does not answer",
                      {{"state", came_up ? "up" : "down"},
-                      {"next_hop", name},
-                      {"target", endpoint.key.address.ToString()},
-                      {"transport", TransportName(endpoint.key.transport)}});
-  if (change != HealthChange::kWentDown) return;
-  // Who waits for it may be served by another.
-  endpoints_.GiveUp(endpoint, {ReasonCode::kNextHopUnreachable, "the next hop does not answer"});
+                      {"next_hop", next_hop},
+                      {"target", target},
+                      {"transport", TransportName(transport)}});
 }
 
 void EdgeProxy::ProbeTargets() {
@@ -270,18 +281,15 @@ void EdgeProxy::ProbeTargets() {
   for (size_t i = 0; i < next_hops.size(); ++i) {
     if (next_hops[i].health_interval <= absl::ZeroDuration() || now < next_probe_[i]) continue;
     next_probe_[i] = now + next_hops[i].health_interval;
-    for (size_t target = 0; target < pinned_[i].size(); ++target) {
-      if (Endpoint* const endpoint = endpoints_.Find(pinned_[i][target].endpoint)) {
-        SendProbe(i, target, *endpoint);
-      }
-    }
+    for (size_t target = 0; target < pinned_[i].size(); ++target) SendProbe(i, target);
   }
 }
 
 // A transaction without a server side: its timers, its branch and its endpoint are like any
 // other's.
-void EdgeProxy::SendProbe(size_t next_hop, size_t target, Endpoint& endpoint) {
+void EdgeProxy::SendProbe(size_t next_hop, size_t target) {
   if (transactions_.full()) return;
+  const NextHopConfig& config = context_.snapshot->config.next_hops[next_hop];
   Transaction* const transaction = transactions_.Create(0, OnRetransmitTimer, OnDeadlineTimer);
   transaction->owner = this;
   transaction->method = Method::kOptions;
@@ -289,53 +297,66 @@ void EdgeProxy::SendProbe(size_t next_hop, size_t target, Endpoint& endpoint) {
   transaction->is_answered = true;
   transaction->server = ServerState::kTerminated;
   transaction->next_hop = static_cast<uint16_t>(next_hop);
-  transaction->probe_target = static_cast<uint16_t>(target);
+  transaction->asked_target = static_cast<uint16_t>(target);
   transaction->snapshot = context_.snapshot->version;
-  transaction->probe_timeout = context_.snapshot->config.next_hops[next_hop].health_timeout;
-  transaction->targets[0] = endpoint.id;
-  transaction->target_count = 1;
-  const Egress* const egress = endpoint.key.listener < context_.snapshot->egress.size()
-                                   ? &context_.snapshot->egress[endpoint.key.listener]
-                                   : nullptr;
-  transaction->request = context_.reactor().buffers().Lease(core::BufferPool::kBlockBytesMin * 2);
-  if (egress == nullptr || !transaction->request) return EraseTransaction(*transaction);
-  const std::string_view host = endpoint.identity;
-  std::array<char, core::SocketAddress::kTextBytesMax> address;
-  const std::string_view place(address.data(), endpoint.key.address.Print(address));
-  const std::string& domain = context_.snapshot->config.domain;
-  const uint64_t random = tls::RandomUint64();
-  const int size = std::snprintf(
-      reinterpret_cast<char*>(transaction->request.data()), transaction->request.capacity(),
-      "OPTIONS sip:%.*s SIP/2.0\r\n"
-      "Max-Forwards: 70\r\n"
-      "From: <sip:%s>;tag=%016llx\r\n"
-      "To: <sip:%.*s>\r\n"
-      "Call-ID: %016llx@%s\r\n"
-      "CSeq: 1 OPTIONS\r\n"
-      "Contact: <sip:%s:%u%s>\r\n"
-      "User-Agent: Sallyport\r\n"
-      "Content-Length: 0\r\n\r\n",
-      static_cast<int>(host.empty() ? place.size() : host.size()),
-      host.empty() ? place.data() : host.data(), domain.c_str(),
-      static_cast<unsigned long long>(random),
-      static_cast<int>(host.empty() ? place.size() : host.size()),
-      host.empty() ? place.data() : host.data(), static_cast<unsigned long long>(~random),
-      domain.c_str(), egress->host.c_str(), unsigned{egress->port},
-      egress->transport == TransportProtocol::kTls   ? ";transport=tls"
-      : egress->transport == TransportProtocol::kTcp ? ";transport=tcp"
-                                                     : "");
-  if (size <= 0 || static_cast<uint32_t>(size) >= transaction->request.capacity()) {
+  transaction->probe_timeout = config.health_timeout;
+  if (!WriteProbe(config, config.targets[target], *transaction)) {
     return EraseTransaction(*transaction);
   }
-  transaction->request_bytes = static_cast<uint32_t>(size);
-  const std::string_view text(reinterpret_cast<const char*>(transaction->request.data()),
-                              transaction->request_bytes);
-  transaction->start_line_bytes = static_cast<uint32_t>(text.find("\r\n") + 2);
-  TryNextTarget(*transaction);
+  if (!config.targets[target].is_named()) {
+    transaction->targets[0] = pinned_[next_hop][target].endpoint;
+    transaction->target_count = 1;
+    return TryNextTarget(*transaction);
+  }
+  switch (ListNamedTarget(*transaction, config, config.targets[target])) {
+    case Finding::kFound:
+      return TryNextTarget(*transaction);
+    case Finding::kPending:
+      return ScheduleDeadline(*transaction, config.health_timeout);
+    case Finding::kNothing:
+      return FinishProbe(*transaction, false);
+  }
+}
+
+// From and Contact name us by what our certificate proves: some peers insist on it.
+bool EdgeProxy::WriteProbe(const NextHopConfig& next_hop, const NextHopTarget& target,
+                           Transaction& transaction) {
+  constexpr uint32_t kProbeBytesMax = 2048;
+  transaction.request = context_.reactor().buffers().Lease(kProbeBytesMax);
+  if (!transaction.request || target.listener >= context_.snapshot->egress.size()) return false;
+  const Egress& egress = context_.snapshot->egress[target.listener];
+  const std::string place = target.is_named()            ? target.host
+                            : !next_hop.identity.empty() ? next_hop.identity
+                                                         : target.address.ToString();
+  const std::string& domain = context_.snapshot->config.domain;
+  const uint64_t random = tls::RandomUint64();
+  const char* const transport = egress.transport == TransportProtocol::kTls   ? ";transport=tls"
+                                : egress.transport == TransportProtocol::kTcp ? ";transport=tcp"
+                                                                              : "";
+  const int size =
+      std::snprintf(reinterpret_cast<char*>(transaction.request.data()), kProbeBytesMax,
+                    "OPTIONS sip:%s SIP/2.0\r\n"
+                    "Max-Forwards: 70\r\n"
+                    "From: <sip:%s>;tag=%016llx\r\n"
+                    "To: <sip:%s>\r\n"
+                    "Call-ID: %016llx@%s\r\n"
+                    "CSeq: 1 OPTIONS\r\n"
+                    "Contact: <sip:%s:%u%s>\r\n"
+                    "User-Agent: Sallyport\r\n"
+                    "Content-Length: 0\r\n\r\n",
+                    place.c_str(), domain.c_str(), static_cast<unsigned long long>(random),
+                    place.c_str(), static_cast<unsigned long long>(~random), domain.c_str(),
+                    egress.host.c_str(), unsigned{egress.port}, transport);
+  if (size <= 0 || static_cast<uint32_t>(size) >= kProbeBytesMax) return false;
+  transaction.request_bytes = static_cast<uint32_t>(size);
+  const std::string_view text(reinterpret_cast<const char*>(transaction.request.data()),
+                              transaction.request_bytes);
+  transaction.start_line_bytes = static_cast<uint32_t>(text.find("\r\n") + 2);
+  return true;
 }
 
 void EdgeProxy::FinishProbe(Transaction& transaction, bool is_alive) {
-  const HealthMail mail{transaction.snapshot, transaction.next_hop, transaction.probe_target,
+  const HealthMail mail{transaction.snapshot, transaction.next_hop, transaction.asked_target,
                         is_alive ? 1U : 0U};
   transaction.core::ListLink::Unlink();
   EraseTransaction(transaction);
@@ -349,9 +370,18 @@ void EdgeProxy::FinishProbe(Transaction& transaction, bool is_alive) {
 
 void EdgeProxy::ApplyProbe(size_t next_hop, size_t target, bool is_alive) {
   if (next_hop >= pinned_.size() || target >= pinned_[next_hop].size()) return;
-  Endpoint* const endpoint = endpoints_.Find(pinned_[next_hop][target].endpoint);
+  const core::MonotonicTime now = context_.reactor().now();
+  PinnedTarget& pinned = pinned_[next_hop][target];
+  if (pinned.health.has_value()) {
+    const HealthChange change = pinned.health->OnProbe(now, is_alive);
+    const NextHopConfig& config = context_.snapshot->config.next_hops[next_hop];
+    if (change == HealthChange::kNone) return;
+    return LogHealth(change, config.name, config.targets[target].host,
+                     config.targets[target].transport);
+  }
+  Endpoint* const endpoint = endpoints_.Find(pinned.endpoint);
   if (endpoint == nullptr) return;
-  NoteHealth(*endpoint, endpoint->health->OnProbe(context_.reactor().now(), is_alive));
+  NoteHealth(*endpoint, endpoint->health->OnProbe(now, is_alive));
 }
 
 }  // namespace sallyport::sip

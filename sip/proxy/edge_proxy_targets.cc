@@ -174,8 +174,13 @@ void EdgeProxy::PinEndpoints() {
   next_probe_.assign(next_hops.size(), context_.reactor().now());
   for (size_t i = 0; i < next_hops.size(); ++i) {
     for (const NextHopTarget& target : next_hops[i].targets) {
-      pinned_[i].push_back({{}, HashOf(target)});
-      if (!target.host.empty()) continue;
+      pinned_[i].push_back({{}, HashOf(target), std::nullopt});
+      if (target.is_named()) {
+        if (next_hops[i].health_interval > absl::ZeroDuration()) {
+          pinned_[i].back().health.emplace(endpoints_.probed());
+        }
+        continue;
+      }
       Endpoint* const endpoint = endpoints_.FindOrCreate(KeyOf(next_hops[i], target));
       if (endpoint == nullptr) continue;
       Claim(*endpoint, i);
@@ -192,10 +197,10 @@ EdgeProxy::Finding EdgeProxy::ListNextHop(Transaction& transaction, size_t next_
   const size_t count = std::min(config.targets.size(), candidates.size());
   for (size_t i = 0; i < count; ++i) {
     const NextHopTarget& target = config.targets[i];
-    const Endpoint* const endpoint = endpoints_.Find(pinned_[next_hop][i].endpoint);
-    const double factor = endpoint == nullptr ? 1.0 : endpoint->health->WeightFactor(now);
+    const TargetHealth* const health = HealthOf(pinned_[next_hop][i]);
+    const double factor = health == nullptr ? 1.0 : health->WeightFactor(now);
     candidates[i] = {.priority = target.priority,
-                     .is_usable = endpoint == nullptr || endpoint->health->IsUsable(now),
+                     .is_usable = health == nullptr || health->IsUsable(now),
                      .weight = factor * target.weight,
                      .hash_id = pinned_[next_hop][i].hash};
   }
@@ -208,19 +213,25 @@ EdgeProxy::Finding EdgeProxy::ListNextHop(Transaction& transaction, size_t next_
       continue;
     }
     transaction.asked_target = index;
-    LocationRequest request;
-    request.host = target.host;
-    request.port = target.port;
-    request.transport = target.transport;
-    request.support = Supported(config.zone);
-    request.selector = transaction.selector;
     // What DNS still has to say is waited for only while there is nobody else.
-    const Finding finding = ListNamed(transaction, request, KeyOf(config, target));
+    const Finding finding = ListNamedTarget(transaction, config, target);
     if (finding == Finding::kPending && transaction.target_count == 0) return finding;
   }
   if (transaction.target_count > 0) return Finding::kFound;
   if (config.targets.empty()) transaction.failure = kNoTarget;
   return Finding::kNothing;
+}
+
+EdgeProxy::Finding EdgeProxy::ListNamedTarget(Transaction& transaction,
+                                              const NextHopConfig& next_hop,
+                                              const NextHopTarget& target) {
+  LocationRequest request;
+  request.host = target.host;
+  request.port = target.port;
+  request.transport = target.transport;
+  request.support = Supported(next_hop.zone);
+  request.selector = transaction.selector;
+  return ListNamed(transaction, request, KeyOf(next_hop, target));
 }
 
 // In a dialog: where our Record-Route says, and if that is down, to the others of its next hop,
@@ -381,7 +392,9 @@ void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
     AddLocations(*transaction, locations,
                  KeyOf(*config, config->targets[transaction->asked_target]));
   }
-  if (transaction->source != TargetSource::kLocate) return FindTargets(*transaction);  // The rest.
+  if (transaction->source != TargetSource::kLocate && !transaction->is_probe) {
+    return FindTargets(*transaction);  // The rest.
+  }
   if (transaction->target_count > 0) return TryNextTarget(*transaction);
   FinishLocally(*transaction, transaction->failure.reason, transaction->failure.text);
 }

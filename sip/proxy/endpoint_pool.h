@@ -139,6 +139,7 @@ class EndpointPool final : private ConnectionHandler {
   // Whether OPTIONS are sent to it: then they decide when it is up again. Forgets what was known if
   // that changes.
   void SetProbed(Endpoint& endpoint, bool is_probed);
+  [[nodiscard]] const HealthOptions& probed() const { return probed_; }
   // Dials if need be.
   [[nodiscard]] Readiness Prepare(Endpoint& endpoint);
   // Only after kReady. False: it takes no more now, or is lost; nothing was sent.

@@ -107,13 +107,13 @@ struct Transaction : core::ListLink {
   uint8_t attempt = 0;
   uint8_t target_count = 0;
   uint8_t next_target = 0;
-  uint16_t next_hop = 0;      // kNextHop: index in that snapshot's configuration.
-  uint16_t probe_target = 0;  // is_probe: of that next hop.
-  uint8_t listed = 0;         // kNextHop: how many of its targets, in their order, were looked at.
-  uint16_t asked_target = 0;  // kNextHop: index of the named target that DNS was asked for last.
-  uint64_t snapshot = 0;      // Version that next_hop belongs to.
-  uint64_t selector = 0;      // Hash of the Call-ID.
-  EndpointId endpoint;        // Of the attempt; zero: none yet.
+  uint16_t next_hop = 0;  // kNextHop: index in that snapshot's configuration.
+  uint8_t listed = 0;     // kNextHop: how many of its targets, in their order, were looked at.
+  uint16_t asked_target =
+      0;  // kNextHop: index of the named target that DNS was asked for last. Of a probe: which.
+  uint64_t snapshot = 0;  // Version that next_hop belongs to.
+  uint64_t selector = 0;  // Hash of the Call-ID.
+  EndpointId endpoint;    // Of the attempt; zero: none yet.
   std::array<EndpointId, kTargetsMax> targets;
   InsideTarget inside_target;  // kInsideTarget. Else: where requests of the dialog that come from
                                // outside are to go (kept for our Record-Route).
