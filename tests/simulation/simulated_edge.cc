@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <ctime>
+#include <map>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/check.h"
 #include "sip/message/framer.h"
+#include "sip/proxy/mail_kinds.h"
 #include "tls/credentials.h"
 
 namespace sallyport::sip::test {
@@ -79,7 +82,26 @@ std::unique_ptr<core::Log> StartLog(int fd) {
   return *std::move(log);
 }
 
+std::vector<std::string> ListenerNames(const EdgeConfig& config) {
+  std::vector<std::string> names;
+  for (const ListenerConfig& listener : config.listeners) names.push_back(listener.name);
+  return names;
+}
+
 }  // namespace
+
+const sallyport::test::TestCertificate& SimulatedCa() {
+  static const auto* const ca =
+      new sallyport::test::TestCertificate(MintSelfSigned(CaSpec("simulated CA")));
+  return *ca;
+}
+
+const sallyport::test::TestCertificate& SimulatedCertificate(const std::string& domain) {
+  static auto* const minted = new std::map<std::string, sallyport::test::TestCertificate>;
+  const auto found = minted->find(domain);
+  if (found != minted->end()) return found->second;
+  return minted->emplace(domain, MintSignedBy(SimulatedCa(), DomainSpec(domain))).first->second;
+}
 
 // -- A peer --------------------------------------------------------------------------------------
 
@@ -163,10 +185,10 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
       mail_(1, 65536),
       quiet_points_(1),
       backend_(std::make_unique<core::SimulatedBackend>(network_)),
-      ca_(MintSelfSigned(CaSpec("simulated CA"))),
       log_fd_(open("/dev/null", O_WRONLY | O_CLOEXEC)),
       log_(StartLog(log_fd_)),
-      metrics_({"federation", "core"}, {"core"}),
+      config_(ConfigOf(options)),
+      metrics_(ListenerNames(config_), {"core"}),
       stats_(metrics_.registry.slots()),
       identities_(64, quiet_points_) {
   network_.set_faults(options.faults);
@@ -178,13 +200,6 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
   } else {
     network_.Listen(next_hop_);
   }
-  ShardMaterial material;
-  material.snapshot = std::make_shared<const EdgeSnapshot>(
-      ConfigOf(options), 1, EdgeIdentity{.secret = secret_, .boot_epoch = 7});
-  const sallyport::test::TestCertificate own = MintSignedBy(ca_, DomainSpec("edge.example"));
-  material.tls_contexts = {ContextOf(ca_, own, memo_, tls::ContextRole::kServer)};
-  material.tls_contexts.resize(material.snapshot->config.listeners.size());
-  material.client_contexts = {ContextOf(ca_, own, memo_, tls::ContextRole::kClient)};
   EdgeShardOptions shard_options;
   shard_options.log = &log_->writer(0);
   shard_options.stats = &stats_;
@@ -196,7 +211,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
   dns_ = std::make_unique<sallyport::test::DnsTable>(shard_->reactor());
   dns_->set_latency(absl::Milliseconds(5));
   shard_options.dns = dns_.get();
-  auto application = EdgeShard::Start(*shard_, shard_options, std::move(material));
+  auto application = EdgeShard::Start(*shard_, shard_options, MakeMaterial());
   CHECK(application.ok());
   shard_->SetApplication(*std::move(application));
   Settle();
@@ -215,6 +230,27 @@ SimulatedEdge::~SimulatedEdge() {
   shard_.reset();
   log_.reset();
   close(log_fd_);
+}
+
+ShardMaterial SimulatedEdge::MakeMaterial() {
+  ShardMaterial material;
+  material.snapshot = std::make_shared<const EdgeSnapshot>(
+      config_, ++version_, EdgeIdentity{.secret = secret_, .boot_epoch = 7});
+  const sallyport::test::TestCertificate& own = SimulatedCertificate("edge.example");
+  const auto server = ContextOf(ca(), own, memo_, tls::ContextRole::kServer);
+  for (const ListenerConfig& listener : config_.listeners) {
+    const bool is_tls = listener.transport == TransportProtocol::kTls;
+    material.tls_contexts.push_back(is_tls ? server : nullptr);
+  }
+  material.client_contexts = {ContextOf(ca(), own, memo_, tls::ContextRole::kClient)};
+  return material;
+}
+
+void SimulatedEdge::Reload() {
+  const auto* const material = new ShardMaterial(MakeMaterial());  // The shard takes it over.
+  shard_->application()->OnMail(mail_.control(), kMailSnapshot,
+                                std::as_bytes(std::span(&material, 1)));
+  Settle();
 }
 
 bool SimulatedEdge::PumpOnce() {
@@ -241,8 +277,7 @@ void SimulatedEdge::Run(absl::Duration duration, absl::Duration step) {
 SimulatedPeer& SimulatedEdge::Connect(const std::string& domain) {
   core::RemoteConnection* const connection = network_.Connect(outside_);
   CHECK(connection != nullptr);
-  const auto certificate = MintSignedBy(ca_, DomainSpec(domain));
-  peers_.push_back(std::make_unique<SimulatedPeer>(*connection, certificate));
+  peers_.push_back(std::make_unique<SimulatedPeer>(*connection, SimulatedCertificate(domain)));
   for (int step = 0; step < 500 && !peers_.back()->connected(); ++step) Run(absl::Milliseconds(10));
   CHECK(peers_.back()->connected());
   return *peers_.back();
@@ -251,7 +286,7 @@ SimulatedPeer& SimulatedEdge::Connect(const std::string& domain) {
 SimulatedServer& SimulatedEdge::Serve(std::string_view address,
                                       const sallyport::test::TestCertificate* certificate) {
   servers_.push_back(
-      std::make_unique<SimulatedServer>(network_, Address(address), ca_, certificate));
+      std::make_unique<SimulatedServer>(network_, Address(address), ca(), certificate));
   return *servers_.back();
 }
 

@@ -29,6 +29,11 @@
 
 namespace sallyport::sip::test {
 
+// What everybody's certificates are signed with, and a certificate for that domain: minted once per
+// process.
+const sallyport::test::TestCertificate& SimulatedCa();
+const sallyport::test::TestCertificate& SimulatedCertificate(const std::string& domain);
+
 // One TLS client of the edge.
 class SimulatedPeer {
  public:
@@ -63,6 +68,7 @@ class SimulatedServer {
   void Send(std::string_view message);
   std::string Take() { return std::exchange(received_, {}); }
   int connections() const { return connections_; }
+  bool connected() const { return connection_ != nullptr && (!tls_ || tls_->connected()); }
   core::RemoteConnection* connection() { return connection_; }
   const core::SocketAddress& address() const { return address_; }
 
@@ -106,7 +112,9 @@ class SimulatedEdge {
   SimulatedServer& Serve(std::string_view address,
                          const sallyport::test::TestCertificate* certificate = nullptr);
   sallyport::test::DnsTable& dns() { return *dns_; }
-  const sallyport::test::TestCertificate& ca() const { return ca_; }
+  const sallyport::test::TestCertificate& ca() const { return SimulatedCa(); }
+  // The same configuration once more, as a snapshot of the next version.
+  void Reload();
   // Somebody else on the inside, over UDP; network().Bind makes the address his.
   void InsideSend(std::string_view from, std::string_view message);
   std::string InsideTake(std::string_view at);  // "" if nothing came.
@@ -127,6 +135,7 @@ class SimulatedEdge {
 
  private:
   bool PumpOnce();
+  ShardMaterial MakeMaterial();
 
   const NextHopKind next_hop_kind_;
   const core::SocketAddress outside_;
@@ -137,9 +146,10 @@ class SimulatedEdge {
   core::QuietPoints quiet_points_;
   std::unique_ptr<core::SimulatedBackend> backend_;
   std::unique_ptr<core::Shard> shard_;
-  sallyport::test::TestCertificate ca_;
   int log_fd_;
   std::unique_ptr<core::Log> log_;
+  const EdgeConfig config_;
+  uint64_t version_ = 0;
   EdgeMetrics metrics_;
   core::StatsBlock stats_;
   tls::IdentityCache identities_;
