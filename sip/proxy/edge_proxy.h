@@ -167,7 +167,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool IsExpected(const Endpoint& endpoint, const ResponseSource& source) const;
   [[nodiscard]] bool MailResponse(uint32_t shard, const ResponseSource& source);
   void OnLateResponse(Transaction& transaction, const Endpoint& endpoint);
-  void CancelPending(Transaction& transaction);
+  void AbandonAttempt(Transaction& transaction);
   void ApplyResponse(Transaction& transaction);
   [[nodiscard]] bool FailsOver(Transaction& transaction);
   void ApplyClientStep(Transaction& transaction, const ClientStep& step);

@@ -131,6 +131,7 @@ void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::
     DropAck(AckDropReason::kNoTransaction);
     return EraseTransaction(transaction);
   }
+  if (transaction.is_answered) return FinishWith(transaction, 0, {}, {});  // By another target.
   if (transaction.cancel != CancelState::kNone && reason != ReasonCode::kTimeout) {
     return FinishWith(transaction, 487, "Request Terminated", {});  // It was not wanted any more.
   }

@@ -155,7 +155,7 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoin
   }
   if (status < 300) {
     SendResponseOn(transaction);
-    return CancelPending(transaction);
+    return AbandonAttempt(transaction);
   }
   DropResponse(ResponseDropReason::kNoTransaction);
   if (!ParseStored(transaction) || endpoint.key.listener >= context_.snapshot->egress.size())
@@ -175,11 +175,15 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoin
   }
 }
 
-// §16.7 step 10: the call is answered, so whoever has it now need not ring any more.
-void EdgeProxy::CancelPending(Transaction& transaction) {
+// §16.7 step 10: the access side has its answer; whoever else has the request is not wanted.
+void EdgeProxy::AbandonAttempt(Transaction& transaction) {
   if (IsAnswered(transaction.client) || transaction.cancel != CancelState::kNone) return;
-  transaction.cancel = CancelState::kWanted;
-  if (transaction.client == ClientState::kProceeding) SendCancel(transaction);
+  if (transaction.client == ClientState::kProceeding) return SendCancel(transaction);
+  transaction.cancel = CancelState::kWanted;  // And nobody else is tried.
+  if (transaction.is_sent) return;            // §9.1: once it has shown that it has the INVITE.
+  transaction.core::ListLink::Unlink();
+  transaction.client = ClientState::kTerminated;
+  SettleTransaction(transaction);
 }
 
 void EdgeProxy::ApplyResponse(Transaction& transaction) {

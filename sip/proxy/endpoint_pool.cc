@@ -39,14 +39,17 @@ tls::Sha256Digest ResumptionKey(const Endpoint& endpoint) {
   return tls::Sha256(std::as_bytes(std::span(text)));
 }
 
+// Also a connection that went away in the handshake.
+bool HasFailedTls(const Connection& connection) { return !connection.tls_failure_text().empty(); }
+
 ConnectResult ResultOf(const Connection& connection) {
-  if (connection.tls_failure() != tls::FailureReason::kNone) return ConnectResult::kTls;
+  if (HasFailedTls(connection)) return ConnectResult::kTls;
   return connection.connect_error() == ETIMEDOUT ? ConnectResult::kTimeout
                                                  : ConnectResult::kRefused;
 }
 
 FailureCause CauseOf(const Connection& connection) {
-  if (connection.tls_failure() != tls::FailureReason::kNone) {
+  if (HasFailedTls(connection)) {
     return {ReasonCode::kNextHopTls, connection.tls_failure_text()};
   }
   switch (connection.connect_error()) {

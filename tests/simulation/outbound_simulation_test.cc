@@ -1,0 +1,680 @@
+// Requests that leave the edge from the inside (RFC 3263, RFC 5922 §7.3, RFC 3261 §16.6 to §16.9):
+// found by DNS or by [[route]], dialled, proved, and tried one target after the other.
+
+#include <gtest/gtest.h>
+
+#include <ctime>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/simulated_edge.h"
+#include "tests/simulation/simulated_texts.h"
+
+namespace sallyport::sip::test {
+namespace {
+
+using sallyport::test::DomainSpec;
+using sallyport::test::MintSelfSigned;
+using sallyport::test::MintSignedBy;
+using sallyport::test::TestCertificate;
+using sallyport::test::TestCertificateSpec;
+
+constexpr char kFirst[] = "192.0.2.1:5061";
+constexpr char kSecond[] = "192.0.2.2:5061";
+constexpr char kContact[] = "Contact: <sip:caller@127.0.0.1:5080>\r\n";
+
+// An outside UDP listener: then UDP and TCP may be used towards the outside, too.
+constexpr char kOutsideUdp[] =
+    "[[listener]]\nname = \"plain\"\naddress = \"127.0.0.1:5062\"\ntransport = \"udp\"\n"
+    "zone = \"outside\"\n";
+
+// A request of somebody inside: 127.0.0.1:5080.
+RequestText Leaving(const std::string& branch, const std::string& method = "MESSAGE") {
+  return {.method = method,
+          .uri = "sip:bob@b.example",
+          .via = "SIP/2.0/UDP 127.0.0.1:5080",
+          .branch = branch,
+          .from = "<sip:caller@edge.example>;tag=caller",
+          .to = "<sip:bob@b.example>",
+          .call_id = branch,
+          .headers = method == "INVITE" ? kContact : ""};
+}
+
+// ACK of a failure, CANCEL: of the same transaction.
+std::string Companion(RequestText request, const std::string& method) {
+  request.method = method;
+  if (method == "ACK") request.to += ";tag=uas";
+  return request.Text();
+}
+
+void KnowTls(SimulatedEdge& edge, const std::string& domain, std::string_view address) {
+  edge.dns().Naptr(domain, 10, 10, "SIPS+D2T", "_sips._tcp." + domain);
+  edge.dns().Srv("_sips._tcp." + domain, 10, 0, 5061, "sip." + domain);
+  edge.dns().A("sip." + domain, address);
+}
+
+// Two servers of one domain, in this order.
+void KnowTwo(SimulatedEdge& edge, const std::string& domain) {
+  edge.dns().Naptr(domain, 10, 10, "SIPS+D2T", "_sips._tcp." + domain);
+  edge.dns().Srv("_sips._tcp." + domain, 10, 0, 5061, "sip1." + domain);
+  edge.dns().Srv("_sips._tcp." + domain, 20, 0, 5061, "sip2." + domain);
+  edge.dns().A("sip1." + domain, "192.0.2.1");
+  edge.dns().A("sip2." + domain, "192.0.2.2");
+}
+
+std::string TakeOne(SimulatedServer& server) {
+  const std::vector<std::string> messages = SplitMessages(server.Take());
+  EXPECT_EQ(messages.size(), 1U);
+  return messages.empty() ? std::string() : messages[0];
+}
+
+std::vector<std::string> StartLines(const std::vector<std::string>& messages) {
+  std::vector<std::string> lines;
+  for (const std::string& message : messages) lines.push_back(StartLine(message));
+  return lines;
+}
+
+// What came to 127.0.0.1:5080.
+std::vector<std::string> TakeInside(SimulatedEdge& edge) {
+  std::vector<std::string> messages;
+  while (auto message = edge.NextHopTake()) messages.push_back(*message);
+  return messages;
+}
+std::vector<std::string> InsideLines(SimulatedEdge& edge) { return StartLines(TakeInside(edge)); }
+
+uint64_t Rejected(const SimulatedEdge& edge, ReasonCode reason) {
+  return edge.Counter(edge.metrics().requests_rejected.Slot(reason));
+}
+
+using Lines = std::vector<std::string>;
+
+// -- Found by DNS ------------------------------------------------------------------------------
+
+TEST(OutboundSimulationTest, Rfc3263_4_RequestLeavesByNaptrSrvAndAddress) {
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  edge.NextHopSend(Leaving("i", "INVITE").Text());
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_EQ(edge.dns().asked(),
+            (Lines{"NAPTR b.example", "SRV _sips._tcp.b.example", "A sip.b.example"}));
+  const std::string invite = TakeOne(server);
+  EXPECT_EQ(StartLine(invite), "INVITE sip:bob@b.example SIP/2.0");
+  EXPECT_TRUE(Value(invite, "Via").starts_with("SIP/2.0/TLS edge.example:5061;branch=z9hG4bK"));
+  const std::vector<std::string> routes = Values(invite, "Record-Route");
+  ASSERT_EQ(routes.size(), 2U) << invite;
+  EXPECT_NE(routes[0].find("@edge.example:5061;transport=tls;lr;dt="), std::string::npos)
+      << routes[0];
+  EXPECT_NE(routes[1].find("@edge.example:5070;lr>"), std::string::npos) << routes[1];
+  server.Send(ResponseText(invite, 200, "OK", "Contact: <sip:bob@192.0.2.1:5061>\r\n"));
+  edge.Settle();
+  const std::vector<std::string> answers = TakeInside(edge);
+  ASSERT_EQ(StartLines(answers), (Lines{"SIP/2.0 100 Trying", "SIP/2.0 200 OK"}));
+  EXPECT_EQ(Values(answers[1], "Via").size(), 1U);
+
+  // The Contact is an address: only our own token says whose certificate is to be expected there.
+  for (const std::string method : {"ACK", "BYE"}) {
+    RequestText request = Leaving("i", method);
+    request.uri = "sip:bob@192.0.2.1:5061;transport=tls";
+    request.branch = method;
+    request.to += ";tag=uas";
+    request.headers = RouteLinesForCaller(answers[1]);
+    edge.NextHopSend(request.Text());
+    edge.Settle();
+    const std::string seen = TakeOne(server);
+    EXPECT_EQ(StartLine(seen), method + " sip:bob@192.0.2.1:5061;transport=tls SIP/2.0");
+    EXPECT_EQ(Value(seen, "Route"), "");
+    if (method == "BYE") server.Send(ResponseText(seen, 200, "OK"));
+  }
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 OK"}));
+  EXPECT_EQ(server.connections(), 1);
+  edge.Run(absl::Seconds(33));
+  EXPECT_EQ(Transactions(edge), 0U);
+}
+
+// The callee of a call that was retargeted: his From names a domain that is not his own.
+TEST(OutboundSimulationTest, CalleeOnDialledOrAcceptedConnectionIsExcusedByTheDialogTokenAlone) {
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  RequestText call = Leaving("i", "INVITE");
+  call.to = "<sip:sales@c.example>";
+  edge.NextHopSend(call.Text());
+  edge.Run(absl::Milliseconds(200));
+  const std::string invite = TakeOne(server);
+  server.Send(ResponseText(invite, 200, "OK", "Contact: <sip:bob@192.0.2.1:5061>\r\n"));
+  edge.Settle();
+  TakeInside(edge);
+
+  RequestText info{.method = "INFO",
+                   .uri = "sip:caller@127.0.0.1:5080",
+                   .via = "SIP/2.0/TLS sip.b.example",
+                   .branch = "n1",
+                   .from = "<sip:sales@c.example>;tag=uas",
+                   .to = "<sip:caller@edge.example>;tag=caller",
+                   .call_id = "i"};
+  server.Send(info.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(TakeOne(server)), "SIP/2.0 403 From Not Covered By Certificate");
+  info.branch = "n2";
+  info.headers = RouteLinesForCallee(invite);
+  server.Send(info.Text());
+  edge.Settle();
+  std::vector<std::string> inside = TakeInside(edge);
+  ASSERT_EQ(StartLines(inside), (Lines{"INFO sip:caller@127.0.0.1:5080 SIP/2.0"}));
+  EXPECT_EQ(Value(inside[0], "P-Asserted-Identity"), "");
+  edge.NextHopSend(ResponseText(inside[0], 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(StartLine(TakeOne(server)), "SIP/2.0 200 OK");
+
+  SimulatedPeer& mallory = edge.Connect("m.example");
+  info.branch = "n3";
+  mallory.Send(info.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(mallory.Take()), "SIP/2.0 403 From Not Covered By Certificate");
+  EXPECT_TRUE(TakeInside(edge).empty());
+
+  SimulatedPeer& same = edge.Connect("b.example");
+  info.branch = "n4";
+  same.Send(info.Text());
+  edge.Settle();
+  inside = TakeInside(edge);
+  ASSERT_EQ(StartLines(inside), (Lines{"INFO sip:caller@127.0.0.1:5080 SIP/2.0"}));
+  edge.NextHopSend(ResponseText(inside[0], 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(StartLine(same.Take()), "SIP/2.0 200 OK");
+  EXPECT_EQ(edge.Counter(edge.metrics().identity_checks.Slot(IdentityCheckResult::kExempt)), 2U);
+}
+
+// -- What the server does not prove ------------------------------------------------------------
+
+// RFC 5922 §7.3: the domain that was asked for, not the host that SRV names.
+TEST(OutboundSimulationTest, Rfc5922_7_3_CertificateOfAnotherDomainIs502AndGetsNothing) {
+  for (const char* const proved : {"m.example", "sip.b.example"}) {
+    SimulatedEdge edge({});
+    KnowTls(edge, "b.example", "192.0.2.1");
+    SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate(proved));
+    edge.NextHopSend(Leaving("1").Text());
+    edge.Run(absl::Milliseconds(200));
+    const std::vector<std::string> answers = TakeInside(edge);
+    ASSERT_EQ(StartLines(answers),
+              (Lines{"SIP/2.0 502 Certificate identity does not match requested domain"}));
+    EXPECT_EQ(Value(answers[0], "Warning"),
+              "399 edge.example \"the certificate does not prove the domain\"");
+    EXPECT_EQ(server.connections(), 1);
+    EXPECT_EQ(server.Take(), "");
+    EXPECT_TRUE(server.connection()->saw_end() || server.connection()->saw_reset());
+    EXPECT_EQ(Rejected(edge, ReasonCode::kNextHopIdentity), 1U);
+    const size_t label = edge.metrics().NextHopLabel("");
+    EXPECT_EQ(edge.Counter(edge.metrics().next_hop_identity_mismatches.Slot(label)), 1U);
+  }
+}
+
+TEST(OutboundSimulationTest, UntrustedAndExpiredCertificatesAre503) {
+  const TestCertificate other_ca =
+      MintSelfSigned(sallyport::test::CaSpec("a CA that nobody knows"));
+  TestCertificateSpec expired = DomainSpec("b.example");
+  expired.not_before = std::time(nullptr) - 7200;
+  expired.not_after = std::time(nullptr) - 3600;
+  for (const TestCertificate& certificate :
+       {MintSignedBy(other_ca, DomainSpec("b.example")), MintSignedBy(SimulatedCa(), expired)}) {
+    SimulatedEdge edge({});
+    KnowTls(edge, "b.example", "192.0.2.1");
+    SimulatedServer& server = edge.Serve(kFirst, &certificate);
+    edge.NextHopSend(Leaving("1").Text());
+    edge.Run(absl::Milliseconds(200));
+    const std::vector<std::string> answers = TakeInside(edge);
+    ASSERT_EQ(StartLines(answers), (Lines{"SIP/2.0 503 Service Unavailable"}));
+    EXPECT_TRUE(Value(answers[0], "Warning").starts_with("399 edge.example \""));
+    EXPECT_EQ(server.Take(), "");
+    EXPECT_EQ(Rejected(edge, ReasonCode::kNextHopTls), 1U);
+  }
+}
+
+TEST(OutboundSimulationTest, ServerThatClosesInTheHandshakeIs503) {
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst);  // Speaks no TLS.
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(absl::Milliseconds(100));
+  ASSERT_EQ(server.connections(), 1);
+  server.connection()->Finish();
+  edge.Run(absl::Milliseconds(100));
+  const std::vector<std::string> answers = TakeInside(edge);
+  ASSERT_EQ(StartLines(answers), (Lines{"SIP/2.0 503 Service Unavailable"}));
+  EXPECT_TRUE(Value(answers[0], "Warning").starts_with("399 edge.example \"")) << answers[0];
+  EXPECT_EQ(Rejected(edge, ReasonCode::kNextHopTls), 1U);
+}
+
+// -- Who cannot be reached ---------------------------------------------------------------------
+
+std::string UnreachableCause(SimulatedEdge& edge, absl::Duration wait) {
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(wait);
+  const std::vector<std::string> answers = TakeInside(edge);
+  EXPECT_EQ(StartLines(answers), (Lines{"SIP/2.0 503 Service Unavailable"}));
+  EXPECT_EQ(Rejected(edge, ReasonCode::kNextHopUnreachable), 1U);
+  if (answers.empty()) return {};
+  EXPECT_NE(Value(answers[0], "Retry-After"), "");
+  return Value(answers[0], "Warning");
+}
+
+TEST(OutboundSimulationTest, RefusedConnectionIs503) {
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  EXPECT_EQ(UnreachableCause(edge, absl::Milliseconds(200)),
+            "399 edge.example \"the next hop refuses connections\"");
+}
+
+TEST(OutboundSimulationTest, SilentAddressIs503AfterTheConnectTimeout) {
+  SimulatedEdge edge({.timeouts = "connect = \"2s\"\n"});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  edge.network().Blackhole(*core::SocketAddress::Parse(kFirst));
+  edge.NextHopSend(Leaving("0").Text());
+  edge.Run(absl::Seconds(1.8));
+  EXPECT_TRUE(TakeInside(edge).empty());
+  edge.Run(absl::Seconds(0.4));
+  const std::vector<std::string> answers = TakeInside(edge);
+  ASSERT_EQ(StartLines(answers), (Lines{"SIP/2.0 503 Service Unavailable"}));
+  EXPECT_EQ(Value(answers[0], "Warning"),
+            "399 edge.example \"the next hop does not answer in time\"");
+}
+
+TEST(OutboundSimulationTest, NameThatDnsDoesNotKnowIs503) {
+  SimulatedEdge edge({});
+  EXPECT_EQ(UnreachableCause(edge, absl::Milliseconds(200)),
+            "399 edge.example \"DNS knows no such name\"");
+}
+
+TEST(OutboundSimulationTest, DnsThatDoesNotAnswerIs503AfterTenSeconds) {
+  SimulatedEdge edge({});
+  edge.dns().set_latency(absl::Hours(1));
+  EXPECT_EQ(UnreachableCause(edge, absl::Seconds(10.5)),
+            "399 edge.example \"DNS did not answer in time\"");
+}
+
+// -- sips and addresses ------------------------------------------------------------------------
+
+// RFC 5630 §3.1.3, RFC 3263 §4.1: whatever DNS offers, only TLS counts.
+TEST(OutboundSimulationTest, Rfc5630_SipsNeverLeavesOnAnythingButTls) {
+  SimulatedEdge edge(
+      {.extra = absl::StrCat(kOutsideUdp,
+                             "[[next-hop]]\nname = \"plain\"\ntargets = [\"udp:192.0.2.9:5060\"]\n"
+                             "zone = \"outside\"\n[[route]]\nzone = \"inside\"\n"
+                             "domain = \"plain.example\"\nnext-hop = \"plain\"\n")});
+  const core::SocketAddress udp = *core::SocketAddress::Parse("192.0.2.9:5060");
+  edge.network().Bind(udp);
+  SimulatedServer& tcp = edge.Serve("192.0.2.9:5060");
+  edge.dns().Naptr("b.example", 10, 10, "SIP+D2U", "_sip._udp.b.example");
+  edge.dns().Naptr("b.example", 10, 20, "SIP+D2T", "_sip._tcp.b.example");
+  edge.dns().Srv("_sip._udp.b.example", 1, 1, 5060, "b.example");
+  edge.dns().Srv("_sip._tcp.b.example", 1, 1, 5060, "b.example");
+  edge.dns().A("b.example", "192.0.2.9");
+  for (const char* const host : {"b.example", "b.example;transport=udp", "plain.example",
+                                 "192.0.2.9:5060;transport=udp", "192.0.2.9:5060"}) {
+    RequestText request = Leaving(absl::StrCat("s", host));
+    request.branch = absl::StrCat("b", std::string(host).size());
+    request.uri = absl::StrCat("sips:bob@", host);
+    edge.NextHopSend(request.Text());
+    edge.Run(absl::Seconds(1));
+    const std::vector<std::string> answers = TakeInside(edge);
+    ASSERT_EQ(answers.size(), 1U) << host;
+    const std::string line = StartLine(answers[0]);
+    EXPECT_TRUE(line.starts_with("SIP/2.0 4") || line.starts_with("SIP/2.0 5")) << host << line;
+    EXPECT_FALSE(edge.network().ReceiveDatagram(udp).has_value()) << host;
+    EXPECT_EQ(tcp.Take(), "") << host;
+  }
+  // The same names without the s can be reached.
+  edge.NextHopSend(Leaving("p").Text());
+  edge.Run(absl::Seconds(0.2));
+  EXPECT_TRUE(edge.network().ReceiveDatagram(udp).has_value());
+}
+
+// RFC 5922 §7.3 has nothing that a certificate could prove here.
+TEST(OutboundSimulationTest, AddressWithoutKnownIdentityIs502AndNobodyIsDialled) {
+  SimulatedEdge edge({});
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  RequestText request = Leaving("1");
+  request.uri = "sip:bob@192.0.2.1";
+  edge.NextHopSend(request.Text());
+  edge.Run(absl::Seconds(1));
+  const std::vector<std::string> answers = TakeInside(edge);
+  ASSERT_EQ(StartLines(answers),
+            (Lines{"SIP/2.0 502 Certificate identity does not match requested domain"}));
+  EXPECT_NE(Value(answers[0], "Warning").find("no certificate can prove"), std::string::npos);
+  EXPECT_EQ(server.connections(), 0);
+}
+
+// -- Failover ----------------------------------------------------------------------------------
+
+// What the second server got, the first having failed in the way that the test has arranged.
+TEST(OutboundSimulationTest, Rfc3263_4_3_RefusedConnectionLeadsToTheSecondTarget) {
+  SimulatedEdge edge({});
+  KnowTwo(edge, "b.example");
+  SimulatedServer& second = edge.Serve(kSecond, &SimulatedCertificate("b.example"));
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(absl::Milliseconds(200));
+  const std::string seen = TakeOne(second);
+  second.Send(ResponseText(seen, 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 OK"}));
+}
+
+TEST(OutboundSimulationTest, Rfc3263_4_3_FailedTlsLeadsToTheSecondTarget) {
+  SimulatedEdge edge({});
+  KnowTwo(edge, "b.example");
+  SimulatedServer& first = edge.Serve(kFirst, &SimulatedCertificate("m.example"));
+  SimulatedServer& second = edge.Serve(kSecond, &SimulatedCertificate("b.example"));
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_EQ(first.connections(), 1);
+  EXPECT_EQ(first.Take(), "");
+  second.Send(ResponseText(TakeOne(second), 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 OK"}));
+}
+
+class TwoServersTest : public ::testing::Test {
+ protected:
+  TwoServersTest()
+      : edge_({.timeouts = "target = \"4s\"\n"}),
+        first_(edge_.Serve(kFirst, &SimulatedCertificate("b.example"))),
+        second_(edge_.Serve(kSecond, &SimulatedCertificate("b.example"))) {
+    KnowTwo(edge_, "b.example");
+  }
+
+  SimulatedEdge edge_;
+  SimulatedServer& first_;
+  SimulatedServer& second_;
+};
+
+TEST_F(TwoServersTest, Rfc3263_4_3_SilenceLeadsToTheSecondTargetUnderAnotherBranch) {
+  for (const char* const method : {"MESSAGE", "INVITE"}) {
+    edge_.NextHopSend(Leaving(method, method).Text());
+    edge_.Run(absl::Seconds(3.9));
+    const std::string one = TakeOne(first_);
+    EXPECT_EQ(second_.Take(), "");
+    edge_.Run(absl::Seconds(0.4));
+    const std::string two = TakeOne(second_);
+    EXPECT_NE(TopBranch(one), TopBranch(two));
+    EXPECT_EQ(Values(two, "Via").size(), 2U);
+    EXPECT_EQ(Values(two, "Record-Route").size(), Values(one, "Record-Route").size());
+    second_.Send(ResponseText(two, 200, "OK"));
+    edge_.Settle();
+    EXPECT_EQ(InsideLines(edge_).back(), "SIP/2.0 200 OK");
+    EXPECT_EQ(first_.Take(), "");
+  }
+}
+
+TEST_F(TwoServersTest, Rfc3263_4_3_ServiceUnavailableLeadsToTheSecondTarget) {
+  edge_.NextHopSend(Leaving("1", "INVITE").Text());
+  edge_.Run(absl::Milliseconds(200));
+  const std::string one = TakeOne(first_);
+  first_.Send(ResponseText(one, 503, "Service Unavailable"));
+  edge_.Run(absl::Milliseconds(200));
+  const std::string ack = TakeOne(first_);
+  EXPECT_TRUE(ack.starts_with("ACK sip:bob@b.example SIP/2.0\r\n")) << ack;
+  EXPECT_EQ(TopBranch(ack), TopBranch(one));
+  const std::string two = TakeOne(second_);
+  EXPECT_NE(TopBranch(one), TopBranch(two));
+  second_.Send(ResponseText(two, 486, "Busy Here"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 100 Trying", "SIP/2.0 486 Busy Here"}));
+  EXPECT_TRUE(TakeOne(second_).starts_with("ACK "));
+}
+
+// §16.7: somebody has answered the call, so whoever else rings is not wanted any more (step 10).
+TEST_F(TwoServersTest, Rfc3261_16_7_LateSuccessOfTheFirstIsForwardedAndTheSecondIsCancelled) {
+  edge_.NextHopSend(Leaving("1", "INVITE").Text());
+  edge_.Run(absl::Seconds(4.4));
+  const std::string one = TakeOne(first_);
+  const std::string two = TakeOne(second_);
+  second_.Send(ResponseText(two, 180, "Ringing"));
+  edge_.Settle();
+  first_.Send(ResponseText(one, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_),
+            (Lines{"SIP/2.0 100 Trying", "SIP/2.0 180 Ringing", "SIP/2.0 200 OK"}));
+  const std::string cancel = TakeOne(second_);
+  EXPECT_EQ(StartLine(cancel), "CANCEL sip:bob@b.example SIP/2.0");
+  EXPECT_EQ(TopBranch(cancel), TopBranch(two));
+  second_.Send(ResponseText(cancel, 200, "OK"));
+  second_.Send(ResponseText(two, 487, "Request Terminated"));
+  edge_.Settle();
+  EXPECT_TRUE(TakeOne(second_).starts_with("ACK "));
+  EXPECT_TRUE(InsideLines(edge_).empty());
+  edge_.Run(absl::Seconds(33));
+  EXPECT_EQ(Transactions(edge_), 0U);
+}
+
+// The second has not answered yet: its CANCEL waits for that (§9.1), and no third is tried.
+TEST_F(TwoServersTest, Rfc3261_16_7_LateSuccessEndsTheAttemptThatNobodyHasAnsweredYet) {
+  edge_.NextHopSend(Leaving("1", "INVITE").Text());
+  edge_.Run(absl::Seconds(4.4));
+  const std::string one = TakeOne(first_);
+  const std::string two = TakeOne(second_);
+  first_.Send(ResponseText(one, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 100 Trying", "SIP/2.0 200 OK"}));
+  EXPECT_EQ(second_.Take(), "");
+  second_.Send(ResponseText(two, 180, "Ringing"));
+  edge_.Settle();
+  EXPECT_TRUE(TakeOne(second_).starts_with("CANCEL "));
+  EXPECT_TRUE(InsideLines(edge_).empty());  // It has its final response.
+  edge_.Run(absl::Seconds(66));
+  EXPECT_EQ(Transactions(edge_), 0U);
+  EXPECT_EQ(Rejected(edge_, ReasonCode::kTimeout), 0U);
+}
+
+TEST_F(TwoServersTest, LateFailureOfTheFirstIsAcknowledgedAndNotForwarded) {
+  edge_.NextHopSend(Leaving("1", "INVITE").Text());
+  edge_.Run(absl::Seconds(4.4));
+  const std::string one = TakeOne(first_);
+  const std::string two = TakeOne(second_);
+  first_.Send(ResponseText(one, 486, "Busy Here"));
+  edge_.Settle();
+  const std::string ack = TakeOne(first_);
+  EXPECT_EQ(StartLine(ack), "ACK sip:bob@b.example SIP/2.0");
+  EXPECT_EQ(TopBranch(ack), TopBranch(one));
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 100 Trying"}));
+  second_.Send(ResponseText(two, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 200 OK"}));
+}
+
+TEST_F(TwoServersTest, Rfc3261_16_10_CancelGoesToTheTargetThatHasTheInvite) {
+  const RequestText call = Leaving("1", "INVITE");
+  edge_.NextHopSend(call.Text());
+  edge_.Run(absl::Seconds(4.4));
+  static_cast<void>(TakeOne(first_));
+  const std::string two = TakeOne(second_);
+  second_.Send(ResponseText(two, 180, "Ringing"));
+  edge_.Settle();
+  edge_.NextHopSend(Companion(call, "CANCEL"));
+  edge_.Settle();
+  const std::string cancel = TakeOne(second_);
+  EXPECT_EQ(StartLine(cancel), "CANCEL sip:bob@b.example SIP/2.0");
+  EXPECT_EQ(TopBranch(cancel), TopBranch(two));
+  EXPECT_EQ(first_.Take(), "");
+  second_.Send(ResponseText(cancel, 200, "OK"));
+  second_.Send(ResponseText(two, 487, "Request Terminated"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 100 Trying", "SIP/2.0 180 Ringing",
+                                       "SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"}));
+}
+
+TEST_F(TwoServersTest, AfterCancelNobodyElseIsTried) {
+  for (const char* const how : {"503", "lost", "silent"}) {
+    const RequestText call = Leaving(how, "INVITE");
+    edge_.NextHopSend(call.Text());
+    edge_.Run(absl::Milliseconds(200));
+    const std::string one = TakeOne(first_);
+    edge_.NextHopSend(Companion(call, "CANCEL"));
+    edge_.Settle();
+    EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 100 Trying", "SIP/2.0 200 OK"}));
+    if (std::string_view(how) == "503") {
+      first_.Send(ResponseText(one, 503, "Service Unavailable"));
+    } else if (std::string_view(how) == "lost") {
+      first_.connection()->Reset();
+    }
+    edge_.Run(absl::Seconds(6));
+    EXPECT_EQ(second_.Take(), "") << how;
+    const Lines lines = InsideLines(edge_);
+    ASSERT_FALSE(lines.empty()) << how;
+    EXPECT_TRUE(lines[0].starts_with("SIP/2.0 4") || lines[0].starts_with("SIP/2.0 5")) << how;
+    edge_.NextHopSend(Companion(call, "ACK"));
+    static_cast<void>(first_.Take());
+  }
+  EXPECT_EQ(second_.connections(), 0);
+}
+
+// -- Losses in mid-transaction -----------------------------------------------------------------
+
+TEST_F(TwoServersTest, ConnectionLostBeforeAnyAnswerLeadsToTheSecondTarget) {
+  edge_.NextHopSend(Leaving("1").Text());
+  edge_.Run(absl::Milliseconds(200));
+  const std::string one = TakeOne(first_);
+  first_.connection()->Reset();
+  edge_.Run(absl::Milliseconds(200));
+  const std::string two = TakeOne(second_);
+  EXPECT_NE(TopBranch(one), TopBranch(two));
+  second_.Send(ResponseText(two, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 200 OK"}));
+}
+
+// RFC 3261 §16.9: as if 503 had come; also from somebody who had shown that he is there.
+TEST_F(TwoServersTest, Rfc3261_16_9_ConnectionLostAfterProvisionalLeadsToTheSecondTarget) {
+  for (const uint16_t status : {uint16_t{100}, uint16_t{180}}) {
+    const RequestText call = Leaving(absl::StrCat(status), "INVITE");
+    edge_.NextHopSend(call.Text());
+    edge_.Run(absl::Milliseconds(200));
+    first_.Send(ResponseText(TakeOne(first_), status, "Here"));
+    edge_.Settle();
+    first_.connection()->Finish();
+    edge_.Run(absl::Milliseconds(200));
+    second_.Send(ResponseText(TakeOne(second_), 486, "Busy Here"));
+    edge_.Settle();
+    const Lines expected =
+        status == 100 ? Lines{"SIP/2.0 100 Trying", "SIP/2.0 486 Busy Here"}
+                      : Lines{"SIP/2.0 100 Trying", "SIP/2.0 180 Here", "SIP/2.0 486 Busy Here"};
+    EXPECT_EQ(InsideLines(edge_), expected);
+    EXPECT_TRUE(TakeOne(second_).starts_with("ACK "));
+    edge_.NextHopSend(Companion(call, "ACK"));
+    edge_.Run(absl::Seconds(1));
+  }
+}
+
+TEST(OutboundSimulationTest, ConnectionLostInMidTransactionWithoutAnotherTargetIs503) {
+  for (const uint16_t status : {uint16_t{0}, uint16_t{100}, uint16_t{180}}) {
+    SimulatedEdge edge({});
+    KnowTls(edge, "b.example", "192.0.2.1");
+    SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+    edge.NextHopSend(Leaving("1", "INVITE").Text());
+    edge.Run(absl::Milliseconds(200));
+    if (status != 0) server.Send(ResponseText(TakeOne(server), status, "Here"));
+    edge.Settle();
+    server.connection()->Reset();
+    edge.Run(absl::Milliseconds(200));
+    EXPECT_EQ(InsideLines(edge).back(), "SIP/2.0 503 Service Unavailable") << status;
+    EXPECT_EQ(Rejected(edge, ReasonCode::kNextHopUnreachable), 1U);
+  }
+}
+
+// -- Waiting for a connection ------------------------------------------------------------------
+
+TEST(OutboundSimulationTest, RequestsThatWaitForAConnectionLeaveInOrderWhenItOpens) {
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  for (int i = 0; i < 20; ++i) edge.NextHopSend(Leaving(absl::StrCat("w", i)).Text());
+  edge.Run(absl::Milliseconds(200));
+  const std::vector<std::string> seen = SplitMessages(server.Take());
+  ASSERT_EQ(seen.size(), 20U);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(Value(seen[static_cast<size_t>(i)], "Call-ID"), absl::StrCat("w", i));
+    server.Send(ResponseText(seen[static_cast<size_t>(i)], 200, "OK"));
+  }
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge).size(), 20U);
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST(OutboundSimulationTest, RequestsThatWaitForAConnectionAllFailOverWhenItFails) {
+  SimulatedEdge edge({.timeouts = "connect = \"2s\"\n"});
+  KnowTwo(edge, "b.example");
+  edge.network().Blackhole(*core::SocketAddress::Parse(kFirst));
+  SimulatedServer& second = edge.Serve(kSecond, &SimulatedCertificate("b.example"));
+  for (int i = 0; i < 20; ++i) edge.NextHopSend(Leaving(absl::StrCat("w", i)).Text());
+  edge.Run(absl::Seconds(1.8));
+  EXPECT_EQ(second.connections(), 0);
+  edge.Run(absl::Seconds(0.5));
+  const std::vector<std::string> seen = SplitMessages(second.Take());
+  ASSERT_EQ(seen.size(), 20U);
+  for (const std::string& message : seen) second.Send(ResponseText(message, 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge).size(), 20U);
+  EXPECT_EQ(second.connections(), 1);
+}
+
+// -- The pool ----------------------------------------------------------------------------------
+
+// Two domains at one address: whoever proved one of them has not proved the other.
+TEST(OutboundSimulationTest, SameAddressWithAnotherIdentityIsAnotherConnection) {
+  TestCertificateSpec spec = DomainSpec("b.example");
+  spec.subject_alt_name = "URI:sip:b.example,URI:sip:c.example";
+  const TestCertificate both = MintSignedBy(SimulatedCa(), spec);
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  KnowTls(edge, "c.example", "192.0.2.1");
+  KnowTls(edge, "d.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst, &both);
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(absl::Milliseconds(200));
+  server.Send(ResponseText(TakeOne(server), 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(server.connections(), 1);
+  RequestText other = Leaving("2");
+  other.uri = "sip:bob@c.example";
+  edge.NextHopSend(other.Text());
+  edge.Run(absl::Milliseconds(200));
+  server.Send(ResponseText(TakeOne(server), 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(server.connections(), 2);
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 OK", "SIP/2.0 200 OK"}));
+  other.branch = "3";
+  other.uri = "sip:bob@d.example";
+  edge.NextHopSend(other.Text());
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_EQ(InsideLines(edge),
+            (Lines{"SIP/2.0 502 Certificate identity does not match requested domain"}));
+  EXPECT_EQ(server.Take(), "");
+}
+
+// What was proved under one configuration is proved anew under the next.
+TEST(OutboundSimulationTest, ReloadDialsAnewForTls) {
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(absl::Milliseconds(200));
+  const std::string waiting = TakeOne(server);
+  edge.Reload();
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_EQ(edge.progress().snapshot_version, 2U);
+  server.Send(ResponseText(waiting, 200, "OK"));  // Its connection has waited for this.
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 OK"}));
+  edge.NextHopSend(Leaving("2").Text());
+  edge.Run(absl::Seconds(1));
+  EXPECT_EQ(server.connections(), 2);
+  server.Send(ResponseText(TakeOne(server), 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 OK"}));
+}
+
+}  // namespace
+}  // namespace sallyport::sip::test
