@@ -138,6 +138,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnLocated(LocationCookie cookie, LocationFailure failure,
                  std::span<const Location> locations) override;
   void TryNextTarget(Transaction& transaction);
+  [[nodiscard]] static bool FallsBack(Transaction& transaction);
   [[nodiscard]] bool IsWorthTrying(const Transaction& transaction, const Endpoint& endpoint) const;
   [[nodiscard]] bool PreferStream(Transaction& transaction, const Endpoint& datagram,
                                   uint8_t index);

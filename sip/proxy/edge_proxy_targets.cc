@@ -72,7 +72,9 @@ Uri NextUri(const MessageView& request) {
 // -- Finding them ------------------------------------------------------------------------------
 
 void EdgeProxy::FindTargets(Transaction& transaction) {
-  switch (ListTargets(transaction)) {
+  const Finding finding = ListTargets(transaction);
+  transaction.awaits_location = finding == Finding::kPending;
+  switch (finding) {
     case Finding::kFound:
       return TryNextTarget(transaction);
     case Finding::kPending:
@@ -377,10 +379,11 @@ void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
                           std::span<const Location> locations) {
   Transaction* const transaction = transactions_.Find({cookie.slot, cookie.generation});
   // Gone, cancelled, or served by another target meanwhile.
-  if (transaction == nullptr || transaction->target_count > 0 ||
+  if (transaction == nullptr || !transaction->awaits_location ||
       transaction->client == ClientState::kTerminated) {
     return;
   }
+  transaction->awaits_location = false;
   if (failure != LocationFailure::kNone) {
     transaction->failure = {ReasonCode::kNextHopUnreachable, TextOf(failure)};
   } else if (transaction->source == TargetSource::kLocate) {
@@ -540,10 +543,23 @@ void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cau
   if (transaction.cancel == CancelState::kNone && transaction.has_more_targets()) {
     return TryNextTarget(transaction);
   }
+  if (FallsBack(transaction)) return FindTargets(transaction);
   ApplyClientStep(transaction,
                   transaction.is_invite()
                       ? AdvanceInviteClient(transaction.client, ClientEvent::kTransportError)
                       : AdvanceNonInviteClient(transaction.client, ClientEvent::kTransportError));
+}
+
+// A dialog without RFC 5626 whose flow is gone: route on. Of another shard's flow we learn that
+// only after the request has been mailed there.
+bool EdgeProxy::FallsBack(Transaction& transaction) {
+  if (transaction.source != TargetSource::kFlow || !transaction.flow.falls_back ||
+      transaction.heard || transaction.cancel != CancelState::kNone) {
+    return false;
+  }
+  transaction.source = TargetSource::kLocate;
+  transaction.is_sent = false;
+  return true;
 }
 
 // -- What we write in front --------------------------------------------------------------------

@@ -251,7 +251,7 @@ bool EndpointPool::SendToFlow(Endpoint& endpoint, std::string_view message) {
     return connection != nullptr && connection->is_open() && connection->Send(message);
   }
   // The mail's record is one piece: header, then message.
-  const FlowMail header{endpoint.key.flow, context_.shard.index(), 0};
+  const FlowMail header{endpoint.key.flow, context_.shard.index(), endpoint.key.listener};
   const std::span<char> record = context_.mail_scratch;
   if (sizeof header + message.size() > record.size()) return false;
   std::memcpy(record.data(), &header, sizeof header);

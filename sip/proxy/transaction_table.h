@@ -93,6 +93,7 @@ struct Transaction : core::ListLink {
   bool is_sent = false;            // The attempt has left; else it waits for DNS or a connection.
   bool is_answered = false;        // The access side has its final response, or lost its flow.
   bool lingers = false;            // `deadline` awaits D, H, L, M or J.
+  bool awaits_location = false;    // DNS will say where the next attempt goes.
   bool awaits_reply_path = false;  // `response` waits for a connection that we dial (§18.2.2).
   bool records_route = false;      // Each attempt gets our Record-Route.
   bool adds_path = false;          // REGISTER: each attempt gets our Path (RFC 3327).
