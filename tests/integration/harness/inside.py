@@ -8,6 +8,10 @@ from .messages import Framer, Message, request
 SECONDS = 20.0
 
 
+class Silence(AssertionError):
+    """Nothing came in time."""
+
+
 class Inside:
     """Opens when made. Driven by one thread: what comes is kept by Call-ID until somebody asks for it."""
 
@@ -54,17 +58,26 @@ class Inside:
                     return self._kept.pop(n)
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                raise AssertionError("nothing of %s came inside; kept: %r" % (call_id, self._kept))
+                raise Silence("nothing of %s came inside; kept: %r" % (call_id, self._kept))
             self._read()
 
     def exchange(self, wanted, timeout=SECONDS):
-        """Sends a request and returns its final response."""
+        """Sends a request, over UDP again every second until something comes, and returns its final response."""
         self.send(wanted)
         deadline = time.monotonic() + timeout
+        repeats = self.transport == "udp"
         while True:
-            answer = self.receive(wanted.call_id, wanted.method, max(0.0, deadline - time.monotonic()))
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                answer = self.receive(wanted.call_id, wanted.method, min(1.0, left) if repeats else left)
+            except Silence:
+                if not repeats or left == 0.0:
+                    raise
+                self.send(wanted)
+                continue
             if answer.is_response and answer.status >= 200:
                 return answer
+            repeats = False
 
     def _read(self):
         data = self._socket.recv(65536)
