@@ -103,6 +103,34 @@ Explanation Explain(int error) {
   }
 }
 
+// The last alert that came (RFC 8446 §6.2): those about our certificate in words.
+std::string_view AlertText(WOLFSSL* library_session) {
+  WOLFSSL_ALERT_HISTORY history = {};
+  wolfSSL_get_alert_history(library_session, &history);
+  switch (history.last_rx.code) {
+    case handshake_failure:
+      return "the peer accepts no offer of ours (alert handshake_failure)";
+    case bad_certificate:
+      return "the peer refuses our certificate (alert bad_certificate)";
+    case unsupported_certificate:
+      return "the peer refuses our certificate (alert unsupported_certificate)";
+    case certificate_revoked:
+      return "the peer refuses our certificate (alert certificate_revoked)";
+    case certificate_expired:
+      return "the peer refuses our certificate (alert certificate_expired)";
+    case certificate_unknown:
+      return "the peer refuses our certificate (alert certificate_unknown)";
+    case unknown_ca:
+      return "the peer refuses our certificate (alert unknown_ca)";
+    case access_denied:
+      return "the peer refuses our certificate (alert access_denied)";
+    case certificate_required:
+      return "the peer wants a certificate (alert certificate_required)";
+    default:
+      return "the peer sent a fatal alert";
+  }
+}
+
 std::string_view VerdictText(FailureReason reason) {
   switch (reason) {
     case FailureReason::kExpired:
@@ -311,7 +339,8 @@ HandshakeOutcome Session::FailHandshake(int library_error) {
     Fail(handshaking_->verdict(), VerdictText(handshaking_->verdict()));
   } else {
     const Explanation explanation = Explain(library_error);
-    Fail(explanation.reason, explanation.text);
+    const bool is_alert = explanation.reason == FailureReason::kAlert;
+    Fail(explanation.reason, is_alert ? AlertText(library_session_) : explanation.text);
   }
   return HandshakeOutcome::kFailed;
 }
@@ -381,10 +410,9 @@ DecryptOutcome Session::JudgeReadError(int library_error) {
   if (output_full_) {
     Fail(FailureReason::kInternal, "no room for an answer to the peer's record");
   } else {
-    const Explanation explanation = Explain(library_error);
-    Fail(
-        explanation.reason == FailureReason::kAlert ? explanation.reason : FailureReason::kProtocol,
-        explanation.reason == FailureReason::kAlert ? explanation.text : "a bad record");
+    const bool is_alert = Explain(library_error).reason == FailureReason::kAlert;
+    Fail(is_alert ? FailureReason::kAlert : FailureReason::kProtocol,
+         is_alert ? AlertText(library_session_) : "a bad record");
   }
   return DecryptOutcome::kFailed;
 }

@@ -206,6 +206,13 @@ void Connection::CountHandshakeFailure(tls::FailureReason reason, std::string_vi
   context_.Count(context_.metrics.tls_handshake_failures.Slot(direction(), reason));
 }
 
+// In TLS 1.3 a client is done before the server has judged its certificate. An alert as the first
+// thing that the server says is that judgement.
+void Connection::NoteLateRefusal() {
+  if (!is_dialled() || has_received_ || session_->failure() != tls::FailureReason::kAlert) return;
+  CountHandshakeFailure(session_->failure(), session_->failure_text());
+}
+
 // Nobody refused anybody: a balancer's probe, or a peer that gave up.
 void Connection::LoseHandshake() {
   CountHandshakeFailure(tls::FailureReason::kNone, "the peer closed in mid-handshake");
@@ -297,6 +304,7 @@ std::span<const std::byte> Connection::Decrypt(std::span<const std::byte> cipher
         return {};
       case tls::DecryptOutcome::kTruncated:
       case tls::DecryptOutcome::kFailed:
+        NoteLateRefusal();
         Close(ConnectionCloseReason::kError);
         return {};
     }
@@ -306,6 +314,7 @@ std::span<const std::byte> Connection::Decrypt(std::span<const std::byte> cipher
 
 // `bytes` is at the end of the partial message, or in the scratch if there is none.
 void Connection::TakePlaintext(std::span<const std::byte> bytes) {
+  has_received_ = true;
   context_.Count(context_.metrics.tls_bytes.Slot(MetricDirection::kIn), bytes.size());
   if (partial_) {
     partial_used_ += static_cast<uint32_t>(bytes.size());

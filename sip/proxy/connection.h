@@ -112,7 +112,8 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool is_deferred() const { return is_deferred_; }     // Whole messages may be waiting.
   int connect_error() const { return connect_error_; }  // errno of a dial that failed; else 0.
   // Why the TLS handshake failed. The text is static and empty unless it did; kNone with a text:
-  // the connection went away in the middle of it.
+  // the connection went away in the middle of it. kAlert also where a server that we dialled
+  // refused us after it (RFC 8446 §4.4.2.4), before it said anything else.
   tls::FailureReason tls_failure() const { return tls_failure_; }
   std::string_view tls_failure_text() const { return tls_failure_text_; }
   // A session was offered to the server. If the handshake failed, one without may succeed.
@@ -167,6 +168,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   [[nodiscard]] bool CreateDialledSession();
   void BeginDialledHandshake();
   void CountHandshakeFailure(tls::FailureReason reason, std::string_view text);
+  void NoteLateRefusal();
   void LoseHandshake();
   void FailHandshake(tls::FailureReason reason, std::string_view text);
   // Serves what arrived, as far as this turn allows; keeps the rest.
@@ -226,6 +228,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   const Zone zone_;
   bool is_tls_;
   bool has_opened_ = false;
+  bool has_received_ = false;  // Plaintext of a TLS session.
   bool used_as_flow_ = false;
   bool used_by_other_shards_ = false;
   tls::FailureReason tls_failure_ = tls::FailureReason::kNone;

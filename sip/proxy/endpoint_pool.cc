@@ -331,14 +331,16 @@ void EndpointPool::OnConnectionClosing(Connection& connection) {
   endpoint->connection = {};
   endpoint->peer = 0;
   const bool is_judged = connection.is_open() || connection.has_opened();
-  if (!was_open && !is_judged && !stopping_) {
+  // The server refused our certificate once the connection stood for us.
+  const bool is_refused =
+      was_open && !stopping_ && connection.tls_failure() != tls::FailureReason::kNone;
+  if (is_refused || (!was_open && !is_judged && !stopping_)) {
     NoteFailure(*endpoint, CauseOf(connection), ResultOf(connection));
-  }
-  if (was_open && !endpoint->waiting.empty()) {
+  } else if (was_open && !endpoint->waiting.empty()) {
     static_cast<void>(endpoint->health->OnFailure(context_.reactor().now(), TargetFailure::kLost,
                                                   context_.reactor().now()));
   }
-  LoseAll(*endpoint, was_open ? kLost : endpoint->failure);
+  LoseAll(*endpoint, was_open && !is_refused ? kLost : endpoint->failure);
 }
 
 void EndpointPool::OnConnectionClosed(Connection& connection) {

@@ -155,10 +155,13 @@ class DialledConnectionTest : public testing::Test {
     close(log_fd_);
   }
 
-  void ServeWith(const TestCertificate& certificate, bool no_tickets = false) {
+  // `client_ca`: whom it believes; empty: it asks for no certificate.
+  void ServeWith(const TestCertificate& certificate, bool no_tickets = false,
+                 const std::string& client_ca = "") {
     TlsServerOptions options;
     options.certificate = &certificate;
     options.no_tickets = no_tickets;
+    options.trusted_pem = client_ca;
     server_side_ = MakeTlsServerContext(options);
   }
 
@@ -413,6 +416,38 @@ TEST_F(DialledConnectionTest, AResetInMidHandshakeHasNoReason) {
   remote_->Reset();
   Run(absl::Seconds(1), false);
   ExpectFailedHandshake(tls::FailureReason::kNone);
+}
+
+// RFC 8446 §4.4.2.4: in TLS 1.3 the server judges our certificate when we have finished already, so
+// all that shows of it is an alert in the place of the first answer.
+TEST_F(DialledConnectionTest, AServerThatRefusesOurCertificateIsATlsFailure) {
+  ServeWith(TlsScene::Get().server, false, MintSelfSigned(CaSpec("Other Root")).pem);
+  ASSERT_EQ(DialTls(), 0);
+  Settle();
+  EXPECT_EQ(dialler_.opened, 1);
+  EXPECT_EQ(dialler_.closing, 1);
+  EXPECT_EQ(dialler_.tls_failure, tls::FailureReason::kAlert);
+  EXPECT_EQ(dialler_.tls_failure_text, "the peer refuses our certificate (alert unknown_ca)");
+  EXPECT_EQ(Failures(tls::FailureReason::kAlert), 1u);
+  EXPECT_EQ(Closed(ConnectionCloseReason::kError), 1u);
+  remote_->Finish();
+  Run(absl::Seconds(1));
+  EXPECT_EQ(dialler_.closed, 1);
+}
+
+TEST_F(DialledConnectionTest, AnAlertBehindAnAnswerIsNoRefusal) {
+  ASSERT_EQ(DialTls(), 0);
+  Settle();
+  ServerSays(kOptions);
+  EXPECT_EQ(dialler_.frames.size(), 1u);
+  server_->Receive("\x17\x03\x03" + std::string(1, '\0') + "\x20" + std::string(32, 'x'));
+  remote_->Send(server_->TakeOutput());  // bad_record_mac
+  Settle();
+  EXPECT_EQ(dialler_.closing, 1);
+  EXPECT_EQ(dialler_.tls_failure, tls::FailureReason::kNone);
+  EXPECT_EQ(Failures(tls::FailureReason::kAlert), 0u);
+  remote_->Finish();
+  Run(absl::Seconds(1));
 }
 
 TEST_F(DialledConnectionTest, MayBeGivenUpAtAnyMoment) {
