@@ -93,8 +93,10 @@ class Call:
     """Plays one call as the caller: INVITE, and what follows from its answer. `steps` says what went over the wire, in
     order, as (arrow, start line)."""
 
-    def __init__(self, wire, host, caller, called, name):
+    def __init__(self, wire, host, caller, called, name, headers=()):
+        """`headers` are lines that INVITE has besides."""
         self._wire, self._host, self._caller, self._called, self._name = wire, host, caller, called, name
+        self._headers = list(headers)
         self._to_tag = ""
         self.steps = []
         self.answer = None   # The final response to INVITE,
@@ -133,7 +135,8 @@ class Call:
                   "CSeq: %d %s" % (number, method)]
         if method == "INVITE":
             user = self._caller.partition(":")[2].partition("@")[0]
-            lines += ["Contact: <sip:%s@%s;transport=%s>" % (user, self._host, self._wire.transport.lower()),
+            lines += [*self._headers,
+                      "Contact: <sip:%s@%s;transport=%s>" % (user, self._host, self._wire.transport.lower()),
                       "Content-Type: application/sdp"]
         lines.append("Content-Length: %d" % len(body))
         self.steps.append(("->", lines[0]))
