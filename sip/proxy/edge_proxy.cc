@@ -325,12 +325,12 @@ bool EdgeProxy::IsExcusedByToken(const MessageSource& source) const {
 // RFC 5630: what the listener wants. That a sips request leaves over TLS alone, its targets see to.
 bool EdgeProxy::PassesSips(const MessageSource& source) {
   const bool is_sips = view_.parsed_request_uri().scheme == Uri::Scheme::kSips;
-  // §5.3.2: what came to us without protection cannot be protected from here on.
+  // What came without protection cannot be protected from here on (RFC 3261 §26.2.2).
   const bool is_plain = source.connection == nullptr || !source.connection->is_tls();
   const SipsPolicy policy = source.listener < context_.snapshot->config.listeners.size()
                                 ? context_.snapshot->config.listeners[source.listener].sips
                                 : SipsPolicy::kAllowed;
-  if (is_sips && (policy == SipsPolicy::kOff || (is_plain && source.zone == Zone::kOutside))) {
+  if (is_sips && (policy == SipsPolicy::kOff || is_plain)) {
     Refuse(source, ReasonCode::kSips);
     return false;
   }

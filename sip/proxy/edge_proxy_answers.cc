@@ -105,7 +105,8 @@ void EdgeProxy::Answer(const MessageSource& source, uint16_t status, std::string
 }
 
 // RFC 3261 §18.2.2, RFC 3581 §4: back over the connection, or to the source address; there to the
-// port that it came from if rport asks for that, else to the one that Via names.
+// port that it came from if rport asks for that, else to the one that Via names. The inside may
+// name another address in maddr; the outside would make us shoot at others with that.
 ReplyPath EdgeProxy::ReplyPathOf(const MessageSource& source) const {
   ReplyPath path;
   path.zone = source.zone;
@@ -116,7 +117,15 @@ ReplyPath EdgeProxy::ReplyPathOf(const MessageSource& source) const {
   if (source.connection != nullptr) {
     path.connection = source.connection->id();
     path.address = source.address.WithPort(named);
+    path.is_tls = source.connection->is_tls();
     return path;
+  }
+  if (has_via && !via.maddr.empty() && source.zone == Zone::kInside) {
+    const auto wanted = core::SocketAddress::FromHost(via.maddr, named);
+    if (wanted.has_value() && wanted->family() == source.address.family()) {
+      path.address = *wanted;
+      return path;
+    }
   }
   path.address = source.address.WithPort(has_via && via.has_rport ? source.address.port() : named);
   return path;

@@ -309,7 +309,8 @@ bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, u
   }
   // RFC 3261 §18.2.2: the connection is gone. Inside we may open another to where Via says.
   if (status >= 200 && transaction.reply.zone == Zone::kInside &&
-      !transaction.reply.is_datagram() && KeepResponse(transaction, response)) {
+      !transaction.reply.is_datagram() && !transaction.reply.is_tls &&
+      KeepResponse(transaction, response)) {
     DialReplyPath(transaction);
     return false;
   }

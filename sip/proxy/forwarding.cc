@@ -21,6 +21,17 @@ void LowerMaxForwards(const MessageView& request, const char* first_line, Messag
                edit.Store({std::string_view(digits, static_cast<size_t>(end - digits))}));
 }
 
+// A datagram says by its own length where its body ends; a stream does not (§18.3, §20.14).
+void AddContentLength(const MessageView& message, MessageEdit& edit) {
+  if (message.Has(HeaderId::kContentLength)) return;
+  char digits[10];
+  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, message.body().size());
+  edit.InsertBefore(
+      message.headers_end(),
+      edit.Store({"Content-Length: ", std::string_view(digits, static_cast<size_t>(end - digits)),
+                  "\r\n"}));
+}
+
 // Appends texts to a fixed buffer; remembers if one did not fit.
 class Appender {
  public:
@@ -58,11 +69,13 @@ void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, 
   if (forwarded.asserted_header != AssertedHeader::kNone) {
     AssertIdentity(request, request.from().uri, forwarded.asserted_header, edit);
   }
+  AddContentLength(request, edit);
 }
 
 void EditResponse(const MessageView& response, bool removes_identity, MessageEdit& edit) {
   RemoveTopVia(response, edit);
   if (removes_identity) RemoveIdentityHeaders(response, edit);
+  AddContentLength(response, edit);
 }
 
 void HideOverload(const MessageView& response, MessageEdit& edit) {

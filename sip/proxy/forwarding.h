@@ -21,10 +21,12 @@ struct ForwardedRequest {
 };
 
 // A request on its way: the sender's Via marked, Max-Forwards lowered (or 70 added), identity
-// headers removed and ours put there. Our own Via is not written here: it depends on the target.
+// headers removed and ours put there, Content-Length added if it came without. Our own Via is not
+// written here: it depends on the target.
 void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, MessageEdit& edit);
 
-// A response on its way back: our Via popped, identity headers removed unless it stays inside.
+// A response on its way back: our Via popped, identity headers removed unless it stays inside,
+// Content-Length added if it came without.
 void EditResponse(const MessageView& response, bool removes_identity, MessageEdit& edit);
 
 // A 503 becomes a 500 (§16.7 step 6).

@@ -47,6 +47,7 @@ struct ReplyPath {
   core::SocketAddress address;  // Datagram: to here. Stream: where the peer may be dialled again.
   uint16_t listener = kNoListener;  // Where the request came in; a datagram leaves from its socket.
   Zone zone = Zone::kOutside;
+  bool is_tls = false;  // Nothing that came over TLS is answered over anything else.
 
   bool is_datagram() const { return connection == ConnectionId(); }
 };
