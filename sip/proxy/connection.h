@@ -142,6 +142,10 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void note_used_as_flow() { used_as_flow_ = true; }
   void note_used_by_other_shard() { used_by_other_shards_ = true; }
 
+  // RFC 5923: the port of its peer's address whose requests it takes, too; 0: none.
+  uint16_t alias_port() const { return alias_port_; }
+  void set_alias_port(uint16_t port) { alias_port_ = port; }
+
   static constexpr uint32_t kNoListener = 0xFFFFFFFF;
 
  private:
@@ -231,6 +235,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool has_received_ = false;  // Plaintext of a TLS session.
   bool used_as_flow_ = false;
   bool used_by_other_shards_ = false;
+  uint16_t alias_port_ = 0;
   tls::FailureReason tls_failure_ = tls::FailureReason::kNone;
   int connect_error_ = 0;
   std::string_view tls_failure_text_;

@@ -274,6 +274,7 @@ void EdgeProxy::OnMail(uint32_t kind, std::span<const std::byte> record) {
 void EdgeProxy::OnRequest(const MessageSource& source) {
   bool from_covered = false;
   if (!PassesJudgement(source, from_covered)) return;
+  NoteAlias(source);
   if (view_.method() == Method::kAck) return OnAck(source, from_covered);
   if (view_.method() == Method::kCancel) return OnCancel(source);
 
@@ -320,6 +321,19 @@ bool EdgeProxy::IsExcusedByToken(const MessageSource& source) const {
   const std::string_view text = identity->view();
   if (text.starts_with('#')) return text == PeerKeyText(source.peer()).view();
   return StandingOf(source).identities.CoversDomain(text);
+}
+
+// RFC 5923 §5: a peer may be called back on the connection that it opened if it asks for that and
+// its certificate proves the name by which it wants to be called.
+void EdgeProxy::NoteAlias(const MessageSource& source) {
+  const Via& via = view_.top_via();
+  Connection* const connection = source.connection;
+  if (!via.has_alias || connection == nullptr || source.zone != Zone::kOutside ||
+      connection->is_dialled() || !connection->is_tls() ||
+      !StandingOf(source).identities.CoversDomain(via.host)) {
+    return;
+  }
+  endpoints_.NoteAlias(*connection, via.port != 0 ? via.port : uint16_t{5061});
 }
 
 // RFC 5630: what the listener wants. That a sips request leaves over TLS alone, its targets see to.

@@ -97,6 +97,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnRequest(const MessageSource& source);
   [[nodiscard]] bool PassesJudgement(const MessageSource& source, bool& from_covered);
   [[nodiscard]] bool IsExcusedByToken(const MessageSource& source) const;
+  void NoteAlias(const MessageSource& source);
   [[nodiscard]] bool PassesSips(const MessageSource& source);
   [[nodiscard]] bool PassesLimits(const MessageSource& source);
   void OnRetransmission(const MessageSource& source, Transaction& transaction);

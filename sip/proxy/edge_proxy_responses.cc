@@ -221,6 +221,10 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
 
 // RFC 3263 §4.3: a 503 is a target's own affair as long as there is another.
 bool EdgeProxy::FailsOver(Transaction& transaction) {
+  const Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
+  const bool is_alias = endpoint != nullptr && endpoint->key.kind == EndpointKind::kFlow &&
+                        transaction.source != TargetSource::kFlow;
+  if (is_alias) ++transaction.next_target;  // That one would be the same server, dialled.
   if (transaction.cancel != CancelState::kNone || !transaction.has_more_targets() ||
       IsAnswered(transaction.client)) {
     return false;

@@ -56,6 +56,15 @@ uint64_t HashOf(const NextHopTarget& target) {
                                    ":", target.port));
 }
 
+// RFC 5923 §8: whom we dial outside may send its own requests on the connection. They are judged by
+// the certificate that it has shown.
+std::string_view ViaEnd(const Endpoint& endpoint, const Egress& egress) {
+  const bool is_alias = endpoint.key.kind == EndpointKind::kStream &&
+                        endpoint.key.transport == TransportProtocol::kTls &&
+                        endpoint.key.zone == Zone::kOutside;
+  return is_alias ? ";alias\r\n" : egress.via_end[static_cast<size_t>(endpoint.key.transport)];
+}
+
 // The URI that says where a request from the inside goes next (§16.6 step 7).
 Uri NextUri(const MessageView& request) {
   const HeaderField* const field = request.First(HeaderId::kRoute);
@@ -124,6 +133,8 @@ EdgeProxy::Finding EdgeProxy::ListTargets(Transaction& transaction) {
 }
 
 void EdgeProxy::AddTarget(Transaction& transaction, const EndpointKey& key) {
+  // RFC 5923: on the connection that the peer opened; if that is lost, the next one is dialled.
+  if (const auto alias = endpoints_.AliasOf(key)) AddTarget(transaction, *alias);
   if (transaction.target_count == Transaction::kTargetsMax) return;
   Endpoint* const endpoint = endpoints_.FindOrCreate(key);
   if (endpoint == nullptr) {
@@ -605,7 +616,7 @@ size_t EdgeProxy::WriteHeadLines(Transaction& transaction, const Endpoint& endpo
   size_t used = 0;
   for (const std::string_view part :
        {std::string_view(egress.via_begin[transport]),
-        std::string_view(branch.data(), branch.size()), egress.via_end[transport]}) {
+        std::string_view(branch.data(), branch.size()), ViaEnd(endpoint, egress)}) {
     if (part.size() > out.size() - used) return 0;
     used += part.copy(out.data() + used, part.size());
   }

@@ -69,8 +69,13 @@ FailureCause CauseOf(const Connection& connection) {
 
 EndpointPool::EndpointPool(ShardContext& context, ConnectionTable& connections,
                            EndpointHandler& handler, uint32_t capacity)
-    : context_(context), connections_(connections), handler_(handler), endpoints_(capacity) {
+    : context_(context),
+      connections_(connections),
+      handler_(handler),
+      endpoints_(capacity),
+      aliases_max_(capacity) {
   index_.reserve(capacity);
+  aliases_.reserve(capacity);
   by_connection_.reserve(capacity);
 }
 
@@ -86,6 +91,7 @@ core::DatagramSocket* EndpointPool::socket(size_t listener) const {
 }
 
 void EndpointPool::OnNewSnapshot() {
+  aliases_.clear();  // Peers that want theirs say so in every request.
   endpoints_.ForEach([this](EndpointId, Endpoint& endpoint) {
     if (endpoint.key.version == 0 || endpoint.key.version == context_.snapshot->version) return;
     if (!endpoint.waiting.empty()) return;  // Sweep closes it once it is.
@@ -404,6 +410,7 @@ EndpointKey EndpointPool::FlowKey(uint8_t shard, ConnectionId flow, size_t liste
 }
 
 void EndpointPool::OnConnectionLost(Connection& connection) {
+  ForgetAlias(connection);
   if (!connection.used_as_flow() && !connection.used_by_other_shards()) return;
   const FlowMail mail{connection.id(), context_.shard.index(), connection.listener()};
   if (connection.used_as_flow()) OnFlowLostMail(mail);
@@ -435,6 +442,53 @@ void EndpointPool::OnFlowLostMail(const FlowMail& mail) {
   endpoint.is_lost = true;
   endpoint.failure = kFlowGone;
   LoseAll(endpoint, kFlowGone);
+}
+
+// -- Aliases -----------------------------------------------------------------------------------
+
+// One for each connection, and for each address the newest.
+void EndpointPool::NoteAlias(Connection& connection, uint16_t port) {
+  if (connection.alias_port() != port) ForgetAlias(connection);
+  const core::SocketAddress address = connection.peer().WithPort(port);
+  const auto known = aliases_.find(address);
+  if (known != aliases_.end()) {
+    known->second = connection.id();
+  } else if (aliases_.size() < aliases_max_) {
+    aliases_.emplace(address, connection.id());
+  } else {
+    return;
+  }
+  connection.set_alias_port(port);
+}
+
+void EndpointPool::ForgetAlias(const Connection& connection) {
+  if (connection.alias_port() == 0) return;
+  const auto known = aliases_.find(connection.peer().WithPort(connection.alias_port()));
+  if (known != aliases_.end() && known->second == connection.id()) aliases_.erase(known);
+}
+
+std::optional<EndpointKey> EndpointPool::AliasOf(const EndpointKey& key) const {
+  if (key.kind != EndpointKind::kStream || key.transport != TransportProtocol::kTls ||
+      key.identity.empty() || !key.dn.empty()) {
+    return std::nullopt;
+  }
+  const auto alias = aliases_.find(key.address);
+  if (alias == aliases_.end()) return std::nullopt;
+  const auto dialled = index_.find(HashOf(key));
+  if (dialled != index_.end() && endpoints_.Find(dialled->second)->is_open) return std::nullopt;
+  const Connection* const connection = connections_.Find(alias->second);
+  if (connection == nullptr || !connection->is_open() || connection->zone() != key.zone ||
+      !connection->standing()->identities.CoversDomain(key.identity)) {
+    return std::nullopt;
+  }
+  const EdgeConfig& config = context_.snapshot->config;
+  const std::string& profile = config.listeners[connection->listener()].tls_profile;
+  if (key.tls_profile >= config.tls_profiles.size() ||
+      config.FindTlsProfile(profile) != &config.tls_profiles[key.tls_profile]) {
+    return std::nullopt;
+  }
+  return FlowKey(static_cast<uint8_t>(context_.shard.index()), connection->id(),
+                 connection->listener());
 }
 
 // -- End ---------------------------------------------------------------------------------------

@@ -9,7 +9,11 @@
 // A TLS connection is open once its certificate has proved the identity (RFC 5922 §7.3); before
 // that nothing is sent on it.
 //
-// Bounds:  fixed capacity. An endpoint that nobody uses is forgotten after a while, at once if its
+// A peer that says so in its Via may have the requests for its own address on a connection that it
+// opened (an alias, RFC 5923): AliasOf. Only on that connection's shard; others dial.
+//
+// Bounds:  fixed capacity, aliases included. An endpoint that nobody uses is forgotten after a
+// while, at once if its
 //          place is needed.
 // Shard:   one thread. Dialled connections live in the shard's connection table and are answered
 //          and closed like accepted ones.
@@ -131,6 +135,12 @@ class EndpointPool final : private ConnectionHandler {
 
   // The key of a flow: a connection of that shard that came in at that listener.
   [[nodiscard]] EndpointKey FlowKey(uint8_t shard, ConnectionId flow, size_t listener) const;
+  // RFC 5923 §5: requests for that port at the address of this accepted connection's peer may go
+  // down the connection. The caller has seen `alias`, and that the certificate proves the sent-by.
+  void NoteAlias(Connection& connection, uint16_t port);
+  // The flow of an alias that serves this key, too: to the same address, accepted under the same
+  // TLS profile, proving the same identity. Nothing: there is none, or what was dialled is open.
+  [[nodiscard]] std::optional<EndpointKey> AliasOf(const EndpointKey& key) const;
   // The endpoint of this key, made if need be. Nullptr: no room.
   [[nodiscard]] Endpoint* FindOrCreate(const EndpointKey& key);
   [[nodiscard]] Endpoint* Find(EndpointId id) { return endpoints_.Find(id); }
@@ -184,6 +194,7 @@ class EndpointPool final : private ConnectionHandler {
   [[nodiscard]] bool IsForgettable(const Endpoint& endpoint) const;
   void Erase(Endpoint& endpoint);
   [[nodiscard]] bool SendToFlow(Endpoint& endpoint, std::string_view message);
+  void ForgetAlias(const Connection& connection);
 
   ShardContext& context_;
   const HealthOptions unprobed_;
@@ -193,6 +204,8 @@ class EndpointPool final : private ConnectionHandler {
   core::SlotMap<Endpoint, EndpointId> endpoints_;
   absl::flat_hash_map<uint64_t, EndpointId> index_;          // By hash of the key.
   absl::flat_hash_map<uint32_t, EndpointId> by_connection_;  // Dialled, by the connection's slot.
+  absl::flat_hash_map<core::SocketAddress, ConnectionId> aliases_;
+  const uint32_t aliases_max_;
   std::vector<core::DatagramSocket*> sockets_;  // By listener; null where there is none.
   uint32_t dialled_ = 0;                        // Connections of ours, closing included.
   uint32_t sweep_at_ = 0;
