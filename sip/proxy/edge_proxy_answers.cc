@@ -333,8 +333,8 @@ bool EdgeProxy::WriteProbe(const NextHopConfig& next_hop, const NextHopTarget& t
                            Transaction& transaction) {
   constexpr uint32_t kProbeBytesMax = 2048;
   transaction.request = context_.reactor().buffers().Lease(kProbeBytesMax);
-  if (!transaction.request || target.listener >= context_.snapshot->egress.size()) return false;
-  const Egress& egress = context_.snapshot->egress[target.listener];
+  if (!transaction.request) return false;
+  const Egress& egress = context_.snapshot->EgressOf(target.listener);
   const std::string place = target.is_named()            ? target.host
                             : !next_hop.identity.empty() ? next_hop.identity
                                                          : target.address.ToString();

@@ -158,9 +158,8 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoin
     return AbandonAttempt(transaction);
   }
   DropResponse(ResponseDropReason::kNoTransaction);
-  if (!ParseStored(transaction) || endpoint.key.listener >= context_.snapshot->egress.size())
-    return;
-  const Egress& egress = context_.snapshot->egress[endpoint.key.listener];
+  if (!ParseStored(transaction)) return;
+  const Egress& egress = context_.snapshot->EgressOf(endpoint.key.listener);
   const auto transport = static_cast<size_t>(endpoint.key.transport);
   edit_.Reset({});
   const std::string_view via_line =

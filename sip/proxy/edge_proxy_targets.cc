@@ -606,8 +606,7 @@ bool EdgeProxy::WriteHead(Transaction& transaction, const Endpoint& endpoint) {
 //   facing inside   the peer's flow, or who the peer was (flow or hop token)
 size_t EdgeProxy::WriteHeadLines(Transaction& transaction, const Endpoint& endpoint,
                                  std::span<char> out) {
-  if (endpoint.key.listener >= context_.snapshot->egress.size()) return 0;
-  const Egress& egress = context_.snapshot->egress[endpoint.key.listener];
+  const Egress& egress = context_.snapshot->EgressOf(endpoint.key.listener);
   const auto transport = static_cast<size_t>(endpoint.key.transport);
   std::array<char, BranchSigner::kTextBytes> branch;
   signer_.Write({static_cast<uint8_t>(context_.shard.index()), transaction.id.slot,
@@ -658,8 +657,7 @@ size_t EdgeProxy::WriteRouteLines(Transaction& transaction, const Endpoint& endp
 }
 
 EdgeProxy::RouteSide EdgeProxy::SideOf(size_t listener) const {
-  const Egress& egress =
-      context_.snapshot->egress[std::min(listener, context_.snapshot->egress.size() - 1)];
+  const Egress& egress = context_.snapshot->EgressOf(listener);
   RouteSide side;
   side.uri.host = egress.host;
   side.uri.port = egress.port;

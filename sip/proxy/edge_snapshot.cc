@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "core/check.h"
 
 namespace sallyport::sip {
 namespace {
@@ -19,7 +20,7 @@ ServedNames NamesOf(const EdgeConfig& config) {
   return ServedNames(std::move(domains), std::move(advertised));
 }
 
-std::vector<Egress> EgressOf(const EdgeConfig& config) {
+std::vector<Egress> AllEgress(const EdgeConfig& config) {
   std::vector<Egress> all;
   for (const ListenerConfig& listener : config.listeners) {
     Egress egress;
@@ -53,7 +54,7 @@ EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
     : config(std::move(loaded)),
       version(snapshot_version),
       names(NamesOf(config)),
-      egress(EgressOf(config)),
+      egress(AllEgress(config)),
       inside_next_hop(InsideNextHopOf(config)),
       flow_tokens(identity.secret, config.instance, identity.boot_epoch),
       route_tokens(identity.secret),
@@ -88,6 +89,11 @@ std::optional<uint16_t> EdgeSnapshot::ListenerFor(Zone zone, TransportProtocol t
     best = static_cast<uint16_t>(i);
   }
   return best;
+}
+
+const Egress& EdgeSnapshot::EgressOf(size_t listener) const {
+  CHECK(!egress.empty());  // A configuration without listeners is refused.
+  return egress[listener < egress.size() ? listener : 0];
 }
 
 }  // namespace sallyport::sip

@@ -15,8 +15,8 @@
 #include "sip/proxy/edge_config.h"
 #include "sip/proxy/flow_token.h"
 #include "sip/proxy/hop_token.h"
-#include "sip/proxy/served_names.h"
 #include "sip/proxy/route_token.h"
+#include "sip/proxy/served_names.h"
 #include "tls/secret.h"
 
 namespace sallyport::sip {
@@ -47,6 +47,8 @@ struct EdgeSnapshot {
   // and family. A datagram can leave only from a socket of its own transport and family.
   [[nodiscard]] std::optional<uint16_t> ListenerFor(Zone zone, TransportProtocol transport,
                                                     core::AddressFamily family) const;
+  // What we are called there; where that zone has no listener, as the first of all is called.
+  [[nodiscard]] const Egress& EgressOf(size_t listener) const;
 
   const EdgeConfig config;
   const uint64_t version;  // Counts reloads from 1.

@@ -74,6 +74,25 @@ class DeadNextHopTest(scene.SceneTest):
         self.assertEqual(status, 200)
 
 
+class NoInsideListenerTest(scene.SceneTest):
+    """The least of configurations: a next hop over TCP, and no listener for the inside."""
+
+    transport = "tcp"
+
+    @classmethod
+    def usual_config(cls):
+        return edge_process.merge(super().usual_config(), {"listener": [cls.outside()]})
+
+    def test_requests_carry_the_name_of_the_listener_that_there_is(self):
+        client = self.client()
+        for method in ("OPTIONS", "INVITE"):
+            with self.subTest(method=method):
+                wanted = request(method)
+                self.assertEqual(client.exchange(wanted).status, 200)
+                seen, = self.hop.seen(wanted.call_id)
+                self.assertRegex(seen.all("via")[0], r"^SIP/2\.0/TCP edge\.example:%d;" % self.edge.port)
+
+
 class LyingNextHop:
     """Responses that are late, forged, repeated or from somewhere else; run for UDP and TCP."""
 
