@@ -111,8 +111,7 @@ class TelephoneTest(InteropTest):
     def test_another_users_certificate_registers_nothing(self):
         with self.rejected("from-not-covered"):
             phone = self.phone(certified="mallory")
-            event = phone.wait_event("REGISTER_FAIL")
-        self.assertIn("403", event["param"])
+            phone.wait_output(r"(?m)^SIP/2\.0 403 From Not Covered By Certificate\r?$")
         self.call_from_inside("caller_refused", phone.uri, status=404).wait()
 
     def test_calls_and_hangs_up(self):
@@ -431,7 +430,7 @@ class SeveralServersTest(RemoteDomain):
         self.addCleanup(mover.stop)
         self.dns.update(others + self.domain_records("moving", [(10, mover.tls_port)]))
         carol = self.carol("receives_message")
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + 60.0
         while self.call_to("sends_message", "sip:carol@moving.example", status=200, text="hello").exit_code() != 0:
             self.assertLess(time.monotonic(), deadline, "an answer that has ended is still used")
         carol.wait()

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-SECONDS = 20.0
+SECONDS = 45.0
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 # Packages that would start a service are unpacked there instead of installed: see deploy/packages.txt.
 TOOLS = os.path.join(_ROOT, "build", "tools")

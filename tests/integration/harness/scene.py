@@ -166,7 +166,7 @@ class _Counted:
     def __exit__(self, kind, *_):
         if kind is None:
             enough = self._change if callable(self._change) else lambda change: change == self._change
-            self._edge.wait_metric(self._name, lambda value: enough(value - self._before), timeout=5.0, **self._labels)
+            self._edge.wait_metric(self._name, lambda value: enough(value - self._before), timeout=20.0, **self._labels)
 
 
 def main():

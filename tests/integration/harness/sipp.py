@@ -8,7 +8,7 @@ from .edge import free_port
 from .programs import Program, find
 
 SCENARIOS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scenarios")
-SECONDS = 20.0
+SECONDS = 45.0
 _SEPARATOR = re.compile(rb"^-{20,} [\d-]+[ \t][\d:.]+\r?\n", re.MULTILINE)
 
 
