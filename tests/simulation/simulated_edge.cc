@@ -103,6 +103,17 @@ const sallyport::test::TestCertificate& SimulatedCertificate(const std::string& 
   return minted->emplace(domain, MintSignedBy(SimulatedCa(), DomainSpec(domain))).first->second;
 }
 
+std::vector<std::string> TakeWhole(std::string& stream) {
+  std::vector<std::string> messages;
+  for (;;) {
+    Framer framer(FramerLimits{});
+    const Frame frame = framer.Next(stream);
+    if (frame.outcome != FrameOutcome::kMessage) return messages;
+    messages.emplace_back(frame.bytes);
+    stream.erase(0, frame.bytes.size());
+  }
+}
+
 // -- A peer --------------------------------------------------------------------------------------
 
 SimulatedPeer::SimulatedPeer(core::RemoteConnection& connection,
@@ -125,6 +136,8 @@ void SimulatedPeer::Pump() {
   }
   connection_.Send(client_.TakeOutput());
 }
+
+std::vector<std::string> SimulatedPeer::TakeMessages() { return TakeWhole(received_); }
 
 void SimulatedPeer::Send(std::string_view message) {
   unsent_ += message;
@@ -149,6 +162,8 @@ SimulatedServer::SimulatedServer(core::SimulatedNetwork& network,
 
 void SimulatedServer::Pump() {
   while (core::RemoteConnection* const connection = network_.Accept(address_)) {
+    const std::vector<std::string> whole = TakeWhole(received_);  // What was cut off is lost.
+    received_ = absl::StrJoin(whole, "");
     connection_ = connection;
     ++connections_;
     if (side_ != nullptr) tls_ = std::make_unique<sallyport::test::TlsServer>(side_);
@@ -168,6 +183,8 @@ void SimulatedServer::Pump() {
   }
   connection_->Send(tls_->TakeOutput());
 }
+
+std::vector<std::string> SimulatedServer::TakeMessages() { return TakeWhole(received_); }
 
 void SimulatedServer::Send(std::string_view message) {
   unsent_ += message;

@@ -34,6 +34,9 @@ namespace sallyport::sip::test {
 const sallyport::test::TestCertificate& SimulatedCa();
 const sallyport::test::TestCertificate& SimulatedCertificate(const std::string& domain);
 
+// The whole messages at the front of `stream`, which keeps the rest.
+std::vector<std::string> TakeWhole(std::string& stream);
+
 // One TLS client of the edge.
 class SimulatedPeer {
  public:
@@ -46,6 +49,7 @@ class SimulatedPeer {
   // Whole text received since the last Take.
   const std::string& received() const { return received_; }
   std::string Take() { return std::exchange(received_, {}); }
+  std::vector<std::string> TakeMessages();  // The whole ones.
   bool connected() const { return client_.connected(); }
   core::RemoteConnection& connection() { return connection_; }
 
@@ -67,6 +71,7 @@ class SimulatedServer {
   void Pump();
   void Send(std::string_view message);
   std::string Take() { return std::exchange(received_, {}); }
+  std::vector<std::string> TakeMessages();  // The whole ones.
   int connections() const { return connections_; }
   bool connected() const { return connection_ != nullptr && (!tls_ || tls_->connected()); }
   core::RemoteConnection* connection() { return connection_; }
