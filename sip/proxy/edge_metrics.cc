@@ -60,6 +60,13 @@ MetricLabel HandshakeFailures() {
   return label;
 }
 
+constexpr std::array<std::string_view, 5> kConnectionRejectReasons = {"limit", "acl", "descriptors",
+                                                                      "drain", "rate"};
+
+MetricLabel ConnectionRejectReasons() {
+  return {"reason", {kConnectionRejectReasons.begin(), kConnectionRejectReasons.end()}};
+}
+
 MetricLabel NextHops(std::vector<std::string> names) {
   names.emplace_back("_other");
   return {"next_hop", std::move(names)};
@@ -81,9 +88,9 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       connections_closed(registry.AddCounter(
           "connections_closed_total", "Connections that ended, by who or what ended them.",
           {Direction(), {"reason", {"peer", "idle", "policy", "error", "drain", "overload"}}})),
-      connections_rejected(
-          registry.AddCounter("connections_rejected_total", "Connections closed before TLS began.",
-                              {{"reason", {"limit", "acl", "descriptors", "drain"}}})),
+      connections_rejected(registry.AddCounter("connections_rejected_total",
+                                               "Connections closed before TLS began.",
+                                               {ConnectionRejectReasons()})),
       slow_peers_disconnected(
           registry.AddCounter("slow_peers_disconnected_total",
                               "Connections closed because their send queue reached its bound.")),
@@ -184,6 +191,8 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
                                                "Times that a pool had no buffer left.", {Pool()})),
       memory(registry.AddGauge("memory_bytes", "Memory by what it is for.",
                                {{"area", {"buffers", "transactions"}}})),
+      overload_state(registry.AddShardGauge("overload_state",
+                                            "0 normal, 1 new dialogs are refused, 2 others, too.")),
       log_records_suppressed(registry.AddCounter(
           "log_records_suppressed_total",
           "Log lines held back by the rate limit per reason and peer.", {Reasons()})),
@@ -204,6 +213,10 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           {{"endpoint", {"metrics", "livez", "readyz", "status", "other"}},
            {"result", {"ok", "error"}}})) {
   registry.AddProcessMetrics();
+}
+
+std::string_view ConnectionRejectText(ConnectionRejectReason reason) {
+  return kConnectionRejectReasons[static_cast<size_t>(reason)];
 }
 
 size_t EdgeMetrics::NextHopLabel(std::string_view name) const {

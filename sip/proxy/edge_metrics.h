@@ -25,7 +25,8 @@ enum class MetricDirection : uint8_t { kIn, kOut };
 enum class ConnectionState : uint8_t { kHandshake, kOpen, kClosing };
 enum class ConnectionCloseReason : uint8_t { kPeer, kIdle, kPolicy, kError, kDrain, kOverload };
 // Before TLS.
-enum class ConnectionRejectReason : uint8_t { kLimit, kAcl, kDescriptors, kDrain };
+enum class ConnectionRejectReason : uint8_t { kLimit, kAcl, kDescriptors, kDrain, kRate };
+[[nodiscard]] std::string_view ConnectionRejectText(ConnectionRejectReason reason);
 
 enum class TlsVersionLabel : uint8_t { kTls12, kTls13, kUnknown };
 enum class HandshakeKind : uint8_t { kFull, kResumed };
@@ -119,6 +120,7 @@ struct EdgeMetrics {
   core::HistogramSlots worker_loop_delay;    // ns
   core::MetricSlots io_buffers_exhausted;    // (BufferPool)
   core::MetricSlots memory;                  // gauge, bytes (MemoryArea)
+  core::MetricSlots overload_state;          // gauge, per shard (OverloadState)
   core::MetricSlots log_records_suppressed;  // (ReasonCode) held back by the rate limit
 
   // Off the shards; any thread.

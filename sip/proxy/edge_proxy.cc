@@ -89,6 +89,11 @@ bool FormsDialog(const MessageView& request) {
          request.method() == Method::kRefer;
 }
 
+RequestClass ClassOf(const MessageView& request) {
+  if (!request.to().tag.empty()) return RequestClass::kInDialog;
+  return FormsDialog(request) ? RequestClass::kNewDialog : RequestClass::kOther;
+}
+
 // The number in a URI, with the port that its transport has by default; nothing for a name.
 std::optional<InsideTarget> NumericTargetOf(std::string_view value) {
   NameAddr address;
@@ -122,10 +127,12 @@ EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
                      const EdgeProxyOptions& options)
     : context_(context),
       connections_(connections),
+      admission_(*options.admission),
       signer_(options.keys.branch),
       local_tag_(options.keys.to_tag),
       transactions_(options.transactions_max, options.keys.transaction),
-      endpoints_(context, connections, *this, options.endpoints_max),
+      endpoints_(context, connections, *this,
+                 {options.endpoints_max, options.outbound_connections_max}),
       locator_(context.reactor(), *options.dns, *this, options.keys.dns) {
   OnNewSnapshot();
 }
@@ -163,6 +170,10 @@ void EdgeProxy::OnEndpointFrame(Connection& connection, const Endpoint* endpoint
   const uint32_t listener = endpoint == nullptr ? 0 : endpoint->key.listener;
   OnStreamFrame({connection.zone(), connection.peer(), listener, &connection, nullptr}, frame,
                 unread);
+}
+
+bool EdgeProxy::MayServe(Connection& connection) {
+  return admission_.MayServe(AdmissionSourceOf(connection), context_.reactor().counters().turns);
 }
 
 void EdgeProxy::OnDatagram(std::string_view bytes, const core::SocketAddress& source,
@@ -364,7 +375,13 @@ bool EdgeProxy::PassesLimits(const MessageSource& source) {
     Refuse(source, ReasonCode::kLimit);
     return false;
   }
-  return true;
+  const AdmissionSource from = source.connection != nullptr
+                                   ? AdmissionSourceOf(*source.connection)
+                                   : AdmissionSource{source.zone, source.address};
+  const auto reason =
+      admission_.RefusalOf(from, ClassOf(view_), AdmissionTurnOf(context_.reactor()));
+  if (reason.has_value()) Refuse(source, *reason);
+  return !reason.has_value();
 }
 
 void EdgeProxy::OnRetransmission(const MessageSource& source, Transaction& transaction) {

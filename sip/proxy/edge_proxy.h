@@ -21,6 +21,7 @@
 #include "sip/message/message_parser.h"
 #include "sip/message/message_view.h"
 #include "sip/policy/reason_code.h"
+#include "sip/proxy/admission.h"
 #include "sip/proxy/branch.h"
 #include "sip/proxy/connection_table.h"
 #include "sip/proxy/endpoint_pool.h"
@@ -51,7 +52,9 @@ struct EdgeProxyOptions {
   ProxyKeys keys;
   uint32_t transactions_max = 0;
   uint32_t endpoints_max = 0;
+  uint32_t outbound_connections_max = 0;
   core::DnsQuerier* dns = nullptr;
+  Admission* admission = nullptr;
 };
 
 class EdgeProxy final : private EndpointHandler, private LocationHandler {
@@ -91,6 +94,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   // -- Messages in.
   void OnEndpointFrame(Connection& connection, const Endpoint* endpoint, const Frame& frame,
                        std::string_view unread) override;
+  bool MayServe(Connection& connection) override;
   void OnStreamFrame(const MessageSource& source, const Frame& frame, std::string_view unread);
   void OnBadFraming(const MessageSource& source, const Frame& frame, std::string_view unread);
   void OnMessage(const MessageSource& source, std::string_view bytes, Framing framing);
@@ -233,10 +237,10 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] ReplyPath ReplyPathOf(const MessageSource& source) const;
   void DropResponse(ResponseDropReason reason);
   void DropAck(AckDropReason reason);
-  [[nodiscard]] unsigned RetryAfterSeconds();
 
   ShardContext& context_;
   ConnectionTable& connections_;
+  Admission& admission_;
   const BranchSigner signer_;
   const LocalTag local_tag_;
   TransactionTable transactions_;

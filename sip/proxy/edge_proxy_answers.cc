@@ -35,13 +35,13 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
   if (view_.method() == Method::kAck) DropAck(AckDropReason::kRefused);
   if (is_answered) {
     std::array<char, kRefusalHeaderBytesMax> storage;
-    const std::string_view headers =
-        RefusalHeaders(reason, view_,
-                       {.edge = context_.snapshot->config.domain,
-                        .retry_after_seconds = text.retry_after ? RetryAfterSeconds() : 0,
-                        .cause = detail.cause,
-                        .sips_required = detail.sips_required},
-                       storage);
+    const std::string_view headers = RefusalHeaders(
+        reason, view_,
+        {.edge = context_.snapshot->config.domain,
+         .retry_after_seconds = text.retry_after ? admission_.RetryAfterSeconds() : 0,
+         .cause = detail.cause,
+         .sips_required = detail.sips_required},
+        storage);
     Answer(source, text.status, detail.phrase.empty() ? text.phrase : detail.phrase, headers,
            detail.parsed);
   }
@@ -162,7 +162,7 @@ void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::
   const std::string_view headers =
       RefusalHeaders(reason, stored_,
                      {.edge = context_.snapshot->config.domain,
-                      .retry_after_seconds = text.retry_after ? RetryAfterSeconds() : 0,
+                      .retry_after_seconds = text.retry_after ? admission_.RetryAfterSeconds() : 0,
                       .cause = cause},
                      storage);
   FinishWith(transaction, status, phrase, headers);
@@ -208,13 +208,6 @@ void EdgeProxy::DropResponse(ResponseDropReason reason) {
 
 void EdgeProxy::DropAck(AckDropReason reason) {
   context_.Count(context_.metrics.sip_acks_dropped.Slot(reason));
-}
-
-// Spread over some seconds, so that those who were turned away do not come back all at once.
-unsigned EdgeProxy::RetryAfterSeconds() {
-  constexpr unsigned kLeast = 2;
-  constexpr unsigned kSpread = 8;
-  return kLeast + static_cast<unsigned>(tls::RandomUint64() % kSpread);
 }
 
 // -- Health ------------------------------------------------------------------------------------

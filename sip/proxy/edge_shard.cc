@@ -9,7 +9,6 @@
 #include "core/check.h"
 #include "sip/proxy/mail_kinds.h"
 #include "sip/proxy/peer_standing.h"
-#include "sip/proxy/source_key.h"
 
 namespace sallyport::sip {
 namespace {
@@ -81,6 +80,13 @@ class EdgeShard::DatagramEntry final : private core::DatagramHandler {
       return shard_.context_.Count(
           shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kAcl));
     }
+    // Who is not configured gets a share of the turn like anybody; here nothing waits for more.
+    if (config.zone == Zone::kOutside && !snapshot.IsNextHop(source) &&
+        !shard_.admission_.MayServe({config.zone, source},
+                                    shard_.context_.reactor().counters().turns)) {
+      return shard_.context_.Count(
+          shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kRate));
+    }
     shard_.proxy_.OnDatagram({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, source,
                              index_, socket_);
   }
@@ -135,14 +141,18 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
                .mail_scratch = {mail_scratch_.get(), kMailScratchBytes}},
       resolver_(std::move(resolver)),
       accepted_max_(PerShard(material_.snapshot->config.limits.connections_max, shard.shards())),
-      connections_(accepted_max_ + OutboundMax(material_.snapshot->config, shard.shards())),
+      connections_(accepted_max_ + 2 * OutboundMax(material_.snapshot->config, shard.shards())),
+      admission_(options.keys.transaction, accepted_max_, material_.snapshot->config.limits,
+                 shard.reactor().now()),
       proxy_(context_, connections_,
              {.keys = options.keys,
               .transactions_max =
                   PerShard(material_.snapshot->config.limits.transactions_max, shard.shards()),
               .endpoints_max = accepted_max_ +
                                2 * OutboundMax(material_.snapshot->config, shard.shards()) + 256,
-              .dns = options.dns == nullptr ? resolver_.get() : options.dns}),
+              .outbound_connections_max = OutboundMax(material_.snapshot->config, shard.shards()),
+              .dns = options.dns == nullptr ? resolver_.get() : options.dns,
+              .admission = &admission_}),
       tick_(core::Timer::Calling<&EdgeShard::OnTick>(this)) {
   options_.progress->snapshot_version = context_.snapshot->version;
   OnTick();
@@ -192,6 +202,7 @@ void EdgeShard::TakeMaterial(ShardMaterial material) {
                          {status.message().data(), status.message().size()});
     }
   }
+  admission_.SetLimits(context_.snapshot->config.limits);
   proxy_.OnNewSnapshot();
   options_.progress->snapshot_version = context_.snapshot->version;
 }
@@ -232,8 +243,14 @@ void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress&
   if (!rejection.has_value() && (accepted_ == accepted_max_ || connections_.full())) {
     rejection = ConnectionRejectReason::kLimit;
   }
+  const AdmissionSource source{config.zone, peer};
+  if (!rejection.has_value()) {
+    rejection = admission_.MayConnect(source, config.transport == TransportProtocol::kTls,
+                                      context_.reactor().now());
+  }
   if (rejection.has_value()) {
     context_.Count(context_.metrics.connections_rejected.Slot(*rejection));
+    LogRejection(config, peer, *rejection);
     return context_.reactor().io().CloseWithReset(fd);
   }
   ConnectionId id = connections_.NextId();
@@ -244,10 +261,28 @@ void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress&
   if (!connection->Accept(fd)) {
     connections_.Erase(id);
     --accepted_;
+    admission_.OnConnectionClosed(source);
     context_.Count(
         context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kDescriptors));
+    LogRejection(config, peer, ConnectionRejectReason::kDescriptors);
     context_.reactor().io().CloseWithReset(fd);
   }
+}
+
+void EdgeShard::LogRejection(const ListenerConfig& listener, const core::SocketAddress& peer,
+                             ConnectionRejectReason reason) {
+  // Kinds of their own, behind those of refused requests.
+  const core::LogAdmission admission =
+      log_limits_.Admit(kReasonCodeCount + static_cast<uint32_t>(reason), admission_.KeyOf(peer),
+                        context_.reactor().now().nanoseconds);
+  if (!admission.write) {
+    return context_.Count(context_.metrics.log_records_suppressed.Slot(ReasonCode::kLimit));
+  }
+  context_.log.Write(core::LogLevel::kInfo, "connection-refused", "a connection was closed at once",
+                     {{"reason", ConnectionRejectText(reason)},
+                      {"listener", listener.name},
+                      {"address", peer.ToString()},
+                      {"suppressed", admission.suppressed}});
 }
 
 void EdgeShard::OnConnectionOpen(Connection& connection) {
@@ -267,18 +302,15 @@ void EdgeShard::OnFrame(Connection& connection, const Frame& frame, std::string_
   proxy_.OnFrame(connection, frame, unread);
 }
 
-void EdgeShard::OnConnectionClosing(Connection& connection) { proxy_.OnConnectionLost(connection); }
-// The inside is our own. Who proved nothing is told apart by address.
 bool EdgeShard::MayServe(Connection& connection) {
-  if (connection.zone() == Zone::kInside) return true;
-  const bool is_known = connection.standing() != nullptr && connection.standing()->has_identity;
-  const uint64_t key =
-      is_known ? connection.peer_key() : SourceKey(options_.keys.transaction, connection.peer());
-  return fair_turns_.Take(key, context_.reactor().counters().turns);
+  return admission_.MayServe(AdmissionSourceOf(connection), context_.reactor().counters().turns);
 }
+
+void EdgeShard::OnConnectionClosing(Connection& connection) { proxy_.OnConnectionLost(connection); }
 
 void EdgeShard::OnConnectionClosed(Connection& connection) {
   --accepted_;
+  admission_.OnConnectionClosed(AdmissionSourceOf(connection));
   connections_.Erase(connection.id());
 }
 
@@ -293,7 +325,7 @@ void EdgeShard::BeginDrain() {
 
 void EdgeShard::CloseIdleConnections() {
   connections_.ForEach([this](ConnectionId, Connection& connection) {
-    if (connection.is_open() && !proxy_.IsInUse(connection)) {
+    if (connection.is_open() && !connection.is_deferred() && !proxy_.IsInUse(connection)) {
       connection.Close(ConnectionCloseReason::kDrain);
     }
   });
@@ -309,8 +341,24 @@ void EdgeShard::OnTick() {
   options_.progress->healthy_next_hops = proxy_.HealthyNextHops();
   proxy_.OnTick();
   if (draining_) CloseIdleConnections();
+  NoteOverload();
   PublishFigures();
   context_.reactor().timers().Schedule(tick_, context_.reactor().now() + kTick);
+}
+
+// A state that came and went between two ticks is in the counters of refusals.
+void EdgeShard::NoteOverload() {
+  admission_.ObserveDelay(AdmissionTurnOf(context_.reactor()));
+  const OverloadState state = admission_.overload_state();
+  context_.stats.Set(context_.metrics.overload_state.Slot(), static_cast<uint64_t>(state));
+  if (state == overload_told_) return;
+  overload_told_ = state;
+  const bool is_over = state == OverloadState::kNormal;
+  context_.log.Write(is_over ? core::LogLevel::kInfo : core::LogLevel::kWarning, "overload",
+                     is_over                                       ? "work waits no more"
+                     : state == OverloadState::kSheddingNewDialogs ? "new dialogs are refused"
+                                                                   : "requests are refused",
+                     {{"shard", context_.shard.index()}, {"state", static_cast<uint64_t>(state)}});
 }
 
 // Figures that others count: copied, not counted again.

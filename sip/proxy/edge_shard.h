@@ -17,9 +17,9 @@
 #include "core/log_rate_limiter.h"
 #include "core/resolver.h"
 #include "core/shard.h"
+#include "sip/proxy/admission.h"
 #include "sip/proxy/edge_proxy.h"
 #include "sip/proxy/edge_snapshot.h"
-#include "sip/proxy/fair_turns.h"
 #include "sip/proxy/shard_context.h"
 #include "tls/client_sessions.h"
 #include "tls/context.h"
@@ -84,6 +84,9 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   bool MayServe(Connection& connection) override;
   void OnConnectionClosing(Connection& connection) override;
   void OnConnectionClosed(Connection& connection) override;
+  void LogRejection(const ListenerConfig& listener, const core::SocketAddress& peer,
+                    ConnectionRejectReason reason);
+  void NoteOverload();
   void BeginDrain();
   void CloseIdleConnections();
   void OnTick();
@@ -101,12 +104,13 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   const uint32_t accepted_max_;
   uint32_t accepted_ = 0;
   ConnectionTable connections_;
+  Admission admission_;
   EdgeProxy proxy_;
-  FairTurns fair_turns_{FairTurnsOptions{}};
   std::vector<std::unique_ptr<ListenerEntry>> listeners_;
   std::vector<std::unique_ptr<DatagramEntry>> sockets_;
   core::Timer tick_;
   tls::ContextCounters past_contexts_;  // What contexts of earlier snapshots had counted.
+  OverloadState overload_told_ = OverloadState::kNormal;
   bool draining_ = false;
 };
 

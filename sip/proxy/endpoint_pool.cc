@@ -68,15 +68,16 @@ FailureCause CauseOf(const Connection& connection) {
 }  // namespace
 
 EndpointPool::EndpointPool(ShardContext& context, ConnectionTable& connections,
-                           EndpointHandler& handler, uint32_t capacity)
+                           EndpointHandler& handler, const EndpointPoolOptions& options)
     : context_(context),
       connections_(connections),
       handler_(handler),
-      endpoints_(capacity),
-      aliases_max_(capacity) {
-  index_.reserve(capacity);
-  aliases_.reserve(capacity);
-  by_connection_.reserve(capacity);
+      endpoints_(options.endpoints_max),
+      aliases_max_(options.endpoints_max),
+      connections_max_(options.connections_max) {
+  index_.reserve(options.endpoints_max);
+  aliases_.reserve(options.endpoints_max);
+  by_connection_.reserve(2 * options.connections_max);
 }
 
 EndpointPool::~EndpointPool() = default;
@@ -198,7 +199,7 @@ EndpointPool::Readiness EndpointPool::Prepare(Endpoint& endpoint) {
 }
 
 bool EndpointPool::Dial(Endpoint& endpoint) {
-  if (stopping_ || connections_.full()) {
+  if (stopping_ || !MakeRoomToDial()) {
     endpoint.failure = {ReasonCode::kNextHopUnreachable, "no connection is free"};
     return false;
   }
@@ -232,6 +233,26 @@ bool EndpointPool::Dial(Endpoint& endpoint) {
   NoteFailure(endpoint, {ReasonCode::kNextHopUnreachable, "no connection can be opened"},
               ConnectResult::kRefused);
   return false;
+}
+
+// Nobody waits for anything on the connection that goes: no request of ours, and none of its
+// peer's.
+bool EndpointPool::MakeRoomToDial() {
+  if (dialled_ == 2 * connections_max_ || connections_.full()) return false;
+  if (dialled() < connections_max_) return true;
+  Connection* idle = nullptr;
+  core::MonotonicTime idle_since;
+  endpoints_.ForEach([&](EndpointId, Endpoint& endpoint) {
+    if (endpoint.key.kind != EndpointKind::kStream || !endpoint.waiting.empty()) return;
+    Connection* const connection = connections_.Find(endpoint.connection);
+    if (connection == nullptr || connection->transactions > 0 || connection->is_deferred()) return;
+    if (idle != nullptr && endpoint.used >= idle_since) return;
+    idle = connection;
+    idle_since = endpoint.used;
+  });
+  if (idle == nullptr) return false;
+  idle->Close(ConnectionCloseReason::kPolicy);
+  return dialled() < connections_max_ && !connections_.full();
 }
 
 bool EndpointPool::Send(Endpoint& endpoint, std::string_view message) {
@@ -330,6 +351,7 @@ void EndpointPool::OnFrame(Connection& connection, const Frame& frame, std::stri
 }
 
 void EndpointPool::OnConnectionClosing(Connection& connection) {
+  ++closing_;
   OnConnectionLost(connection);
   Endpoint* const endpoint = EndpointOf(connection);
   if (endpoint == nullptr) return;
@@ -352,6 +374,7 @@ void EndpointPool::OnConnectionClosing(Connection& connection) {
 void EndpointPool::OnConnectionClosed(Connection& connection) {
   by_connection_.erase(connection.id().slot);
   --dialled_;
+  --closing_;
   connections_.Erase(connection.id());
 }
 

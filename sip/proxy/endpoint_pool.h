@@ -13,8 +13,9 @@
 // opened (an alias, RFC 5923): AliasOf. Only on that connection's shard; others dial.
 //
 // Bounds:  fixed capacity, aliases included. An endpoint that nobody uses is forgotten after a
-// while, at once if its
-//          place is needed.
+//          while, at once if its place is needed. So many dialled connections: for one more, the
+//          one that nobody uses and that was used least recently is closed. Closing takes a while;
+//          as many may be closing.
 // Shard:   one thread. Dialled connections live in the shard's connection table and are answered
 //          and closed like accepted ones.
 #pragma once
@@ -96,6 +97,8 @@ class EndpointHandler {
   // One frame from a connection that we dialled; the endpoint may have forgotten it (nullptr).
   virtual void OnEndpointFrame(Connection& connection, const Endpoint* endpoint, const Frame& frame,
                                std::string_view unread) = 0;
+  // Asked before each frame of a connection that we dialled is cut: ConnectionHandler's.
+  virtual bool MayServe(Connection& connection) = 0;
   // The endpoint that this transaction waits for is open; it is in no list any more.
   virtual void OnEndpointOpen(Endpoint& endpoint, Transaction& transaction) = 0;
   // It is lost, or could not be reached; the transaction is in no list any more.
@@ -112,6 +115,11 @@ struct FlowMail {
   uint32_t listener = 0;    // Where the flow's connection came in.
 };
 
+struct EndpointPoolOptions {
+  uint32_t endpoints_max = 0;
+  uint32_t connections_max = 0;  // Dialled; those that are closing not counted.
+};
+
 class EndpointPool final : private ConnectionHandler {
  public:
   enum class Readiness : uint8_t {
@@ -121,7 +129,7 @@ class EndpointPool final : private ConnectionHandler {
   };
 
   EndpointPool(ShardContext& context, ConnectionTable& connections, EndpointHandler& handler,
-               uint32_t capacity);
+               const EndpointPoolOptions& options);
   EndpointPool(const EndpointPool&) = delete;
   EndpointPool& operator=(const EndpointPool&) = delete;
   ~EndpointPool();
@@ -178,16 +186,19 @@ class EndpointPool final : private ConnectionHandler {
   // Closes everything; IsQuiet once it is done.
   void Stop();
   [[nodiscard]] bool IsQuiet() const { return dialled_ == 0; }
+  [[nodiscard]] uint32_t dialled() const { return dialled_ - closing_; }
   [[nodiscard]] uint32_t size() const { return endpoints_.size(); }
 
  private:
   void OnConnectionOpen(Connection& connection) override;
   void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) override;
+  bool MayServe(Connection& connection) override { return handler_.MayServe(connection); }
   void OnConnectionClosing(Connection& connection) override;
   void OnConnectionClosed(Connection& connection) override;
 
   [[nodiscard]] Endpoint* EndpointOf(const Connection& connection);
   [[nodiscard]] bool Dial(Endpoint& endpoint);
+  [[nodiscard]] bool MakeRoomToDial();
   [[nodiscard]] bool ProvesIdentity(Endpoint& endpoint, Connection& connection);
   void NoteFailure(Endpoint& endpoint, const FailureCause& cause, ConnectResult result);
   void LoseAll(Endpoint& endpoint, const FailureCause& cause);
@@ -207,7 +218,9 @@ class EndpointPool final : private ConnectionHandler {
   absl::flat_hash_map<core::SocketAddress, ConnectionId> aliases_;
   const uint32_t aliases_max_;
   std::vector<core::DatagramSocket*> sockets_;  // By listener; null where there is none.
-  uint32_t dialled_ = 0;                        // Connections of ours, closing included.
+  const uint32_t connections_max_;
+  uint32_t dialled_ = 0;  // Connections of ours, closing included.
+  uint32_t closing_ = 0;  // Of those.
   uint32_t sweep_at_ = 0;
   bool stopping_ = false;
 };

@@ -31,10 +31,13 @@ struct LimitsConfig {
   uint32_t peer_identities_max = 65536;
   // receive-buffers (R): of each shard, 16 KiB each; a power of two.
   uint32_t receive_buffers = 1024;
-  // outbound-connections (R): that we opened, to all next hops together. Beyond: one that has
-  // nothing to do is closed for the new one, else the next target is tried.
+  // outbound-connections (R): that we opened, to all next hops together. Beyond: of those that
+  // nobody uses the one used least recently is closed, else the next target is tried.
   uint32_t outbound_connections_max = 4096;
 
+  // The next four are for the outside, and each shard enforces them whole: a connection stays on
+  // its shard, so who has one gets exactly this, who spreads over n shards n times as much at most.
+  // A second's worth may come at once.
   // source-messages-per-second: requests from one source address (IPv6: its /64). Beyond: 503.
   uint32_t source_messages_per_second_max = 0;
   // identity-messages-per-second: requests from one proven set of identities. Beyond: 503.
@@ -43,7 +46,8 @@ struct LimitsConfig {
   uint32_t source_connections_max = 0;
   // source-handshakes-per-second: TLS handshakes begun by one source address. Beyond: closed.
   uint32_t source_handshakes_per_second_max = 0;
-  // queue-delay: a shard whose work waits longer refuses new dialogs. 503.
+  // queue-delay: a shard whose work waits longer refuses new dialogs; other requests, in-dialog
+  // ones last, beyond four times that. Requests of both zones. 503.
   absl::Duration queue_delay_max = absl::Milliseconds(50);
 
   // log-lines-per-second: for each (reason, peer); the rest is counted and told later.

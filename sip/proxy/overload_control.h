@@ -49,6 +49,7 @@ class OverloadControl {
   [[nodiscard]] bool Admit(RequestClass request_class);
 
   OverloadState state() const { return state_; }
+  void set_queue_delay_max(absl::Duration bound) { options_.queue_delay_max = bound; }
   // The share of a class that is admitted, 0 to 1.
   double share(RequestClass request_class) const;
   // For the 503: longer the worse it is, and spread, so that those refused do not come back as one.
@@ -66,7 +67,7 @@ class OverloadControl {
   bool AllWhole(size_t first_class) const;
   bool has_delay() const { return least_delay_ != absl::InfiniteDuration(); }
 
-  const OverloadOptions options_;
+  OverloadOptions options_;
   OverloadState state_ = OverloadState::kNormal;
   std::array<uint32_t, kClasses> shares_;
   std::array<uint32_t, kClasses> sequence_{};

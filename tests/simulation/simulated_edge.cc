@@ -211,6 +211,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
   network_.set_faults(options.faults);
   core::ReactorOptions reactor;
   reactor.buffer_bytes_max = size_t{8} << 20;
+  reactor.completions_per_turn_max = options.completions_per_turn_max;
   shard_ = std::make_unique<core::Shard>(0, *backend_, mail_, &quiet_points_, reactor);
   if (next_hop_kind_ == NextHopKind::kUdp) {
     network_.Bind(next_hop_);
@@ -306,6 +307,8 @@ SimulatedServer& SimulatedEdge::Serve(std::string_view address,
       std::make_unique<SimulatedServer>(network_, Address(address), ca(), certificate));
   return *servers_.back();
 }
+
+void SimulatedEdge::BeginDrain() { shard_->application()->OnMail(mail_.control(), kMailDrain, {}); }
 
 void SimulatedEdge::InsideSend(std::string_view from, std::string_view message) {
   network_.SendDatagram(Address(from), inside_, message);

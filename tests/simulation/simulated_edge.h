@@ -98,6 +98,7 @@ struct SimulatedEdgeOptions {
   std::string timeouts = {};              // Lines of [timeouts].
   std::string extra = {};                 // Whole tables: more next hops, routes.
   core::SimulatedFaults faults = {};
+  uint32_t completions_per_turn_max = 512;
 };
 
 class SimulatedEdge {
@@ -109,6 +110,9 @@ class SimulatedEdge {
   void Settle();
   // Lets `duration` pass in steps of `step`, settling after each.
   void Run(absl::Duration duration, absl::Duration step = absl::Milliseconds(20));
+
+  // What SIGTERM does, between two turns.
+  void BeginDrain();
 
   // A connected client with a certificate for that domain.
   SimulatedPeer& Connect(const std::string& domain);

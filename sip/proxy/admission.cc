@@ -1,0 +1,93 @@
+#include "sip/proxy/admission.h"
+
+#include "sip/proxy/source_key.h"
+
+namespace sallyport::sip {
+namespace {
+
+// Of each table of rates: 1 MiB, of which only what is used becomes memory. Enough for 16 thousand
+// that send at the same time; beyond, the table forgets and limits nobody (rate_table.h).
+constexpr uint32_t kRateKeys = 65536;
+
+// A second's worth may come at once.
+std::optional<core::RateLimit> PerSecond(uint32_t rate_max) {
+  if (rate_max == 0) return std::nullopt;
+  return core::RateLimit::PerSecond(rate_max, rate_max);
+}
+
+}  // namespace
+
+Admission::Admission(const tls::MacKey& key, uint32_t connections_max, const LimitsConfig& limits,
+                     core::MonotonicTime now)
+    : key_(key),
+      connections_(connections_max),
+      handshakes_(kRateKeys),
+      source_messages_(kRateKeys),
+      identity_messages_(kRateKeys),
+      fair_turns_(FairTurnsOptions{}),
+      overload_({.queue_delay_max = limits.queue_delay_max}, now) {
+  SetLimits(limits);
+}
+
+void Admission::SetLimits(const LimitsConfig& limits) {
+  source_connections_max_ = limits.source_connections_max;
+  handshake_limit_ = PerSecond(limits.source_handshakes_per_second_max);
+  source_limit_ = PerSecond(limits.source_messages_per_second_max);
+  identity_limit_ = PerSecond(limits.identity_messages_per_second_max);
+  overload_.set_queue_delay_max(limits.queue_delay_max);
+}
+
+uint64_t Admission::KeyOf(const core::SocketAddress& source) const {
+  return SourceKey(key_, source);
+}
+
+std::optional<ConnectionRejectReason> Admission::MayConnect(const AdmissionSource& source,
+                                                            bool speaks_tls,
+                                                            core::MonotonicTime now) {
+  if (source.zone == Zone::kInside) return std::nullopt;
+  const uint64_t key = KeyOf(source.address);
+  const uint32_t count_max = source_connections_max_ == 0 ? UINT32_MAX : source_connections_max_;
+  if (!connections_.Increment(key, count_max)) return ConnectionRejectReason::kLimit;
+  if (speaks_tls && handshake_limit_.has_value() &&
+      !handshakes_.Admit(key, now, *handshake_limit_)) {
+    connections_.Decrement(key);
+    return ConnectionRejectReason::kRate;
+  }
+  return std::nullopt;
+}
+
+void Admission::OnConnectionClosed(const AdmissionSource& source) {
+  if (source.zone == Zone::kOutside) connections_.Decrement(KeyOf(source.address));
+}
+
+bool Admission::MayServe(const AdmissionSource& source, uint64_t turn) {
+  if (source.zone == Zone::kInside) return true;
+  return fair_turns_.Take(source.identity != 0 ? source.identity : KeyOf(source.address), turn);
+}
+
+// The rates first: what they refuse costs nobody else's share of an overloaded shard.
+std::optional<ReasonCode> Admission::RefusalOf(const AdmissionSource& source,
+                                               RequestClass request_class,
+                                               const AdmissionTurn& turn) {
+  if (source.zone == Zone::kOutside) {
+    if (source_limit_.has_value() &&
+        !source_messages_.Admit(KeyOf(source.address), turn.now, *source_limit_)) {
+      return ReasonCode::kLimit;
+    }
+    if (identity_limit_.has_value() && source.identity != 0 &&
+        !identity_messages_.Admit(source.identity, turn.now, *identity_limit_)) {
+      return ReasonCode::kLimit;
+    }
+  }
+  ObserveDelay(turn);
+  if (!overload_.Admit(request_class)) return ReasonCode::kOverload;
+  return std::nullopt;
+}
+
+void Admission::ObserveDelay(const AdmissionTurn& turn) {
+  if (turn.number == observed_turn_) return;
+  observed_turn_ = turn.number;
+  overload_.OnDelay(turn.now, turn.queue_delay);
+}
+
+}  // namespace sallyport::sip

@@ -1,0 +1,294 @@
+// Limits and overload of a whole shard: who is beyond a bound is told so (503, Retry-After) and
+// comes back later; nobody else notices.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/simulated_edge.h"
+#include "tests/simulation/simulated_texts.h"
+
+namespace sallyport::sip::test {
+namespace {
+
+// Requests of one domain, each in a transaction of its own.
+class Sender {
+ public:
+  Sender(SimulatedPeer& peer, std::string domain) : peer_(peer), domain_(std::move(domain)) {}
+
+  void Send(const std::string& method, int requests, const std::string& to_tag = "") {
+    for (int i = 0; i < requests; ++i) {
+      const std::string id = domain_ + "-" + std::to_string(++sent_);
+      peer_.Send(RequestText{.method = method,
+                             .branch = id,
+                             .from = "<sip:alice@" + domain_ + ">;tag=1",
+                             .to = "<sip:bob@edge.example>" + to_tag,
+                             .call_id = id}
+                     .Text());
+    }
+  }
+  // How many refusals have come since the last time; each is what it should be.
+  int TakeRefused() {
+    int refused = 0;
+    for (const std::string& answer : SplitMessages(peer_.Take())) {
+      if (StartLine(answer) == "SIP/2.0 100 Trying") continue;
+      EXPECT_EQ(StartLine(answer), "SIP/2.0 503 Service Unavailable");
+      EXPECT_NE(Value(answer, "Retry-After"), "");
+      ++refused;
+    }
+    return refused;
+  }
+
+ private:
+  SimulatedPeer& peer_;
+  const std::string domain_;
+  int sent_ = 0;
+};
+
+// What the next hop has got since the last time, by method or altogether.
+std::vector<std::string> Arrived(SimulatedEdge& edge) {
+  std::vector<std::string> messages;
+  while (auto message = edge.NextHopTake()) messages.push_back(*std::move(message));
+  return messages;
+}
+
+TEST(LimitsSimulationTest, IdentityOverItsRateGets503AndComesBackAndOthersAreServed) {
+  SimulatedEdge edge(
+      {.next_hop = NextHopKind::kTcp, .limits = "identity-messages-per-second = 10"});
+  Sender alice(edge.Connect("a.example"), "a.example");
+  Sender bob(edge.Connect("b.example"), "b.example");
+  alice.Send("MESSAGE", 30);
+  bob.Send("MESSAGE", 10);
+  edge.Settle();
+  EXPECT_EQ(Arrived(edge).size(), 10U + 10U);
+  EXPECT_EQ(alice.TakeRefused(), 20);
+  EXPECT_EQ(bob.TakeRefused(), 0);
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kLimit)), 20U);
+  edge.Run(absl::Seconds(1));
+  alice.Send("MESSAGE", 10);
+  edge.Settle();
+  EXPECT_EQ(Arrived(edge).size(), 10U);
+  EXPECT_EQ(alice.TakeRefused(), 0);
+}
+
+TEST(LimitsSimulationTest, SourceOverItsRateIsRefusedWhateverItProves) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "source-messages-per-second = 10"});
+  Sender alice(edge.Connect("a.example"), "a.example");
+  Sender bob(edge.Connect("b.example"), "b.example");  // From the same address.
+  alice.Send("MESSAGE", 6);
+  edge.Settle();
+  bob.Send("MESSAGE", 6);
+  edge.Settle();
+  EXPECT_EQ(Arrived(edge).size(), 10U);
+  EXPECT_EQ(alice.TakeRefused(), 0);
+  EXPECT_EQ(bob.TakeRefused(), 2);
+}
+
+TEST(LimitsSimulationTest, AckAndCancelAreNeverRefused) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "identity-messages-per-second = 1"});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  RequestText invite{.method = "INVITE"};
+  alice.Send(invite.Text());
+  edge.Settle();
+  const std::vector<std::string> forwarded = Arrived(edge);
+  ASSERT_EQ(forwarded.size(), 1U);
+  edge.NextHopSend(ResponseText(forwarded[0], 180, "Ringing"));
+  edge.Settle();
+  invite.method = "CANCEL";
+  alice.Send(invite.Text());
+  alice.Send(
+      RequestText{.method = "ACK", .branch = "2", .to = "<sip:bob@edge.example>;tag=uas"}.Text());
+  edge.Settle();
+  const std::vector<std::string> ends = Arrived(edge);
+  ASSERT_EQ(ends.size(), 2U);
+  EXPECT_TRUE(ends[0].starts_with("CANCEL "));
+  EXPECT_TRUE(ends[1].starts_with("ACK "));
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kLimit)), 0U);
+}
+
+TEST(LimitsSimulationTest, SourceOverItsConnectionsIsClosedAtOnce) {
+  SimulatedEdge edge({.limits = "source-connections = 2"});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  SimulatedPeer& bob = edge.Connect("b.example");
+  const core::SocketAddress outside = alice.connection().backend_address();
+  core::RemoteConnection* const third = edge.network().Connect(outside);
+  edge.Settle();
+  EXPECT_TRUE(third->saw_reset());
+  core::RemoteConnection* const other =
+      edge.network().Connect(outside, *core::SocketAddress::Parse("192.0.2.9:4000"));
+  edge.Settle();
+  EXPECT_FALSE(other->saw_reset());
+  EXPECT_EQ(edge.Counter(edge.metrics().connections_rejected.Slot(ConnectionRejectReason::kLimit)),
+            1U);
+  bob.connection().Reset();
+  edge.Settle();
+  core::RemoteConnection* const fourth = edge.network().Connect(outside);
+  edge.Settle();
+  EXPECT_FALSE(fourth->saw_reset());
+}
+
+TEST(LimitsSimulationTest, SourceOverItsHandshakesIsClosedAtOnceAndComesBack) {
+  SimulatedEdge edge({.limits = "source-handshakes-per-second = 1"});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  edge.Run(absl::Seconds(1));
+  const core::SocketAddress outside = alice.connection().backend_address();
+  core::RemoteConnection* const second = edge.network().Connect(outside);
+  core::RemoteConnection* const third = edge.network().Connect(outside);
+  edge.Settle();
+  EXPECT_NE(second->saw_reset(), third->saw_reset());
+  EXPECT_EQ(edge.Counter(edge.metrics().connections_rejected.Slot(ConnectionRejectReason::kRate)),
+            1U);
+  edge.Run(absl::Seconds(1));
+  core::RemoteConnection* const fourth = edge.network().Connect(outside);
+  edge.Settle();
+  EXPECT_FALSE(fourth->saw_reset());
+}
+
+// A shard that never gets to the end of what has arrived.
+void FallBehind(SimulatedEdge& edge, absl::Duration duration) {
+  constexpr absl::Duration kTurn = absl::Milliseconds(20);
+  const int turns = static_cast<int>(duration / kTurn);
+  for (int i = 0; i < 2 * turns; ++i) edge.InsideSend("127.0.0.1:5099", "\r\n\r\n");
+  for (int turn = 0; turn < turns; ++turn) {
+    edge.shard().RunTurn();
+    edge.network().Advance(kTurn);
+  }
+  edge.Settle();
+}
+
+TEST(LimitsSimulationTest, OverloadRefusesNewDialogsAndServesTheOthers) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp,
+                      .limits = "queue-delay = \"400ms\"",
+                      .completions_per_turn_max = 1});
+  Sender alice(edge.Connect("a.example"), "a.example");
+  const uint32_t state = edge.metrics().overload_state.Slot();
+  EXPECT_EQ(edge.Counter(state), 0U);
+  FallBehind(edge, absl::Seconds(1));
+  EXPECT_EQ(edge.Counter(state), 1U);
+  alice.Send("INVITE", 40);
+  alice.Send("BYE", 20, ";tag=uas");
+  alice.Send("MESSAGE", 20);
+  edge.Settle();
+  const std::vector<std::string> served = Arrived(edge);
+  const auto count = [&served](std::string_view method) {
+    return std::count_if(served.begin(), served.end(), [method](const std::string& message) {
+      return message.starts_with(method);
+    });
+  };
+  EXPECT_EQ(count("BYE "), 20);
+  EXPECT_EQ(count("MESSAGE "), 20);
+  EXPECT_LT(count("INVITE "), 20);
+  const int refused = alice.TakeRefused();
+  EXPECT_EQ(refused, 40 - count("INVITE "));
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kOverload)),
+            static_cast<uint64_t>(refused));
+
+  edge.Run(absl::Seconds(4));
+  EXPECT_EQ(edge.Counter(state), 0U);
+  static_cast<void>(Arrived(edge));
+  alice.Send("INVITE", 40);
+  edge.Settle();
+  EXPECT_EQ(Arrived(edge).size(), 40U);
+  EXPECT_EQ(alice.TakeRefused(), 0);
+}
+
+// What a peer had sent before it could know of the drain is answered, however much it is.
+TEST(LimitsSimulationTest, DrainAnswersWhatWaitsForItsTurn) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
+  SimulatedPeer& peer = edge.Connect("a.example");
+  Sender alice(peer, "a.example");
+  alice.Send("MESSAGE", 1);
+  edge.Settle();
+  const std::vector<std::string> pending = Arrived(edge);
+  ASSERT_EQ(pending.size(), 1U);
+  edge.BeginDrain();
+  alice.Send("MESSAGE", 300);
+  edge.NextHopSend(ResponseText(pending[0], 200, "OK"));
+  // Nobody waits for an answer any more, and the drain looks for such connections.
+  for (int turn = 0; turn < 20; ++turn) {
+    edge.shard().RunTurn();
+    edge.network().Advance(absl::Milliseconds(100));
+  }
+  peer.Pump();
+  const std::vector<std::string> answers = SplitMessages(peer.Take());
+  EXPECT_EQ(answers.size(), 301U);
+  EXPECT_EQ(std::count_if(answers.begin(), answers.end(),
+                          [](const std::string& answer) {
+                            return StartLine(answer) == "SIP/2.0 503 Service Unavailable";
+                          }),
+            300);
+  edge.Run(absl::Seconds(6));
+  EXPECT_TRUE(peer.connection().saw_end());
+}
+
+// -- Connections that we dial ------------------------------------------------------------------
+
+struct Hops {
+  explicit Hops(SimulatedEdge& edge)
+      : servers{&edge.Serve("127.0.0.1:5081"), &edge.Serve("127.0.0.1:5082"),
+                &edge.Serve("127.0.0.1:5083")} {}
+  int Connections() const {
+    int connections = 0;
+    for (const SimulatedServer* server : servers) connections += server->connections();
+    return connections;
+  }
+  int Open() const {
+    return static_cast<int>(
+        std::count_if(servers.begin(), servers.end(), [](SimulatedServer* server) {
+          return server->connection() != nullptr && !server->connection()->saw_end();
+        }));
+  }
+  // Answers everything; returns how much it was.
+  int Answer() {
+    int answered = 0;
+    for (SimulatedServer* const server : servers) {
+      for (const std::string& request : SplitMessages(server->Take())) {
+        server->Send(ResponseText(request, 200, "OK"));
+        ++answered;
+      }
+    }
+    return answered;
+  }
+  std::vector<SimulatedServer*> servers;
+};
+
+SimulatedEdgeOptions TwoOfThree() {
+  return {.targets = {"tcp:127.0.0.1:5081", "tcp:127.0.0.1:5082", "tcp:127.0.0.1:5083"},
+          .limits = "outbound-connections = 2"};
+}
+
+TEST(LimitsSimulationTest, IdleConnectionIsClosedForANewOneAtTheBound) {
+  SimulatedEdge edge(TwoOfThree());
+  Hops hops(edge);
+  Sender alice(edge.Connect("a.example"), "a.example");
+  int answered = 0;
+  for (int i = 0; i < 30; ++i) {
+    alice.Send("MESSAGE", 1);
+    edge.Settle();
+    answered += hops.Answer();
+    edge.Run(absl::Milliseconds(20));
+    EXPECT_LE(hops.Open(), 2);
+  }
+  EXPECT_EQ(answered, 30);
+  EXPECT_GT(hops.Connections(), 3);
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kNextHopUnreachable)),
+            0U);
+}
+
+TEST(LimitsSimulationTest, BusyConnectionsStayAndTheNextTargetIsTried) {
+  SimulatedEdge edge(TwoOfThree());
+  Hops hops(edge);
+  Sender alice(edge.Connect("a.example"), "a.example");
+  alice.Send("MESSAGE", 30);  // Nobody answers yet.
+  edge.Settle();
+  EXPECT_EQ(hops.Connections(), 2);
+  EXPECT_EQ(hops.Open(), 2);
+  EXPECT_EQ(hops.Answer(), 30);
+  edge.Settle();
+  EXPECT_EQ(Transactions(edge), 0U);
+}
+
+}  // namespace
+}  // namespace sallyport::sip::test
