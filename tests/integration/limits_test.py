@@ -107,6 +107,75 @@ class ConnectionLimitTest(scene.SceneTest):
             self.assertEqual(client.exchange(request()).status, 200)
 
 
+class SourceConnectionsTest(scene.SceneTest):
+    """Each shard enforces these limits whole; with one shard they are exact."""
+
+    config = {"edge": {"shards": 1}, "limits": {"source-connections": 3}}
+
+    def test_source_beyond_its_connections_is_closed_and_others_connect(self):
+        opened = [self.client() for _ in range(3)]
+        with self.counted("connections_rejected_total", reason="limit"), self.assertRaises(
+                (tls_client.Closed, ConnectionError)):
+            self.client()
+        with tls_client.TlsClient(self.edge.port, self.context(), source="127.0.0.2") as other:
+            self.assertEqual(other.exchange(request()).status, 200)
+        for client in opened:
+            self.assertEqual(client.exchange(request()).status, 200)
+        opened[0].close()
+        self.edge.wait_metric("connections_active", 2)
+        self.assertEqual(self.client().exchange(request()).status, 200)
+
+
+class SourceHandshakesTest(scene.SceneTest):
+    config = {"edge": {"shards": 1}, "limits": {"source-handshakes-per-second": 2}}
+
+    def test_source_beyond_its_handshakes_is_closed_and_comes_back(self):
+        opened, refused = [], 0
+        before = self.edge.metrics().value("connections_rejected_total", reason="rate")
+        deadline = time.monotonic() + 20.0
+        while refused == 0 and time.monotonic() < deadline:
+            try:
+                opened.append(self.client())
+            except (tls_client.Closed, ConnectionError):
+                refused += 1
+        self.assertEqual(refused, 1)
+        self.edge.wait_metric("connections_rejected_total", before + 1, reason="rate")
+        with tls_client.TlsClient(self.edge.port, self.context(), source="127.0.0.2") as other:
+            self.assertEqual(other.exchange(request()).status, 200)
+        for client in opened:
+            self.assertEqual(client.exchange(request()).status, 200)
+        while time.monotonic() < deadline:
+            try:
+                self.assertEqual(self.client().exchange(request()).status, 200)
+                return
+            except (tls_client.Closed, ConnectionError):
+                time.sleep(0.1)
+        self.fail("it may never come back")
+
+
+class IdentityRateTest(scene.SceneTest):
+    config = {"edge": {"shards": 1}, "limits": {"identity-messages-per-second": 5}}
+
+    def test_identity_beyond_its_rate_gets_503_and_others_are_served(self):
+        client, other = self.client(), self.client("URI:sip:b.example")
+        other.own_uri = "sip:bob@b.example"
+        wanted = [request() for _ in range(40)]
+        with self.rejected("limit", lambda n: n >= 20):
+            client.send(b"".join(one.bytes for one in wanted))
+            answers = [client.receive_final() for _ in wanted]
+        refused = [answer for answer in answers if answer.status == 503]
+        self.assertGreaterEqual(len(refused), 20)
+        self.assertGreaterEqual(len(answers) - len(refused), 5)
+        for answer in refused:
+            self.assertRegex(answer.header("retry-after"), r"^[1-9]\d*")
+        # The bucket of the other is its own.
+        self.assertEqual(other.exchange(request(sender="<sip:bob@b.example>;tag=1")).status, 200)
+        deadline = time.monotonic() + 20.0
+        while client.exchange(request()).status != 200:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+
+
 class AllowedNetworksTest(scene.SceneTest):
     """`allow` names the networks that may connect."""
 
