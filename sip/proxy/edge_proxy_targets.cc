@@ -456,6 +456,7 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
         if (SendAttempt(transaction, *endpoint)) return;
         break;
       case EndpointPool::Readiness::kConnecting:
+        endpoint->health->OnRequestSent(context_.reactor().now());  // A trial begins with the dial.
         endpoints_.Await(*endpoint, transaction);
         transaction.deadline.Cancel();  // The connection has a deadline of its own.
         return;

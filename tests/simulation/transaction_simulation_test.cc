@@ -314,6 +314,38 @@ TEST(TransactionSimulationTest, NextTargetIsTriedWhenTheFirstCannotBeReached) {
   EXPECT_EQ(Transactions(edge), 0U);
 }
 
+// A black hole: whoever dials it waits for the connect timeout. Once it is known to be down, that
+// is one request for each back-off, the trial, and not all that come meanwhile.
+TEST(TransactionSimulationTest, OneRequestAloneWaitsForTheTrialOfATargetThatIsDown) {
+  SimulatedEdge edge({.targets = {"tcp:127.0.0.1:5999;priority=1", "udp:127.0.0.1:5080;priority=2"},
+                      .timeouts = "connect = \"1s\"\n"});
+  edge.network().Blackhole(*core::SocketAddress::FromHost("127.0.0.1", 5999));
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const auto answer_all = [&] {
+    const std::vector<std::string> seen = TakeAll(edge);
+    for (const std::string& request : seen) edge.NextHopSend(Response(request, 200, "OK"));
+    edge.Settle();
+    return seen.size();
+  };
+  for (const char* branch : {"1", "2", "3"}) {  // The circuit opens.
+    alice.Send(Request("MESSAGE", branch));
+    edge.Run(absl::Milliseconds(1100));
+    EXPECT_EQ(answer_all(), 1U) << branch;
+  }
+  edge.Run(absl::Seconds(1));
+  alice.Send(Request("MESSAGE", "trial"));
+  edge.Settle();
+  EXPECT_EQ(answer_all(), 0U);
+  for (const char* branch : {"4", "5", "6"}) {
+    alice.Send(Request("MESSAGE", branch));
+    edge.Settle();
+    EXPECT_EQ(answer_all(), 1U) << branch;
+  }
+  edge.Run(absl::Milliseconds(1100));
+  EXPECT_EQ(answer_all(), 1U);  // The trial, at last.
+  EXPECT_EQ(Transactions(edge), 0U);
+}
+
 TEST(TransactionSimulationTest, AnswerToAFlowThatIsGoneIsCounted) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
