@@ -10,12 +10,13 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: sipbench handshakes | requests | idle | sink [flags]\n"
+    "usage: sipbench handshakes | requests | fairness | idle | sink [flags]\n"
     "A subcommand with --help lists its flags.\n";
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  using sallyport::bench::RunFairness;
   using sallyport::bench::RunHandshakes;
   using sallyport::bench::RunIdle;
   using sallyport::bench::RunRequests;
@@ -26,6 +27,7 @@ int main(int argc, char** argv) {
                                       arguments.end());
   if (subcommand == "handshakes") return RunHandshakes(rest);
   if (subcommand == "requests") return RunRequests(rest);
+  if (subcommand == "fairness") return RunFairness(rest);
   if (subcommand == "idle") return RunIdle(rest);
   if (subcommand == "sink") return RunSink(rest);
   std::fputs(kUsage, stderr);

@@ -9,6 +9,7 @@ namespace sallyport::bench {
 
 int RunHandshakes(const std::vector<std::string>& arguments);
 int RunRequests(const std::vector<std::string>& arguments);
+int RunFairness(const std::vector<std::string>& arguments);
 int RunIdle(const std::vector<std::string>& arguments);
 int RunSink(const std::vector<std::string>& arguments);
 
