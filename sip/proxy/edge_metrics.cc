@@ -67,6 +67,22 @@ MetricLabel ConnectionRejectReasons() {
   return {"reason", {kConnectionRejectReasons.begin(), kConnectionRejectReasons.end()}};
 }
 
+MetricLabel DnsTypes() {
+  MetricLabel label{"type", {}};
+  for (size_t i = 0; i < core::kDnsTypes; ++i) {
+    label.values.emplace_back(core::DnsTypeName(static_cast<core::DnsType>(i)));
+  }
+  return label;
+}
+
+MetricLabel DnsLookups() {
+  MetricLabel label{"result", {}};
+  for (size_t i = 0; i < kDnsLookups; ++i) {
+    label.values.emplace_back(DnsLookupName(static_cast<DnsLookup>(i)));
+  }
+  return label;
+}
+
 MetricLabel NextHops(std::vector<std::string> names) {
   names.emplace_back("_other");
   return {"next_hop", std::move(names)};
@@ -165,6 +181,12 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           "identity_checks_total", "From judged against the certificate of its connection.",
           {{"result", {"pass", "mismatch", "no_identity", "exempt"}}})),
 
+      sources_connected(registry.AddGauge(
+          "sources_connected", "Addresses outside with at least one connection, on each shard.")),
+      rate_limiter_forgotten(registry.AddCounter(
+          "rate_limiter_forgotten_total",
+          "Sources and identities that a full table of rates forgot before they were idle.")),
+
       next_hop_connects(registry.AddCounter(
           "next_hop_connects_total", "Connections opened towards next hops.",
           {NextHops(next_hops), {"result", {"ok", "timeout", "refused", "tls"}}})),
@@ -175,6 +197,17 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           "next_hop_identity_mismatches_total",
           "Servers whose certificate did not prove the domain that was asked for.",
           {NextHops(next_hops)})),
+
+      next_hop_connect_duration(registry.AddHistogram(
+          "next_hop_connect_duration_seconds",
+          "From dialling a next hop to its connection being open, TLS included.", {},
+          kHandshakeBounds, kNanoseconds)),
+      endpoints(registry.AddGauge("endpoints", "Ways out that the shards know.")),
+      outbound_connections(
+          registry.AddGauge("outbound_connections", "Connections that we dialled, now.")),
+      dns_queries(registry.AddCounter("dns_queries_total",
+                                      "Questions to DNS, by what became of them.",
+                                      {DnsTypes(), DnsLookups()})),
 
       worker_busy(registry.AddShardCounter("worker_busy_seconds_total",
                                            "Time that a shard was not waiting.", kNanoseconds)),
@@ -190,7 +223,7 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       io_buffers_exhausted(registry.AddCounter("io_buffers_exhausted_total",
                                                "Times that a pool had no buffer left.", {Pool()})),
       memory(registry.AddGauge("memory_bytes", "Memory by what it is for.",
-                               {{"area", {"buffers", "transactions"}}})),
+                               {{"area", {"buffers", "transactions", "endpoints"}}})),
       overload_state(registry.AddShardGauge("overload_state",
                                             "0 normal, 1 new dialogs are refused, 2 others, too.")),
       log_records_suppressed(registry.AddCounter(

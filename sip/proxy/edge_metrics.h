@@ -11,9 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "core/dns_answer.h"
 #include "core/metrics.h"
 #include "sip/message/method.h"
 #include "sip/policy/reason_code.h"
+#include "sip/proxy/dns_cache.h"
 #include "tls/failure_reason.h"
 
 namespace sallyport::sip {
@@ -54,7 +56,7 @@ enum class ResponseDropReason : uint8_t {
 };
 enum class AckDropReason : uint8_t { kNoTransaction, kRefused };
 enum class BufferPool : uint8_t { kReceive, kSend };
-enum class MemoryArea : uint8_t { kBuffers, kTransactions };
+enum class MemoryArea : uint8_t { kBuffers, kTransactions, kEndpoints };
 enum class ReloadResult : uint8_t { kOk, kRejected };
 
 struct EdgeMetrics {
@@ -107,10 +109,19 @@ struct EdgeMetrics {
   core::MetricSlots requests_rejected;  // (ReasonCode)
   core::MetricSlots identity_checks;    // (IdentityCheckResult)
 
+  // Who comes in.
+  core::MetricSlots sources_connected;       // gauge: addresses outside with a connection
+  core::MetricSlots rate_limiter_forgotten;  // keys that made room before they were idle
+
   // Next hops.
   core::MetricSlots next_hop_connects;             // (next hop, ConnectResult)
   core::MetricSlots next_hop_requests;             // (next hop)
   core::MetricSlots next_hop_identity_mismatches;  // (next hop) RFC 5922 §7.3: the alarm.
+
+  core::HistogramSlots next_hop_connect_duration;  // ns, of those that opened
+  core::MetricSlots endpoints;                     // gauge
+  core::MetricSlots outbound_connections;          // gauge
+  core::MetricSlots dns_queries;                   // (core::DnsType, DnsLookup)
 
   // The machine.
   core::MetricSlots worker_busy;             // ns, per shard

@@ -148,8 +148,8 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
              {.keys = options.keys,
               .transactions_max =
                   PerShard(material_.snapshot->config.limits.transactions_max, shard.shards()),
-              .endpoints_max = accepted_max_ +
-                               2 * OutboundMax(material_.snapshot->config, shard.shards()) + 256,
+              .endpoints_max =
+                  accepted_max_ + 2 * OutboundMax(material_.snapshot->config, shard.shards()) + 256,
               .outbound_connections_max = OutboundMax(material_.snapshot->config, shard.shards()),
               .dns = options.dns == nullptr ? resolver_.get() : options.dns,
               .admission = &admission_}),
@@ -376,6 +376,9 @@ void EdgeShard::PublishFigures() {
   stats.Set(metrics.memory.Slot(MemoryArea::kBuffers), reactor.buffers().bytes_in_use());
   stats.Set(metrics.memory.Slot(MemoryArea::kTransactions),
             proxy_.transactions() * sizeof(Transaction));
+  stats.Set(metrics.sources_connected.Slot(), admission_.sources_connected());
+  stats.Set(metrics.rate_limiter_forgotten.Slot(), admission_.forgotten());
+  PublishWaysOut();
   metrics.worker_loop_delay.Observe(
       stats, static_cast<uint64_t>(reactor.counters().longest_turn_nanoseconds));
   reactor.ResetLongestTurn();
@@ -392,6 +395,21 @@ void EdgeShard::PublishFigures() {
             tickets.tickets_unreadable);
   stats.Set(metrics.tls_ticket_decrypts.Slot(TicketDecryptResult::kDeclined),
             tickets.tickets_declined);
+}
+
+void EdgeShard::PublishWaysOut() {
+  core::StatsBlock& stats = context_.stats;
+  const EdgeMetrics& metrics = context_.metrics;
+  const EndpointPool& endpoints = proxy_.endpoints();
+  stats.Set(metrics.endpoints.Slot(), endpoints.size());
+  stats.Set(metrics.memory.Slot(MemoryArea::kEndpoints), endpoints.size() * sizeof(Endpoint));
+  stats.Set(metrics.outbound_connections.Slot(), endpoints.dialled());
+  const DnsCounters& dns = proxy_.locator().counters();
+  for (size_t type = 0; type < core::kDnsTypes; ++type) {
+    for (size_t lookup = 0; lookup < kDnsLookups; ++lookup) {
+      stats.Set(metrics.dns_queries.Slot(type, lookup), dns.lookups[type][lookup]);
+    }
+  }
 }
 
 void EdgeShard::BeginStop() {

@@ -91,6 +91,7 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   void CloseIdleConnections();
   void OnTick();
   void PublishFigures();
+  void PublishWaysOut();
 
   const EdgeShardOptions options_;
   ShardMaterial material_;

@@ -306,6 +306,9 @@ void EndpointPool::OnConnectionOpen(Connection& connection) {
   endpoint->is_open = true;
   endpoint->peer = connection.peer_key();
   context_.Count(context_.metrics.next_hop_connects.Slot(endpoint->label, ConnectResult::kOk));
+  context_.metrics.next_hop_connect_duration.Observe(
+      context_.stats,
+      static_cast<uint64_t>(context_.reactor().now().nanoseconds - endpoint->dialled.nanoseconds));
   core::IntrusiveList<Transaction> ready;
   ready.TakeAll(endpoint->waiting);
   while (Transaction* const transaction = ready.PopFront()) {

@@ -54,6 +54,10 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
   block.Add(metrics.sip_keepalives.Slot(MetricDirection::kOut, KeepaliveKind::kOptions), 17);
   block.Add(metrics.next_hop_connects.Slot(1, ConnectResult::kRefused), 18);
   block.Add(metrics.memory.Slot(MemoryArea::kTransactions), 19);
+  block.Add(metrics.memory.Slot(MemoryArea::kEndpoints), 22);
+  block.Add(metrics.connections_rejected.Slot(ConnectionRejectReason::kRate), 23);
+  block.Add(metrics.dns_queries.Slot(core::DnsType::kNaptr, DnsLookup::kCached), 24);
+  block.Add(metrics.overload_state.Slot(), 2);
   metrics.config_reloads.Add(20, ReloadResult::kRejected);
   metrics.admin_requests.Add(21, core::AdminEndpoint::kOther, 1);
   const std::string text = Rendered(metrics, block);
@@ -77,6 +81,9 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
            "sip_keepalives_total{direction=\"out\",kind=\"options\"} 17",
            "next_hop_connects_total{next_hop=\"_other\",result=\"refused\"} 18",
            "memory_bytes{area=\"transactions\"} 19",
+           "memory_bytes{area=\"endpoints\"} 22",
+           "connections_rejected_total{reason=\"rate\"} 23",
+           "dns_queries_total{type=\"NAPTR\",result=\"cached\"} 24",
            "config_reloads_total{result=\"rejected\"} 20",
            "admin_requests_total{endpoint=\"other\",result=\"error\"} 21",
        }) {
