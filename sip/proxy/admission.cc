@@ -9,6 +9,12 @@ namespace {
 // that send at the same time; beyond, the table forgets and limits nobody (rate_table.h).
 constexpr uint32_t kRateKeys = 65536;
 
+// Of one identity in one turn. Long turns carry more per system call, short ones let others in
+// sooner. Beside a flood p99 was 9 and 14 times that without with 64, 1.3 and 1.7 times with 16
+// (two runs each, a noisy machine); a single busy peer costs a fifth more CPU per request.
+// bench/README.md has the figures and what they do not show.
+constexpr uint32_t kTurnMessagesMax = 16;
+
 // A second's worth may come at once.
 std::optional<core::RateLimit> PerSecond(uint32_t rate_max) {
   if (rate_max == 0) return std::nullopt;
@@ -24,7 +30,7 @@ Admission::Admission(const tls::MacKey& key, uint32_t connections_max, const Lim
       handshakes_(kRateKeys),
       source_messages_(kRateKeys),
       identity_messages_(kRateKeys),
-      fair_turns_(FairTurnsOptions{}),
+      fair_turns_({.messages_max = kTurnMessagesMax}),
       overload_({.queue_delay_max = limits.queue_delay_max}, now) {
   SetLimits(limits);
 }

@@ -207,7 +207,7 @@ TEST(LimitsSimulationTest, DrainAnswersWhatWaitsForItsTurn) {
   alice.Send("MESSAGE", 300);
   edge.NextHopSend(ResponseText(pending[0], 200, "OK"));
   // Nobody waits for an answer any more, and the drain looks for such connections.
-  for (int turn = 0; turn < 20; ++turn) {
+  for (int turn = 0; turn < 40; ++turn) {
     edge.shard().RunTurn();
     edge.network().Advance(absl::Milliseconds(100));
   }
