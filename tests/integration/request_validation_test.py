@@ -232,13 +232,13 @@ class SipsTest(scene.SceneTest):
         self.assertRegex(answer.header("warning"), r"^%d " % warning)
         self.assertEqual(self.hop.seen(wanted.call_id), [])
 
-    def test_sips_does_not_leave_on_udp(self):
+    def test_rfc5630_sips_does_not_leave_on_udp(self):
         self.check("federation", "sips:bob@edge.example", 380)
 
-    def test_sips_where_it_is_off(self):
+    def test_rfc5630_sips_where_it_is_off(self):
         self.check("off", "sips:bob@edge.example", 380)
 
-    def test_sip_where_sips_is_required(self):
+    def test_rfc5630_sip_where_sips_is_required(self):
         self.check("required", "sip:bob@edge.example", 381)
 
 

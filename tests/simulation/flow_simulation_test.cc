@@ -112,7 +112,7 @@ TEST(FlowSimulationTest, Rfc5626_5_3_DeadFlowIs430AndForgedTokenIs403) {
 }
 
 // A flow that is lost in mid-transaction ends it at once, with 430 and not with a timeout.
-TEST(FlowSimulationTest, FlowLostInMidTransactionEndsIt) {
+TEST(FlowSimulationTest, Rfc5626_5_3_FlowLostInMidTransactionEndsIt) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");
@@ -262,7 +262,7 @@ TEST(FlowSimulationTest, DialogTokenExcusesTheCalleeOfARetargetedCallAndNobodyEl
 }
 
 // RFC 3261 §9.2, §16.10: CANCEL from the inside goes to the flow that has the INVITE.
-TEST(FlowSimulationTest, CancelFromInsideFollowsTheInvite) {
+TEST(FlowSimulationTest, Rfc3261_16_10_CancelFromInsideFollowsTheInvite) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");

@@ -75,7 +75,7 @@ TEST(TransactionSimulationTest, RequestGoesInAndItsAnswerComesBack) {
 }
 
 // §17.1.2.2: Timer E at 0.5, 1.5, 3.5, 7.5, 11.5 … 31.5 s, Timer F at 32 s.
-TEST(TransactionSimulationTest, NonInviteIsRetransmittedOverUdpAndThenTimesOut) {
+TEST(TransactionSimulationTest, Rfc3261_17_1_2_NonInviteIsRetransmittedOverUdpAndThenTimesOut) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("MESSAGE", "1"));
@@ -93,7 +93,7 @@ TEST(TransactionSimulationTest, NonInviteIsRetransmittedOverUdpAndThenTimesOut) 
 
 // §17.1.1.2: Timer A at 0.5, 1.5, 3.5, 7.5, 15.5, 31.5 s, Timer B at 32 s; the ACK of our 408 ends
 // it.
-TEST(TransactionSimulationTest, InviteIsRetransmittedOverUdpAndThenTimesOut) {
+TEST(TransactionSimulationTest, Rfc3261_17_1_1_InviteIsRetransmittedOverUdpAndThenTimesOut) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("INVITE", "1"));
@@ -112,7 +112,7 @@ TEST(TransactionSimulationTest, InviteIsRetransmittedOverUdpAndThenTimesOut) {
 }
 
 // §17.2.1: Timer H.
-TEST(TransactionSimulationTest, AckThatNeverComesIsWaitedForAsLongAsTimerH) {
+TEST(TransactionSimulationTest, Rfc3261_17_2_1_AckThatNeverComesIsWaitedForAsLongAsTimerH) {
   SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("INVITE", "1"));
@@ -132,7 +132,7 @@ TEST(TransactionSimulationTest, AckThatNeverComesIsWaitedForAsLongAsTimerH) {
 }
 
 // §17.1.1.2, Timer D: over UDP the failure may come again; it is acknowledged again, not forwarded.
-TEST(TransactionSimulationTest, RepeatedFailureOverUdpIsAcknowledgedAgain) {
+TEST(TransactionSimulationTest, Rfc3261_17_1_1_RepeatedFailureOverUdpIsAcknowledgedAgain) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("INVITE", "1"));
@@ -157,7 +157,7 @@ TEST(TransactionSimulationTest, RepeatedFailureOverUdpIsAcknowledgedAgain) {
 }
 
 // RFC 6026 §7.1: retransmitted 2xx pass for 32 s; the ACK of a 2xx is forwarded on its own.
-TEST(TransactionSimulationTest, RepeatedSuccessPassesWhileAccepted) {
+TEST(TransactionSimulationTest, Rfc6026_7_2_RepeatedSuccessPassesWhileAccepted) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("INVITE", "1"));
@@ -180,7 +180,7 @@ TEST(TransactionSimulationTest, RepeatedSuccessPassesWhileAccepted) {
 }
 
 // §9.1: a CANCEL waits for a provisional response, then goes out with the INVITE's branch.
-TEST(TransactionSimulationTest, CancelWaitsForAProvisionalResponse) {
+TEST(TransactionSimulationTest, Rfc3261_16_10_CancelWaitsForAProvisionalResponse) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("INVITE", "1"));
@@ -225,7 +225,7 @@ TEST(TransactionSimulationTest, CancelledInviteThatStaysSilentIsAnswered408) {
   EXPECT_EQ(StatusLine(alice.Take()), "SIP/2.0 408 Request Timeout");
 }
 
-TEST(TransactionSimulationTest, CancelOfAnotherIdentityMatchesNothing) {
+TEST(TransactionSimulationTest, Rfc3261_16_10_CancelOfAnotherIdentityMatchesNothing) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   SimulatedPeer& mallory = edge.Connect("m.example");
@@ -246,7 +246,7 @@ TEST(TransactionSimulationTest, CancelOfAnotherIdentityMatchesNothing) {
 }
 
 // §16.8: Timer C, reset by each provisional response, ends in a CANCEL.
-TEST(TransactionSimulationTest, TimerCCancelsACallThatRingsForEver) {
+TEST(TransactionSimulationTest, Rfc3261_16_8_TimerCCancelsACallThatRingsForEver) {
   SimulatedEdge edge({.timeouts = "timer-c = \"181s\""});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("INVITE", "1"));
@@ -262,7 +262,7 @@ TEST(TransactionSimulationTest, TimerCCancelsACallThatRingsForEver) {
   EXPECT_EQ(edge.Counter(edge.metrics().sip_transaction_timeouts.Slot(TransactionTimer::kC)), 1U);
 }
 
-TEST(TransactionSimulationTest, LostNextHopConnectionIsAnswered503) {
+TEST(TransactionSimulationTest, Rfc3261_16_9_LostNextHopConnectionIsAnswered503) {
   SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("MESSAGE", "1") + Request("INVITE", "2"));
@@ -297,7 +297,7 @@ TEST(TransactionSimulationTest, NextHopThatRefusesIsLeftAloneForAMoment) {
   EXPECT_EQ(TakeAll(edge).size(), 1U);
 }
 
-TEST(TransactionSimulationTest, NextTargetIsTriedWhenTheFirstCannotBeReached) {
+TEST(TransactionSimulationTest, Rfc3263_4_3_NextServerIsTriedWhenTheFirstCannotBeReached) {
   SimulatedEdge edge(
       {.targets = {"tcp:127.0.0.1:5999;priority=1", "udp:127.0.0.1:5080;priority=2"}});
   SimulatedPeer& alice = edge.Connect("a.example");
@@ -361,7 +361,7 @@ TEST(TransactionSimulationTest, AnswerToAFlowThatIsGoneIsCounted) {
   EXPECT_EQ(Transactions(edge), 0U);
 }
 
-TEST(TransactionSimulationTest, ResponsesThatNobodyAskedForAreDropped) {
+TEST(TransactionSimulationTest, Rfc6026_7_3_ResponsesThatNobodyAskedForAreDropped) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
   alice.Send(Request("MESSAGE", "1"));

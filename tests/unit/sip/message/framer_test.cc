@@ -82,7 +82,7 @@ TEST(FramerTest, PipelinedAndPaddedMessagesInAnyPieces) {
     EXPECT_EQ(FrameAll(wire, piece), expected) << piece;
 }
 
-TEST(FramerTest, PongAndPing) {
+TEST(FramerTest, Rfc5626_4_4_1_PongAndPing) {
   Framer framer(kLimits);
   EXPECT_EQ(framer.Next("\r").outcome, FrameOutcome::kNeedMore);
   EXPECT_EQ(framer.Next("\r\n").outcome, FrameOutcome::kIgnored);
@@ -131,7 +131,7 @@ TEST(FramerTest, BrokenStartLinesStillFrame) {
   }
 }
 
-TEST(FramerTest, LengthMustBeThereOnceAndReadable) {
+TEST(FramerTest, Rfc3261_18_3_LengthMustBeThereOnceAndReadable) {
   for (const char* const headers :
        {"", "l: 1\r\nl: 1\r\n", "l: 1\r\nContent-Length: 2\r\n", "l: x\r\n", "l:\r\n", "l: -1\r\n",
         "l: 4294967328\r\n", "Content-Length: 1 0\r\n", "X: y\r\n l: 1\r\n"}) {

@@ -251,7 +251,7 @@ TEST(MessageParserTest, StatusLines) {
   }
 }
 
-TEST(MessageParserTest, DatagramsEndWithTheirLength) {
+TEST(MessageParserTest, Rfc3261_18_3_DatagramsEndWithTheirLength) {
   Draft draft;
   draft.length = "l: 3\r\n";
   draft.body = "abcdef";

@@ -128,7 +128,7 @@ std::string Marked(const std::string& value, std::string_view received, std::str
   return marked.append(kept, value.data() + value.size());
 }
 
-TEST(ViaTest, MarkNotesTheSourceOnce) {
+TEST(ViaTest, Rfc3261_18_2_1_MarkNotesTheSourceOnce) {
   EXPECT_EQ(Marked("SIP/2.0/UDP a;branch=1", "192.0.2.1", "4711"),
             "SIP/2.0/UDP a;branch=1;received=192.0.2.1");
   EXPECT_EQ(Marked("SIP/2.0/UDP a;rport;branch=1", "192.0.2.1", "4711"),

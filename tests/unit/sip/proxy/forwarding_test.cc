@@ -41,7 +41,7 @@ TEST(ForwardingTest, MarksViaLowersHopsAndAssertsIdentity) {
             "Content-Length: 2\r\nP-Asserted-Identity: <sip:alice@a.example>\r\n\r\nhi");
 }
 
-TEST(ForwardingTest, AddsMaxForwardsAndLeavesRoutesAlone) {
+TEST(ForwardingTest, Rfc3261_16_6_3_MaxForwardsIsAdded) {
   const std::string out = Forward(
       "OPTIONS sip:bob@edge.example SIP/2.0\r\nv: SIP/2.0/TLS 192.0.2.9;branch=z9hG4bK1\r\n"
       "f: <sip:alice@a.example>;tag=1\r\nt: <sip:bob@edge.example>\r\ni: c\r\nCSeq: 1 OPTIONS\r\n"
@@ -64,7 +64,7 @@ TEST(ForwardingTest, KeepsIdentityWithinTheTrustDomain) {
 }
 
 // RFC 3261 §16.7 step 6.
-TEST(ForwardingTest, Rfc3261_16_7_Step6_OverloadOfOneTargetIsHidden) {
+TEST(ForwardingTest, Rfc3261_16_7_6_OverloadOfOneTargetIsHidden) {
   const std::string wire =
       "SIP/2.0 503 Come Back Later\r\nVia: SIP/2.0/UDP edge.example;branch=z9hG4bK0\r\n"
       "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\nFrom: <sip:alice@a.example>;tag=1\r\n"
@@ -81,7 +81,7 @@ TEST(ForwardingTest, Rfc3261_16_7_Step6_OverloadOfOneTargetIsHidden) {
       << out;
 }
 
-TEST(ForwardingTest, ResponseLosesOurViaAndIdentityHeaders) {
+TEST(ForwardingTest, Rfc3261_16_7_3_ResponseLosesOurVia) {
   const std::string wire =
       "SIP/2.0 200 OK\r\n" + std::string(kOurVia) +
       "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n"
@@ -99,7 +99,7 @@ TEST(ForwardingTest, ResponseLosesOurViaAndIdentityHeaders) {
       "CSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n");
 }
 
-TEST(ForwardingTest, AckAndCancelCarryOneViaAndTheSameRoute) {
+TEST(ForwardingTest, Rfc3261_9_1_AckAndCancelCarryOneViaAndTheSameRoute) {
   const std::string wire =
       "INVITE sip:bob@edge.example SIP/2.0\r\n" + std::string(kOurVia) +
       "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\nRoute: <sip:next.example;lr>\r\nMax-Forwards: "

@@ -31,7 +31,7 @@ std::optional<ReasonCode> Validate(const std::string& wire) {
   return ValidateRequest(request, LoopHash(request), Signer());
 }
 
-TEST(RequestValidationTest, ChecksInTheOrderOfTheSection) {
+TEST(RequestValidationTest, Rfc3261_16_3_ChecksInTheOrderOfTheSection) {
   EXPECT_EQ(Validate(Wire("sip:b@edge.example", kVia)), std::nullopt);
   EXPECT_EQ(Validate(Wire("soap.beep://edge.example/x", std::string(kVia) + "Max-Forwards: 0\r\n")),
             ReasonCode::kUriScheme);
@@ -72,7 +72,7 @@ std::string OwnVia(uint32_t loop_hash) {
 }
 
 // §16.3 step 4: our Via with the same hash is a loop, with another it is a spiral.
-TEST(RequestValidationTest, TellsLoopFromSpiral) {
+TEST(RequestValidationTest, Rfc3261_16_3_4_TellsLoopFromSpiral) {
   const std::string uri = "sip:b@edge.example";
   MessageView request;
   const std::string wire = Wire(uri, kVia);

@@ -133,7 +133,7 @@ TEST(RouteDecisionTest, OurDomainsAndAdvertisedNamesGoInside) {
   }
 }
 
-TEST(RouteDecisionTest, EverythingElseIsRelaying) {
+TEST(RouteDecisionTest, Rfc3261_16_5_EverythingElseIsRelaying) {
   for (const char* uri :
        {"sip:bob@other.example", "sip:bob@sub.edge.example", "sip:bob@edge.example.com",
         "sip:bob@192.0.2.2", "sip:edge.example@other.example",

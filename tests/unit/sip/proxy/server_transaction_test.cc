@@ -45,7 +45,7 @@ void ExpectTable(ServerStep (*advance)(State, Event, bool), bool is_reliable,
 }
 
 // Figure 7 with RFC 6026 figure 5. On a reliable transport there is no Confirmed.
-TEST(ServerTransactionTest, Rfc3261Section17_2_1AndRfc6026InviteReliable) {
+TEST(ServerTransactionTest, Rfc6026_7_1_InviteReliable) {
   constexpr Row kRows[] = {
       {State::kProceeding, Event::kRequest, State::kProceeding, Action::kAbsorb},
       {State::kProceeding, Event::kProvisional, State::kProceeding, Action::kSend},
@@ -66,7 +66,7 @@ TEST(ServerTransactionTest, Rfc3261Section17_2_1AndRfc6026InviteReliable) {
 }
 
 // The same figures with Timers G and I.
-TEST(ServerTransactionTest, Rfc3261Section17_2_1AndRfc6026InviteUnreliable) {
+TEST(ServerTransactionTest, Rfc6026_7_1_InviteUnreliable) {
   constexpr Row kRows[] = {
       // "If a request retransmission is received while in the Proceeding state, the most recent
       // provisional response ... MUST be passed to the transport layer."
