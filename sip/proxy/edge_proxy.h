@@ -145,8 +145,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void TryNextTarget(Transaction& transaction);
   [[nodiscard]] static bool FallsBack(Transaction& transaction);
   [[nodiscard]] bool IsWorthTrying(const Transaction& transaction, const Endpoint& endpoint) const;
-  [[nodiscard]] bool PreferStream(Transaction& transaction, const Endpoint& datagram,
-                                  uint8_t index);
+  [[nodiscard]] bool PreferStream(Transaction& transaction, const Endpoint& datagram);
   [[nodiscard]] bool SendAttempt(Transaction& transaction, Endpoint& endpoint);
   void OnEndpointOpen(Endpoint& endpoint, Transaction& transaction) override;
   void OnEndpointLost(Transaction& transaction, const FailureCause& cause) override;

@@ -430,7 +430,7 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
   transaction.core::ListLink::Unlink();
   while (transaction.has_more_targets()) {
     const uint8_t index = transaction.next_target++;
-    Endpoint* endpoint = endpoints_.Find(transaction.targets[index]);
+    Endpoint* const endpoint = endpoints_.Find(transaction.targets[index]);
     if (endpoint == nullptr) continue;  // Forgotten meanwhile.
     if (transaction.is_secure && endpoint->key.transport != TransportProtocol::kTls) {
       transaction.failure = {ReasonCode::kSips, "a sips request leaves over TLS alone"};
@@ -439,11 +439,6 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
     if (!IsWorthTrying(transaction, *endpoint)) {
       transaction.failure = endpoint->failure;
       continue;
-    }
-    if (endpoint->key.transport == TransportProtocol::kUdp &&
-        transaction.request_bytes > kDatagramRequestBytesMax &&
-        PreferStream(transaction, *endpoint, index)) {
-      endpoint = endpoints_.Find(transaction.targets[index]);
     }
     transaction.attempt = index;
     transaction.endpoint = endpoint->id;
@@ -476,27 +471,34 @@ bool EdgeProxy::IsWorthTrying(const Transaction& transaction, const Endpoint& en
   return !transaction.has_more_targets() && !must_dial;
 }
 
-// Puts the same address over TCP in this place and the datagram behind it (RFC 3261 §18.1.1: UDP
-// again only if TCP cannot be had). False: no room in the list, or TCP is known to fail there.
-bool EdgeProxy::PreferStream(Transaction& transaction, const Endpoint& datagram, uint8_t index) {
+// Puts the same address over TCP in the place of this attempt and the datagram behind it, for the
+// next attempt (RFC 3261 §18.1.1: UDP again only if TCP cannot be had). False: no room in the list,
+// or TCP is known to fail there.
+bool EdgeProxy::PreferStream(Transaction& transaction, const Endpoint& datagram) {
   if (transaction.target_count == Transaction::kTargetsMax) return false;
   EndpointKey key = datagram.key;
   key.kind = EndpointKind::kStream;
   key.transport = TransportProtocol::kTcp;
   Endpoint* const stream = endpoints_.FindOrCreate(key);
   if (stream == nullptr || !stream->health->IsUsable(context_.reactor().now())) return false;
-  const auto at = transaction.targets.begin() + index;
+  const auto at = transaction.targets.begin() + transaction.attempt;
   if (std::find(transaction.targets.begin(), at, stream->id) != at) return false;  // It failed.
   std::copy_backward(at, transaction.targets.begin() + transaction.target_count,
                      transaction.targets.begin() + transaction.target_count + 1);
   *at = stream->id;
   ++transaction.target_count;
+  transaction.next_target = transaction.attempt;
   return true;
 }
 
+// False: it has not left; the next target is due.
 bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
   if (!WriteHead(transaction, endpoint)) {
     transaction.failure = {ReasonCode::kOverload, "no memory for the request"};
+    return false;
+  }
+  if (!endpoint.is_reliable() && transaction.request_bytes > kDatagramRequestBytesMax &&
+      PreferStream(transaction, endpoint)) {
     return false;
   }
   transaction.is_reliable = endpoint.is_reliable();

@@ -126,6 +126,21 @@ TEST(TransportSimulationTest, Rfc3261_18_1_1_LargeRequestGoesOverUdpWhereTcpIsRe
   EXPECT_TRUE(Value(edge.NextHopTake().value_or(""), "Via").starts_with("SIP/2.0/UDP "));
 }
 
+// What counts is what leaves, our Via and Record-Route included.
+TEST(TransportSimulationTest, Rfc3261_18_1_1_OurOwnLinesCountForTheSize) {
+  SimulatedEdge edge({});
+  SimulatedServer& core = edge.Serve("127.0.0.1:5080");
+  SimulatedPeer& alice = edge.Connect("a.example");
+  RequestText request{.method = "INVITE"};
+  request.body = std::string(1250 - request.Text().size(), 'x');
+  alice.Send(request.Text());
+  edge.Settle();
+  EXPECT_FALSE(edge.NextHopTake().has_value());
+  const std::string seen = core.Take();
+  EXPECT_EQ(StartLine(seen), "INVITE sip:bob@edge.example SIP/2.0");
+  EXPECT_GT(seen.size(), 1300U);
+}
+
 // -- RFC 3261 §18.2, RFC 3581 ------------------------------------------------------------------
 
 TEST(TransportSimulationTest, Rfc3261_18_2_1_ReceivedAndRportSayWhereItCameFrom) {
