@@ -676,5 +676,281 @@ TEST(OutboundSimulationTest, ReloadDialsAnewForTls) {
   EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 OK"}));
 }
 
+// -- Groups ------------------------------------------------------------------------------------
+
+// A [[next-hop]] outside with these targets, for everything that leaves to b.example.
+std::string Partner(const std::string& targets, const std::string& more = "") {
+  return absl::StrCat("[[next-hop]]\nname = \"partner\"\nzone = \"outside\"\ntargets = [", targets,
+                      "]\n", more, "[[route]]\nzone = \"inside\"\ndomain = \"b.example\"\n",
+                      "next-hop = \"partner\"\n");
+}
+constexpr char kTwoTcp[] = "\"tcp:192.0.2.1:5061;priority=1\", \"tcp:192.0.2.2:5061;priority=2\"";
+
+// Whoever got something answers it.
+int Serve(SimulatedEdge& edge, SimulatedServer& server, uint16_t status,
+          const std::string& headers = "") {
+  const std::vector<std::string> messages = server.TakeMessages();
+  for (const std::string& message : messages) {
+    server.Send(ResponseText(message, status, "So", headers));
+  }
+  edge.Settle();
+  return static_cast<int>(messages.size());
+}
+
+TEST(NextHopGroupTest, LowerPriorityNumberGetsEverythingAndTheNextItsFailures) {
+  SimulatedEdge edge({.extra = Partner(kTwoTcp)});
+  SimulatedServer& first = edge.Serve(kFirst);
+  SimulatedServer& second = edge.Serve(kSecond);
+  for (int i = 0; i < 10; ++i) edge.NextHopSend(Leaving(absl::StrCat("p", i)).Text());
+  edge.Run(absl::Milliseconds(100));
+  EXPECT_EQ(Serve(edge, first, 200), 10);
+  EXPECT_EQ(second.connections(), 0);
+  edge.NextHopSend(Leaving("x").Text());
+  edge.Run(absl::Milliseconds(100));
+  EXPECT_EQ(Serve(edge, first, 503), 1);
+  edge.Run(absl::Milliseconds(100));
+  EXPECT_EQ(Serve(edge, second, 200), 1);
+  EXPECT_EQ(InsideLines(edge), Lines(11, "SIP/2.0 200 So"));
+}
+
+// Weights are shares of calls, and one call stays where it is.
+TEST(NextHopGroupTest, WeightsShareCallsAndOneCallStaysWithOneTarget) {
+  SimulatedEdge edge({.extra = Partner("\"tcp:192.0.2.1:5061;weight=30\", "
+                                       "\"tcp:192.0.2.2:5061;weight=10\"")});
+  SimulatedServer& first = edge.Serve(kFirst);
+  SimulatedServer& second = edge.Serve(kSecond);
+  int at_first = 0;
+  int at_second = 0;
+  for (int i = 0; i < 200; ++i) {
+    int here = 0;
+    for (int again = 0; again < 2; ++again) {
+      RequestText request = Leaving(absl::StrCat("c", i));
+      request.branch = absl::StrCat("c", i, "x", again);
+      edge.NextHopSend(request.Text());
+      edge.Run(absl::Milliseconds(20));
+      const int got = Serve(edge, first, 200);
+      at_first += got;
+      at_second += Serve(edge, second, 200);
+      here += got;
+    }
+    EXPECT_TRUE(here == 0 || here == 2) << i;
+  }
+  EXPECT_EQ(at_first + at_second, 400);
+  EXPECT_GT(at_first, 240);  // Three quarters are 300.
+  EXPECT_GT(at_second, 50);
+}
+
+// What was refused is left alone until its back-off is over; then one request tries it.
+TEST(NextHopGroupTest, CircuitOpensWithARefusalAndClosesWithASuccess) {
+  SimulatedEdge edge({.extra = Partner(kTwoTcp)});
+  SimulatedServer& second = edge.Serve(kSecond);
+  const auto refused = [&edge] {
+    const size_t label = edge.metrics().NextHopLabel("partner");
+    return edge.Counter(edge.metrics().next_hop_connects.Slot(label, ConnectResult::kRefused));
+  };
+  for (int i = 0; i < 5; ++i) {
+    edge.NextHopSend(Leaving(absl::StrCat("a", i)).Text());
+    edge.Run(absl::Milliseconds(20));
+    EXPECT_EQ(Serve(edge, second, 200), 1);
+  }
+  EXPECT_EQ(refused(), 1U);  // Open: the others did not try.
+  edge.Run(absl::Milliseconds(300));
+  SimulatedServer& first = edge.Serve(kFirst);
+  edge.NextHopSend(Leaving("trial").Text());
+  edge.Run(absl::Milliseconds(20));
+  EXPECT_EQ(Serve(edge, first, 200), 1);
+  edge.NextHopSend(Leaving("after").Text());
+  edge.Run(absl::Milliseconds(20));
+  EXPECT_EQ(Serve(edge, first, 200), 1);
+  EXPECT_EQ(refused(), 1U);
+}
+
+// §21.5.4: not before that time.
+TEST(NextHopGroupTest, Rfc3261_21_5_4_RetryAfterOf503IsKept) {
+  SimulatedEdge edge({.extra = Partner(kTwoTcp)});
+  SimulatedServer& first = edge.Serve(kFirst);
+  SimulatedServer& second = edge.Serve(kSecond);
+  edge.NextHopSend(Leaving("a").Text());
+  edge.Run(absl::Milliseconds(20));
+  EXPECT_EQ(Serve(edge, first, 503, "Retry-After: 5\r\n"), 1);
+  edge.Run(absl::Milliseconds(20));
+  EXPECT_EQ(Serve(edge, second, 200), 1);
+  edge.Run(absl::Seconds(4.5));
+  edge.NextHopSend(Leaving("b").Text());
+  edge.Run(absl::Milliseconds(20));
+  EXPECT_EQ(Serve(edge, first, 200), 0);
+  EXPECT_EQ(Serve(edge, second, 200), 1);
+  edge.Run(absl::Seconds(1));
+  edge.NextHopSend(Leaving("c").Text());
+  edge.Run(absl::Milliseconds(20));
+  EXPECT_EQ(Serve(edge, first, 200), 1);
+}
+
+TEST(NextHopGroupTest, ProbesMarkDownAndUp) {
+  SimulatedEdge edge(
+      {.extra = Partner(kTwoTcp, "health = { interval = \"2s\", timeout = \"1s\" }\n")});
+  SimulatedServer& first = edge.Serve(kFirst);
+  SimulatedServer& second = edge.Serve(kSecond);
+  // Answers OPTIONS as `alive` says for the first; the second is always well.
+  const auto live = [&](int seconds, bool alive) {
+    for (int i = 0; i < seconds * 10; ++i) {
+      edge.Run(absl::Milliseconds(100));
+      for (const std::string& probe : first.TakeMessages()) {
+        EXPECT_TRUE(probe.starts_with("OPTIONS sip:192.0.2.1:5061 SIP/2.0")) << probe;
+        EXPECT_EQ(Value(probe, "Max-Forwards"), "70");
+        if (alive) first.Send(ResponseText(probe, 404, "Not Found"));  // A sign of life.
+      }
+      Serve(edge, second, 200);
+    }
+  };
+  const auto goes_to_first = [&](const std::string& id) {
+    edge.NextHopSend(Leaving(id).Text());
+    edge.Run(absl::Milliseconds(20));
+    int got = 0;
+    for (const std::string& message : first.TakeMessages()) {
+      got += message.starts_with("MESSAGE ");
+      first.Send(ResponseText(message, 200, "OK"));
+    }
+    Serve(edge, second, 200);
+    return got == 1;
+  };
+  live(5, true);
+  EXPECT_TRUE(goes_to_first("a"));
+  live(7, false);
+  EXPECT_FALSE(goes_to_first("b"));
+  live(9, true);
+  EXPECT_TRUE(goes_to_first("c"));
+  EXPECT_EQ(InsideLines(edge).size(), 3U);
+}
+
+// Of two equals the one that has just come up gets less than its share, then all of it.
+TEST(NextHopGroupTest, RecoveredTargetStartsSlowly) {
+  SimulatedEdge edge({.extra = Partner("\"tcp:192.0.2.1:5061\", \"tcp:192.0.2.2:5061\"")});
+  SimulatedServer& second = edge.Serve(kSecond);
+  int sent = 0;
+  const auto send = [&](int count, SimulatedServer* first) {
+    int at_first = 0;
+    for (int i = 0; i < count; ++i) {
+      edge.NextHopSend(Leaving(absl::StrCat("s", sent++)).Text());
+      edge.Run(absl::Milliseconds(4), absl::Milliseconds(4));
+      if (first != nullptr) at_first += Serve(edge, *first, 200);
+      Serve(edge, second, 200);
+    }
+    return at_first;
+  };
+  send(20, nullptr);  // Some of them were refused by the first.
+  SimulatedServer& first = edge.Serve(kFirst);
+  edge.Run(absl::Seconds(9));
+  send(20, &first);  // One of them was the trial.
+  const int slow = send(100, &first);
+  edge.Run(absl::Seconds(11));
+  const int full = send(100, &first);
+  EXPECT_LT(slow, 35);
+  EXPECT_GT(full, 35);
+  EXPECT_EQ(InsideLines(edge).size(), 240U);
+}
+
+// -- Size and ways back ------------------------------------------------------------------------
+
+class LargeRequestTest : public ::testing::Test {
+ protected:
+  LargeRequestTest() : edge_({}) { large_ = {.branch = "large", .body = std::string(1400, 'x')}; }
+  SimulatedEdge edge_;
+  RequestText large_;
+};
+
+TEST_F(LargeRequestTest, Rfc3261_18_1_1_LargeRequestGoesOverTcpInsteadOfUdp) {
+  SimulatedServer& tcp = edge_.Serve("127.0.0.1:5080");
+  SimulatedPeer& alice = edge_.Connect("a.example");
+  alice.Send(large_.Text());
+  edge_.Run(absl::Milliseconds(100));
+  const std::string seen = TakeOne(tcp);
+  EXPECT_TRUE(Value(seen, "Via").starts_with("SIP/2.0/TCP edge.example:5070;")) << seen;
+  EXPECT_FALSE(edge_.NextHopTake().has_value());
+  tcp.Send(ResponseText(seen, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 200 OK");
+  large_ = {.branch = "small"};
+  alice.Send(large_.Text());
+  edge_.Run(absl::Milliseconds(100));
+  EXPECT_TRUE(edge_.NextHopTake().has_value());
+}
+
+TEST_F(LargeRequestTest, Rfc3261_18_1_1_LargeRequestGoesOverUdpWhereTcpIsRefused) {
+  SimulatedPeer& alice = edge_.Connect("a.example");
+  for (const char* const branch : {"one", "two"}) {
+    large_.branch = branch;
+    alice.Send(large_.Text());
+    edge_.Run(absl::Milliseconds(100));
+    const std::string seen = edge_.NextHopTake().value_or("");
+    ASSERT_NE(seen, "");
+    EXPECT_TRUE(Value(seen, "Via").starts_with("SIP/2.0/UDP edge.example:5070;")) << seen;
+    edge_.NextHopSend(ResponseText(seen, 200, "OK"));
+    edge_.Settle();
+    EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 200 OK");
+  }
+}
+
+class ReplyPathTest : public ::testing::TestWithParam<bool> {};
+
+constexpr char kInsideTcp[] =
+    "[[listener]]\nname = \"core-tcp\"\naddress = \"127.0.0.1:5071\"\ntransport = \"tcp\"\n"
+    "zone = \"inside\"\n";
+
+// Whoever asked over TCP has lost that connection: where his Via says, he may be reached anew.
+TEST_P(ReplyPathTest, Rfc3261_18_2_2_ResponseIsDialledToSentByWhenItsConnectionHasGone) {
+  const bool listens = GetParam();
+  SimulatedEdge edge({.extra = kInsideTcp});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  core::RemoteConnection* const asking =
+      edge.network().Connect(*core::SocketAddress::Parse("127.0.0.1:5071"));
+  RequestText request = Leaving("1", "INVITE");
+  request.via = "SIP/2.0/TCP 127.0.0.1:5090";
+  asking->Send(request.Text());
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_EQ(StartLine(asking->TakeReceived()), "SIP/2.0 100 Trying");
+  const std::string invite = TakeOne(server);
+  asking->Reset();
+  edge.Run(absl::Milliseconds(100));
+  SimulatedServer* const sent_by = listens ? &edge.Serve("127.0.0.1:5090") : nullptr;
+  server.Send(ResponseText(invite, 486, "Busy Here"));
+  edge.Run(absl::Milliseconds(100));
+  EXPECT_TRUE(TakeOne(server).starts_with("ACK "));
+  const uint64_t dropped =
+      edge.Counter(edge.metrics().sip_responses_dropped.Slot(ResponseDropReason::kFlowGone));
+  EXPECT_EQ(dropped, listens ? 0U : 1U);
+  if (listens) {
+    EXPECT_EQ(StartLine(TakeOne(*sent_by)), "SIP/2.0 486 Busy Here");
+    sent_by->Send(Companion(request, "ACK"));
+  }
+  edge.Run(absl::Seconds(33));
+  EXPECT_EQ(Transactions(edge), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Listening, ReplyPathTest, ::testing::Bool());
+
+// What came over TLS is not answered in clear.
+TEST(OutboundSimulationTest, Rfc3261_18_2_2_ResponseToATlsRequestIsNotDialledInClear) {
+  SimulatedEdge edge({.extra = "[[listener]]\nname = \"core-tls\"\naddress = \"127.0.0.1:5072\"\n"
+                               "zone = \"inside\"\n"});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  SimulatedServer& in_clear = edge.Serve("127.0.0.1:5090");
+  SimulatedPeer& asking = edge.Connect("edge.example", "127.0.0.1:5072");
+  RequestText request = Leaving("1");
+  request.via = "SIP/2.0/TLS 127.0.0.1:5090";
+  asking.Send(request.Text());
+  edge.Run(absl::Milliseconds(200));
+  const std::string seen = TakeOne(server);
+  asking.connection().Reset();
+  edge.Run(absl::Milliseconds(100));
+  server.Send(ResponseText(seen, 200, "OK"));
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_EQ(in_clear.connections(), 0);
+  EXPECT_EQ(edge.Counter(edge.metrics().sip_responses_dropped.Slot(ResponseDropReason::kFlowGone)),
+            1U);
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test

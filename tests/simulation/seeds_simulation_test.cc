@@ -76,7 +76,7 @@ class World {
     }
     if (Chance(0.4)) At(static_cast<int64_t>(Draw(4000)), [this] { Disturb(); });
     Run(6000, 40);
-    Run(34000, 500);
+    Run(70000, 500);
     Run(300000, 5000);
     Check();
   }
@@ -390,10 +390,10 @@ class World {
     }
   }
 
-  // §17.1.1.2, §17.1.2.2.
+  // §17.1.1.2, §17.1.2.2; but longer than Timer F, so that the edge's 408 may be lost, too.
   void Resend(const std::string& key) {
     Sent& sent = sent_.at(key);
-    const bool is_over = sent.status != 0 || now_ - sent.at > 32000 ||
+    const bool is_over = sent.status != 0 || now_ - sent.at > 60000 ||
                          (sent.text.method == "INVITE" && sent.is_provisional);
     if (is_over) return;
     sent.agent->send(sent.text.Text());
@@ -482,6 +482,7 @@ class World {
     served.request = message;
     if (method == "INVITE") calls_[call] = key;
     if (method == "REGISTER") NotePath(message);
+    if (method == "REGISTER") return Respond(key, 200);
     Answer(key, method == "INVITE");
   }
 

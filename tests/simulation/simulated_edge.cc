@@ -195,7 +195,6 @@ void SimulatedServer::Send(std::string_view message) {
 
 SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
     : next_hop_kind_(options.next_hop),
-      outside_(Address("127.0.0.1:5061")),
       inside_(Address("127.0.0.1:5070")),
       next_hop_(Address("127.0.0.1:5080")),
       network_(options.seed),
@@ -292,8 +291,8 @@ void SimulatedEdge::Run(absl::Duration duration, absl::Duration step) {
   }
 }
 
-SimulatedPeer& SimulatedEdge::Connect(const std::string& domain) {
-  core::RemoteConnection* const connection = network_.Connect(outside_);
+SimulatedPeer& SimulatedEdge::Connect(const std::string& domain, std::string_view to) {
+  core::RemoteConnection* const connection = network_.Connect(Address(to));
   CHECK(connection != nullptr);
   peers_.push_back(std::make_unique<SimulatedPeer>(*connection, SimulatedCertificate(domain)));
   for (int step = 0; step < 500 && !peers_.back()->connected(); ++step) Run(absl::Milliseconds(10));

@@ -115,7 +115,7 @@ class SimulatedEdge {
   void BeginDrain();
 
   // A connected client with a certificate for that domain.
-  SimulatedPeer& Connect(const std::string& domain);
+  SimulatedPeer& Connect(const std::string& domain, std::string_view to = "127.0.0.1:5061");
 
   // A server at that address; without a certificate plain TCP.
   SimulatedServer& Serve(std::string_view address,
@@ -147,7 +147,6 @@ class SimulatedEdge {
   ShardMaterial MakeMaterial();
 
   const NextHopKind next_hop_kind_;
-  const core::SocketAddress outside_;
   const core::SocketAddress inside_;
   const core::SocketAddress next_hop_;
   core::SimulatedNetwork network_;
