@@ -37,6 +37,7 @@ class TrafficHop(NextHop):
 
     def __init__(self, transport="tcp", port=0, rule=None):
         self.served = 0
+        self._serving = threading.Lock()
         super().__init__(transport, port=port, rule=rule or TrafficHop.take)
 
     @staticmethod
@@ -44,11 +45,17 @@ class TrafficHop(NextHop):
         answer_call(lambda data: hop.send(data, message.origin), message,
                     "sip:bob@%s:%d;transport=%s" % (hop.host, hop.port, hop.transport))
 
+    def close(self):
+        """Between two requests: over UDP nobody learns that a server died behind its 180, so that call rings on."""
+        with self._serving:
+            super().close()
+
     def _arrived(self, raw, origin):
         message = Message(raw, origin)
-        if not message.is_response:
-            self.served += 1
-            self.rule(self, message)
+        with self._serving:
+            if self._open and not message.is_response:
+                self.served += 1
+                self.rule(self, message)
 
 
 class Worker:
