@@ -1,5 +1,6 @@
 """The real binary as a child process: its configuration, its signals, its pages, its log."""
 import copy
+import fcntl
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 from .metrics import Metrics, fetch
@@ -42,12 +44,29 @@ def run(*arguments, cwd=None, timeout=60.0):
 
 
 _ports = random.Random(os.getpid() ^ int(time.time() * 1000))
+_reserved = []  # Locked files, one per port that was given out; the kernel lets go of them when we end.
+
+
+def _reserve(port):
+    """False: another test that runs at the same time has this port and may not have bound it yet."""
+    folder = os.path.join(tempfile.gettempdir(), "sallyport-ports-%d" % os.getuid())
+    os.makedirs(folder, exist_ok=True)
+    lock = open(os.path.join(folder, str(port)), "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    _reserved.append(lock)
+    return True
 
 
 def free_port():
     """A port free for TCP and UDP, below the ephemeral range so that no client of another test can take it."""
     while True:
         port = _ports.randrange(15000, 32000)
+        if not _reserve(port):
+            continue
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
                     socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
