@@ -40,13 +40,6 @@ std::vector<Egress> AllEgress(const EdgeConfig& config) {
   return all;
 }
 
-std::optional<size_t> InsideNextHopOf(const EdgeConfig& config) {
-  for (size_t i = 0; i < config.next_hops.size(); ++i) {
-    if (config.next_hops[i].zone == Zone::kInside) return i;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
@@ -55,7 +48,7 @@ EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
       version(snapshot_version),
       names(NamesOf(config)),
       egress(AllEgress(config)),
-      inside_next_hop(InsideNextHopOf(config)),
+      inside_next_hop(config.DefaultNextHop()),
       flow_tokens(identity.secret, config.instance, identity.boot_epoch),
       route_tokens(identity.secret),
       dialog_tokens(identity.secret),

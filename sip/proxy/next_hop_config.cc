@@ -386,14 +386,4 @@ std::vector<NextHopConfig> ReadNextHops(core::ConfigTable& root,
   return next_hops;
 }
 
-std::vector<size_t> NextHopLabels(const std::vector<std::string>& names,
-                                  const std::vector<NextHopConfig>& next_hops) {
-  std::vector<size_t> labels;
-  for (const NextHopConfig& next_hop : next_hops) {
-    labels.push_back(
-        static_cast<size_t>(std::find(names.begin(), names.end(), next_hop.name) - names.begin()));
-  }
-  return labels;
-}
-
 }  // namespace sallyport::sip

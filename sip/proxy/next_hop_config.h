@@ -58,9 +58,4 @@ std::vector<NextHopConfig> ReadNextHops(core::ConfigTable& root,
                                         const std::vector<ListenerConfig>& listeners,
                                         const std::vector<TlsProfileConfig>& profiles);
 
-// The position of each of `next_hops` among `names`, and names.size() for those that are not
-// there: metric labels are made from the names at start, and a reload may add, remove and reorder.
-std::vector<size_t> NextHopLabels(const std::vector<std::string>& names,
-                                  const std::vector<NextHopConfig>& next_hops);
-
 }  // namespace sallyport::sip

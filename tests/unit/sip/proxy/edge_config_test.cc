@@ -1002,13 +1002,6 @@ TEST(EdgeConfigTest, TooManyAreRefused) {
   EXPECT_THAT(Lines(LoadValues(routes)), ElementsAre(HasSubstr("too many routes; use at most")));
 }
 
-TEST(NextHopLabelsTest, FollowTheNameWhereverAReloadPutIt) {
-  const EdgeConfig config = LoadValues(kBothWays).config;
-  EXPECT_THAT(NextHopLabels({"core", "partner-a"}, config.next_hops), ElementsAre(1u, 0u));
-  EXPECT_THAT(NextHopLabels({"core", "gone"}, config.next_hops), ElementsAre(2u, 0u));
-  EXPECT_THAT(NextHopLabels({}, {}), IsEmpty());
-}
-
 TEST(EdgeConfigTest, EverySectionIsRead) {
   const LoadedConfig loaded = LoadValues(
       std::string(kGood) +
