@@ -16,7 +16,7 @@
 #include "sip/message/grammar.h"
 
 #if defined(__SSSE3__)
-#include <immintrin.h>
+#include <tmmintrin.h>
 #endif
 
 namespace sallyport::sip {
