@@ -1,8 +1,5 @@
 #include "tests/simulation/simulated_edge.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <ctime>
 #include <map>
 #include <span>
@@ -13,6 +10,7 @@
 #include "core/check.h"
 #include "sip/message/framer.h"
 #include "sip/proxy/mail_kinds.h"
+#include "tests/support/null_device.h"
 #include "tls/credentials.h"
 
 namespace sallyport::sip::test {
@@ -74,9 +72,9 @@ tls::MacKey Key(uint8_t fill) {
   return key;
 }
 
-std::unique_ptr<core::Log> StartLog(int fd) {
+std::unique_ptr<core::Log> StartLog() {
   core::LogOptions options;
-  options.file_descriptor = fd;
+  options.file_descriptor = sallyport::test::NullDevice();
   auto log = core::Log::Start(options);
   CHECK(log.ok());
   return *std::move(log);
@@ -201,8 +199,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
       mail_(1, 65536),
       quiet_points_(1),
       backend_(std::make_unique<core::SimulatedBackend>(network_)),
-      log_fd_(open("/dev/null", O_WRONLY | O_CLOEXEC)),
-      log_(StartLog(log_fd_)),
+      log_(StartLog()),
       config_(ConfigOf(options)),
       metrics_(ListenerNames(config_), {"core"}),
       stats_(metrics_.registry.slots()),
@@ -246,7 +243,6 @@ SimulatedEdge::~SimulatedEdge() {
   dns_.reset();
   shard_.reset();
   log_.reset();
-  close(log_fd_);
 }
 
 ShardMaterial SimulatedEdge::MakeMaterial() {

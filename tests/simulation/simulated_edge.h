@@ -154,7 +154,6 @@ class SimulatedEdge {
   core::QuietPoints quiet_points_;
   std::unique_ptr<core::SimulatedBackend> backend_;
   std::unique_ptr<core::Shard> shard_;
-  int log_fd_;
   std::unique_ptr<core::Log> log_;
   const EdgeConfig config_;
   uint64_t version_ = 0;

@@ -28,6 +28,13 @@ def binary():
     return os.path.abspath(path)
 
 
+def is_sanitized():
+    """A sanitizer keeps memory that was freed; nothing can be said of such a process's size."""
+    with open(binary(), "rb") as file:
+        symbols = file.read()
+    return b"__asan_init" in symbols or b"__tsan_init" in symbols
+
+
 def environment():
     """The environment of every run of the binary: sanitizers must fail loudly."""
     made = dict(os.environ)

@@ -104,8 +104,7 @@ class Soak:
         if used > USED_AT_REST_MAX:
             raise AssertionError("memory_bytes is %d at rest: %r" % (used, self.edge.metrics().nonzero("memory_bytes")))
         resident_max = max(sample[1] for sample in samples[len(samples) // 3:len(samples) // 2 + 1])
-        # A sanitizer keeps what is freed.
-        if resident > 1.2 * resident_max + (8 << 20) and "tsan" not in edge_process.binary():
+        if resident > 1.2 * resident_max + (8 << 20) and not edge_process.is_sanitized():
             raise AssertionError("resident memory grew from %d to %d" % (resident_max, resident))
         self.edge.terminate()
         code = self.edge.wait_exit(60.0)

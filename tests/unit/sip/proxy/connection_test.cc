@@ -1,9 +1,6 @@
 // Dialled connections on a simulated kernel and clock; the test is the server, OpenSSL its TLS.
 #include "sip/proxy/connection.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -19,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "sip/policy/server_check.h"
 #include "sip/proxy/edge_config.h"
+#include "tests/support/null_device.h"
 #include "tests/support/simulated_backend.h"
 #include "tests/support/test_certificates.h"
 #include "tests/support/tls_scene.h"
@@ -116,8 +114,7 @@ class DialledConnectionTest : public testing::Test {
       : network_(seed),
         mail_(1, 4096),
         backend_(network_),
-        log_fd_(open("/dev/null", O_WRONLY | O_CLOEXEC)),
-        log_(*core::Log::Start({.file_descriptor = log_fd_})),
+        log_(*core::Log::Start({.file_descriptor = sallyport::test::NullDevice()})),
         log_limits_({}),
         metrics_({"federation", "core"}, {"core"}),
         stats_(metrics_.registry.slots()),
@@ -152,7 +149,6 @@ class DialledConnectionTest : public testing::Test {
     EXPECT_EQ(backend_.descriptors_open(), 0u);
     backend_.Quiesce();
     shard_.reactor().set_kernel_gone();
-    close(log_fd_);
   }
 
   // `client_ca`: whom it believes; empty: it asks for no certificate.
@@ -235,7 +231,6 @@ class DialledConnectionTest : public testing::Test {
   core::SimulatedNetwork network_;
   core::MailExchange mail_;
   core::SimulatedBackend backend_;
-  const int log_fd_;
   std::unique_ptr<core::Log> log_;
   core::LogRateLimiter log_limits_;
   EdgeMetrics metrics_;
