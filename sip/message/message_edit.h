@@ -16,7 +16,7 @@ namespace sallyport::sip {
 
 class MessageEdit {
  public:
-  static constexpr size_t kEditsMax = 64;
+  static constexpr size_t kEditsMax = 160;  // Every header of a message, and what is added.
   static constexpr size_t kArenaBytes = 4096;
 
   MessageEdit() = default;

@@ -278,6 +278,9 @@ void MessageReader::TakeRequestLine(std::string_view line) {
   if (version == ParseOutcome::kBadStartLine) return Note(version);
   out_.method_text_ = line.substr(0, method_bytes);
   out_.method_ = ParseMethod(out_.method_text_);
+  if (out_.method_ == Method::kOther && IsNamedInOtherCase(out_.method_text_)) {
+    return Note(ParseOutcome::kBadStartLine);
+  }
   out_.request_uri_ = line.substr(method_bytes + 1, version_begin - method_bytes - 1);
   if (version != ParseOutcome::kOk) return Note(version);
   // Headers have no place in a Request-URI (RFC 3261 §19.1.1 table 1, RFC 4475 §3.1.2.11).
@@ -442,8 +445,7 @@ void MessageReader::ReadContacts() {
 
 ParseOutcome ParseMessage(std::string_view bytes, Framing framing, MessageView& out,
                           size_t headers_max) {
-  DCHECK(headers_max <= kHeadersMax);
-  return MessageReader(bytes, framing, headers_max, out).Read();
+  return MessageReader(bytes, framing, std::min(headers_max, kHeadersMax), out).Read();
 }
 
 std::string_view ParseOutcomeText(ParseOutcome outcome) {

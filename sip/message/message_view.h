@@ -20,7 +20,9 @@
 
 namespace sallyport::sip {
 
-inline constexpr size_t kHeadersMax = 128;
+// Of a message that a peer sent (limits.headers), and what we may add to it.
+inline constexpr size_t kReceivedHeadersMax = 128;
+inline constexpr size_t kHeadersMax = kReceivedHeadersMax + 16;
 
 struct HeaderField {
   std::string_view

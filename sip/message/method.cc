@@ -1,7 +1,10 @@
 #include "sip/message/method.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+
+#include "sip/message/grammar.h"
 
 namespace sallyport::sip {
 namespace {
@@ -21,6 +24,12 @@ Method ParseMethod(std::string_view text) {
     if (kTexts[i] == text) return static_cast<Method>(i);
   }
   return Method::kOther;
+}
+
+bool IsNamedInOtherCase(std::string_view text) {
+  return ParseMethod(text) == Method::kOther &&
+         std::any_of(kTexts.begin(), kTexts.end(),
+                     [text](std::string_view named) { return EqualsIgnoreCase(named, text); });
 }
 
 std::string_view MethodText(Method method) { return kTexts[static_cast<size_t>(method)]; }

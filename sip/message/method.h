@@ -26,6 +26,10 @@ enum class Method : uint8_t {
 
 [[nodiscard]] Method ParseMethod(std::string_view text);
 
+// One of the named methods but for the case of its letters: another method by RFC 3261 §7.1, the
+// same to servers that do not look so closely.
+[[nodiscard]] bool IsNamedInOtherCase(std::string_view text);
+
 // The text on the wire; kOther is "".
 [[nodiscard]] std::string_view MethodText(Method method);
 

@@ -51,7 +51,7 @@ LimitsConfig ReadLimits(core::ConfigTable table) {
   limits.header_bytes_max =
       MessageBytes(table, "header-bytes", limits.header_bytes_max, kKiB, kMiB);
   limits.body_bytes_max = MessageBytes(table, "body-bytes", limits.body_bytes_max, 0, 16 * kMiB);
-  limits.headers_max = Count(table, "headers", limits.headers_max, 16, 1024);
+  limits.headers_max = Count(table, "headers", limits.headers_max, 16, kReceivedHeadersMax);
   limits.connections_max = Count(table, "connections", limits.connections_max, 1, 4'000'000);
   limits.transactions_max = Count(table, "transactions", limits.transactions_max, 16, 16'777'216);
   limits.queue_bytes_max = table.Bytes("queue-bytes", limits.queue_bytes_max, 64 * kKiB, kGiB);

@@ -5,6 +5,7 @@
 
 #include "absl/time/time.h"
 #include "core/config_document.h"
+#include "sip/message/message_view.h"
 
 namespace sallyport::sip {
 
@@ -15,7 +16,7 @@ struct LimitsConfig {
   // Of one message.
   uint32_t header_bytes_max = 16384;  // header-bytes: start line and headers. Beyond: 513, close.
   uint32_t body_bytes_max = 65536;    // body-bytes. Beyond: 513, close.
-  uint32_t headers_max = 128;         // headers: header fields of a message. Beyond: 513.
+  uint32_t headers_max = kReceivedHeadersMax;  // headers: header fields of a message. Beyond: 513.
 
   // connections (R): accepted ones, all listeners together. Beyond: closed at once and counted.
   uint32_t connections_max = 20000;

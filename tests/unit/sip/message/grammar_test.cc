@@ -103,9 +103,7 @@ TEST(ClassScanTest, EveryByteEqualsTheTable) {
     const auto length = [&text](auto skip) {
       return skip(text.data(), Bounds(text)) - text.data();
     };
-    const auto expected = [&text, i](unsigned cls) {
-      return IsIn(static_cast<char>(i), cls) ? 32 : 3;
-    };
+    const auto expected = [i](unsigned cls) { return IsIn(static_cast<char>(i), cls) ? 32 : 3; };
     EXPECT_EQ(length(SkipRun<kTokenChar>), expected(kTokenChar)) << i;
     EXPECT_EQ(length(SkipRun<kWordChar>), expected(kWordChar)) << i;
     EXPECT_EQ(length(SkipRun<kUserChar>), expected(kUserChar)) << i;

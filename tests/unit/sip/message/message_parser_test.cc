@@ -284,6 +284,31 @@ TEST(MessageParserTest, HeaderCountLimitAndLimitPlusOne) {
   }
 }
 
+// Whatever is asked for: there is room for no more.
+TEST(MessageParserTest, HeaderCountIsBoundedWhateverTheLimit) {
+  Draft draft;
+  for (size_t i = 0; i < 2 * kHeadersMax; ++i) draft.more += "X: y\r\n";
+  const std::string wire = draft.Wire();
+  MessageView view;
+  EXPECT_EQ(ParseMessage(wire, Framing::kStream, view, 1024), O::kTooManyHeaders);
+  EXPECT_EQ(view.headers().size(), kHeadersMax);
+}
+
+// Methods are case-sensitive (RFC 3261 §7.1), and there are servers that compare them without case:
+// what one of them would take for a REGISTER must not pass as a method that we do not know.
+TEST(MessageParserTest, MethodsThatDifferOnlyInCaseAreRefused) {
+  for (const char* const method : {"register", "Invite", "ReFER", "cancel"}) {
+    Draft draft;
+    draft.start = std::string(method) + " sip:b.example SIP/2.0";
+    draft.cseq = std::string("CSeq: 1 ") + method + "\r\n";
+    EXPECT_EQ(Parse(draft.Wire()), O::kBadStartLine) << method;
+  }
+  Draft draft;
+  draft.start = "newmethod sip:b.example SIP/2.0";
+  draft.cseq = "CSeq: 1 newmethod\r\n";
+  EXPECT_EQ(Parse(draft.Wire()), O::kOk);
+}
+
 // What a response needs is there even where the request was refused; broken lines are never in the
 // index.
 TEST(MessageParserTest, RefusedRequestsAreStillIndexed) {
