@@ -166,6 +166,7 @@ void Connection::HoldHandshakeBytes(std::span<const std::byte> bytes) {
 }
 
 void Connection::OnStep() {
+  if (is_overrun_) return Abort(ConnectionCloseReason::kOverload);
   if (state_ == State::kOpen) return ServeDeferred();
   if (state_ != State::kHandshaking) return;
   if (session_ == nullptr && !CreateSession()) {
@@ -350,7 +351,7 @@ void Connection::ServePartial() {
 
 size_t Connection::ServeFrames(std::string_view unread) {
   const char* const begin = unread.data();
-  while (state_ == State::kOpen && !unread.empty()) {
+  while (is_open() && !unread.empty()) {
     if (!handler_.MayServe(*this)) {
       Defer();
       break;
@@ -432,10 +433,11 @@ void Connection::KeepForLater(std::span<const std::byte> bytes) {
 bool Connection::GrowPartial(size_t bytes) {
   const size_t needed = partial_used_ + bytes;
   if (partial_ && needed <= partial_.capacity()) return true;
-  const LimitsConfig& limits = context_.snapshot->config.limits;
+  // Handshakes get half of it: who has proved nothing yet must not cost others their messages.
+  const uint64_t share = context_.snapshot->config.limits.partial_bytes_max /
+                         context_.shard.shards() / (state_ == State::kHandshaking ? 2 : 1);
   core::BufferLease larger;
-  if (needed <= core::BufferPool::kBlockBytesMax &&
-      context_.partial_bytes + needed <= limits.partial_bytes_max / context_.shard.shards()) {
+  if (needed <= core::BufferPool::kBlockBytesMax && context_.partial_bytes + needed <= share) {
     larger = context_.reactor().buffers().Lease(
         std::max(kPartialBytesMin, static_cast<uint32_t>(needed)));
   }
@@ -489,6 +491,7 @@ bool Connection::SendPing() {
 }
 
 bool Connection::SealAndSend(std::span<const char> message) {
+  if (is_overrun_) return false;
   const bool is_queued = is_tls() ? session_->Encrypt(AsBytes(message), stream_.output())
                                   : stream_.Write(AsBytes(message));
   if (is_queued) {
@@ -499,7 +502,8 @@ bool Connection::SealAndSend(std::span<const char> message) {
   }
   // Half a record may be queued: nothing can follow it.
   context_.Count(context_.metrics.slow_peers_disconnected.Slot());
-  Abort(ConnectionCloseReason::kOverload);
+  is_overrun_ = true;
+  context_.reactor().QueueDeferred(*this);
   return false;
 }
 
@@ -532,6 +536,7 @@ void Connection::OnClosed() {
 
 void Connection::Close(ConnectionCloseReason reason) {
   if (state_ == State::kClosing) return;
+  if (is_overrun_) return Abort(reason);
   if (state_ == State::kOpen && is_tls()) session_->Close(stream_.output());
   EnterClosing(reason);
   stream_.Close(context_.snapshot->config.timeouts.close);

@@ -90,7 +90,8 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   [[nodiscard]] int Dial(absl::Duration timeout, DialOptions options = {});
 
   // Sends one message; what one turn gathers leaves in one send. False: the peer reads too slowly
-  // or memory ran out, and the connection is being closed; or it is not open. A plain one that
+  // or memory ran out, and the connection closes in the next turn (never within this call, so that
+  // nobody's transactions change under the caller); or it is not open. A plain one that
   // is still connecting takes messages and sends them once it stands; with TLS nothing is taken
   // before it is known who the peer is.
   bool Send(std::string_view message);
@@ -105,7 +106,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
 
   ConnectionId id() const { return id_; }
   State state() const { return state_; }
-  bool is_open() const { return state_ == State::kOpen; }
+  bool is_open() const { return state_ == State::kOpen && !is_overrun_; }
   bool is_tls() const { return is_tls_; }
   bool has_opened() const { return has_opened_; }
   bool is_dialled() const { return listener_ == kNoListener; }
@@ -137,10 +138,18 @@ class Connection final : private core::StreamHandler, private core::StepNode {
 
   // Requests were sent on it because it is somebody's flow (RFC 5626): from this shard, or from
   // others, which must hear when it is gone.
+  // Flow tokens name it by `listener`: its own, or the one in whose name we dialled it.
   bool used_as_flow() const { return used_as_flow_; }
   bool used_by_other_shards() const { return used_by_other_shards_; }
-  void note_used_as_flow() { used_as_flow_ = true; }
-  void note_used_by_other_shard() { used_by_other_shards_ = true; }
+  uint32_t flow_listener() const { return flow_listener_; }
+  void note_used_as_flow(uint32_t listener) {
+    used_as_flow_ = true;
+    flow_listener_ = listener;
+  }
+  void note_used_by_other_shard(uint32_t listener) {
+    used_by_other_shards_ = true;
+    flow_listener_ = listener;
+  }
 
   // RFC 5923: the port of its peer's address whose requests it takes, too; 0: none.
   uint16_t alias_port() const { return alias_port_; }
@@ -193,7 +202,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void ReleasePartial();
   bool KeepPartial(std::string_view rest);
   bool TakesMessages() const {
-    return state_ == State::kOpen || (state_ == State::kConnecting && !is_tls_);
+    return !is_overrun_ && (state_ == State::kOpen || (state_ == State::kConnecting && !is_tls_));
   }
   bool SealAndSend(std::span<const char> message);
   void EnterClosing(ConnectionCloseReason reason);
@@ -235,12 +244,14 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool has_received_ = false;  // Plaintext of a TLS session.
   bool used_as_flow_ = false;
   bool used_by_other_shards_ = false;
+  uint32_t flow_listener_ = kNoListener;
   uint16_t alias_port_ = 0;
   tls::FailureReason tls_failure_ = tls::FailureReason::kNone;
   int connect_error_ = 0;
   std::string_view tls_failure_text_;
   bool peer_closed_ = false;  // A FIN came while bytes waited for their turn.
   bool is_deferred_ = false;  // The handler stopped serving; goes on in the next turn.
+  bool is_overrun_ = false;   // Its peer reads too slowly: nothing more is sent, it ends next turn.
 };
 
 }  // namespace sallyport::sip

@@ -66,6 +66,10 @@ void CompareLimits(const LimitsConfig& running, const LimitsConfig& next, Differ
                 next.outbound_connections_max);
   found.Compare("limits.peer-identities", running.peer_identities_max, next.peer_identities_max);
   found.Compare("limits.receive-buffers", running.receive_buffers, next.receive_buffers);
+  found.Compare("limits.handshakes-per-turn", running.handshakes_per_turn_max,
+                next.handshakes_per_turn_max);
+  found.Compare("limits.log-lines-per-second", running.log_lines_per_second_max,
+                next.log_lines_per_second_max);
 }
 
 }  // namespace

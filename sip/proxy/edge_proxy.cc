@@ -145,17 +145,7 @@ void EdgeProxy::OnNewSnapshot() {
 }
 
 bool EdgeProxy::IsInUse(const Connection& connection) {
-  if (connection.transactions > 0) return true;
-  if (connection.is_dialled()) return unanswered_ > 0;
-  if (connection.used_as_flow()) {
-    const Endpoint* const flow = endpoints_.FindOrCreate(endpoints_.FlowKey(
-        static_cast<uint8_t>(context_.shard.index()), connection.id(), connection.listener()));
-    if (flow != nullptr && !flow->waiting.empty()) return true;
-  }
-  // Another shard may await an answer on it. How long, only that shard knows: a while.
-  constexpr absl::Duration kQuiet = absl::Seconds(5);
-  return connection.used_by_other_shards() &&
-         context_.reactor().now() - connection.last_activity() < kQuiet;
+  return (connection.is_dialled() && unanswered_ > 0) || endpoints_.IsInUse(connection);
 }
 
 // -- Messages in -------------------------------------------------------------------------------
@@ -284,6 +274,11 @@ void EdgeProxy::OnMail(uint32_t kind, std::span<const std::byte> record) {
 // The order of judging, one step after the other (the interface document, "The order of judging").
 void EdgeProxy::OnRequest(const MessageSource& source) {
   bool from_covered = false;
+  // Of a refusal that left no transaction: that has been judged, counted and logged already.
+  if (view_.method() == Method::kAck && local_tag_.IsAckOfOurs(view_) &&
+      transactions_.FindByKey(transactions_.KeyOf(source.peer(), view_)) == nullptr) {
+    return;
+  }
   if (!PassesJudgement(source, from_covered)) return;
   NoteAlias(source);
   if (view_.method() == Method::kAck) return OnAck(source, from_covered);
@@ -412,12 +407,11 @@ void EdgeProxy::OnAck(const MessageSource& source, bool from_covered) {
         AdvanceInviteServer(transaction->server, ServerEvent::kAck, transaction->reply_is_reliable)
             .next;
     if (transaction->server == ServerState::kConfirmed &&
-        transaction->client == ClientState::kTerminated) {
+        transaction->client == ClientState::kTerminated && !transaction->has_given_up) {
       ScheduleDeadline(*transaction, kTimerI);
     }
     return SettleTransaction(*transaction);
   }
-  if (transaction == nullptr && local_tag_.IsAckOfOurs(view_)) return;
   ForwardAck(source, from_covered);
 }
 
@@ -452,11 +446,13 @@ void EdgeProxy::OnCancel(const MessageSource& source) {
     transaction->cancel = CancelState::kWanted;
     transaction->core::ListLink::Unlink();
     transaction->client = ClientState::kTerminated;
-    return FinishWith(*transaction, 487, "Request Terminated", {});  // Nobody else has it yet.
+    return FinishWith(*transaction, 487, "Request Terminated", {});  // Nobody rings.
   }
   if (transaction->client == ClientState::kProceeding) return SendCancel(*transaction);
-  // §9.1: not before the next hop has shown that it has the INVITE.
-  if (transaction->client == ClientState::kCalling) transaction->cancel = CancelState::kWanted;
+  // §9.1: not before the next hop has shown that it has the INVITE, for as long as that may take.
+  if (transaction->client != ClientState::kCalling) return;
+  transaction->cancel = CancelState::kWanted;
+  ScheduleDeadlineAt(*transaction, transaction->sent_at + kTimerB);
 }
 
 // -- The transaction begins --------------------------------------------------------------------
@@ -495,6 +491,7 @@ Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
     case RouteKind::kNextHop:
       transaction->source = TargetSource::kNextHop;
       transaction->next_hop = static_cast<uint16_t>(decision.next_hop);
+      transaction->next_hop_hash = context_.snapshot->next_hop_hashes[decision.next_hop];
       break;
     case RouteKind::kInsideTarget:
       transaction->source = TargetSource::kInsideTarget;
@@ -590,7 +587,9 @@ std::optional<ReasonCode> EdgeProxy::StoreRequest(const MessageSource& source,
   if (decision.own.next_is_strict && decision.kind == RouteKind::kLocate) {
     EditForStrictNextHop(view_, decision.own, edit_);
   } else {
-    EditOwnRoutes(view_, decision.own, edit_);
+    OwnRoutes leaving = decision.own;
+    if (decision.drops_routes) leaving.count = leaving.total;
+    EditOwnRoutes(view_, leaving, edit_);
   }
   if (!edit_.ok() || edit_.size() + kHeadBytesMax > core::BufferPool::kBlockBytesMax) {
     return ReasonCode::kTooLarge;

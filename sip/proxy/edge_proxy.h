@@ -132,14 +132,20 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
                                   const EndpointKey& like);
   void AddTarget(Transaction& transaction, const EndpointKey& key);
   void Claim(Endpoint& endpoint, size_t next_hop);
+  [[nodiscard]] EndpointKey KeyAt(Zone zone, TransportProtocol transport,
+                                  const core::SocketAddress& address) const;
+  // The same server at an address that was found for it.
+  [[nodiscard]] EndpointKey KeyLike(const EndpointKey& like, TransportProtocol transport,
+                                    const core::SocketAddress& address) const;
   [[nodiscard]] EndpointKey KeyOf(const NextHopConfig& next_hop, const NextHopTarget& target) const;
   void PinEndpoints();
   [[nodiscard]] LocationSupport Supported(Zone zone) const;
   [[nodiscard]] bool ChecksName(const EndpointKey& key) const;
+  // Of the request in stored_.
+  [[nodiscard]] std::string_view PeerOf(const Transaction& transaction) const;
   [[nodiscard]] EndpointKey OutboundKey(const LocatedName& name) const;
   void AddLocations(Transaction& transaction, std::span<const Location> locations,
                     const EndpointKey& like);
-  [[nodiscard]] const NextHopConfig* NextHopOf(const Transaction& transaction) const;
   void OnLocated(LocationCookie cookie, LocationFailure failure,
                  std::span<const Location> locations) override;
   void TryNextTarget(Transaction& transaction);
@@ -174,6 +180,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnLateResponse(Transaction& transaction, const Endpoint& endpoint);
   void AbandonAttempt(Transaction& transaction);
   void ApplyResponse(Transaction& transaction);
+  void RefuseResponse(Transaction& transaction);
   [[nodiscard]] bool FailsOver(Transaction& transaction);
   void ApplyClientStep(Transaction& transaction, const ClientStep& step);
   void SendResponseOn(Transaction& transaction);
@@ -188,6 +195,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void EraseTransaction(Transaction& transaction);
   void NoteAnswered(Transaction& transaction);
   void ScheduleDeadline(Transaction& transaction, absl::Duration delay);
+  void ScheduleDeadlineAt(Transaction& transaction, core::MonotonicTime at);
   static void OnRetransmitTimer(void* transaction);
   static void OnDeadlineTimer(void* transaction);
   void OnRetransmit(Transaction& transaction);

@@ -17,6 +17,9 @@
 namespace sallyport::sip {
 namespace {
 
+// What HideOverload and the like may add.
+constexpr size_t kResponseRoomBytes = 512;
+
 ServerEvent ServerEventOf(uint16_t status) {
   if (status < 200) return ServerEvent::kProvisional;
   return status < 300 ? ServerEvent::kSuccess : ServerEvent::kFailure;
@@ -98,12 +101,16 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
     return DropResponse(ResponseDropReason::kSource);
   }
   if (transaction->is_invite() && view_.cseq().method == Method::kCancel) {
-    if (view_.status_code() >= 200 && transaction->cancel == CancelState::kSent) {
-      transaction->retransmit.Cancel();  // Timer E of the CANCEL.
+    // Timer E of the CANCEL, as long as the timer is that.
+    if (view_.status_code() >= 200 && transaction->cancel == CancelState::kSent &&
+        branch->attempt == transaction->attempt && !IsAnswered(transaction->client)) {
+      transaction->retransmit.Cancel();
     }
     return;
   }
-  if (view_.cseq().method != transaction->method) {
+  // Without another Via nobody is below us: it is not for this request (§16.7 step 3).
+  const bool has_way_back = view_.Count(HeaderId::kVia) > 1 || !view_.top_via_rest().empty();
+  if (view_.cseq().method != transaction->method || (!has_way_back && !transaction->is_probe)) {
     return DropResponse(ResponseDropReason::kMalformed);
   }
   if (branch->attempt != transaction->attempt) return OnLateResponse(*transaction, *endpoint);
@@ -137,7 +144,8 @@ bool EdgeProxy::IsExpected(const Endpoint& endpoint, const ResponseSource& sourc
       if (source.shard == endpoint.key.shard && source.connection == endpoint.key.flow) return true;
       break;
     case EndpointKind::kStream:
-      if (source.shard == context_.shard.index() && source.connection == endpoint.connection) {
+      if (source.connection != ConnectionId() && source.shard == context_.shard.index() &&
+          source.connection == endpoint.connection) {
         return true;
       }
       break;
@@ -147,13 +155,12 @@ bool EdgeProxy::IsExpected(const Endpoint& endpoint, const ResponseSource& sourc
 }
 
 // Of a target that we have given up: its 2xx counts nevertheless, since somebody has answered the
-// call (§16.7 step 5); its failure is acknowledged, so that it need not be sent again.
+// call (§16.7 step 5); its failure is acknowledged, so that it need not be sent again; and what
+// rings there need not, now that a CANCEL may follow (§9.1).
 void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoint) {
   const uint16_t status = view_.status_code();
-  if (!transaction.is_invite() || status < 200) {
-    return DropResponse(ResponseDropReason::kNoTransaction);
-  }
-  if (status < 300) {
+  if (!transaction.is_invite()) return DropResponse(ResponseDropReason::kNoTransaction);
+  if (status >= 200 && status < 300) {
     SendResponseOn(transaction);
     return AbandonAttempt(transaction);
   }
@@ -164,9 +171,11 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoin
   edit_.Reset({});
   const std::string_view via_line =
       edit_.Store({egress.via_begin[transport], view_.top_via().branch, egress.via_end[transport]});
-  const size_t size = WriteHopByHop(
-      {.method = "ACK", .via_line = via_line, .to = view_.First(HeaderId::kTo)->value}, stored_,
-      context_.send_scratch);
+  const size_t size =
+      WriteHopByHop({.method = status < 200 ? "CANCEL" : "ACK",
+                     .via_line = via_line,
+                     .to = (status < 200 ? stored_ : view_).First(HeaderId::kTo)->value},
+                    stored_, context_.send_scratch);
   Endpoint* const target = endpoints_.Find(endpoint.id);
   if (size > 0 && target != nullptr &&
       endpoints_.Prepare(*target) == EndpointPool::Readiness::kReady) {
@@ -179,7 +188,8 @@ void EdgeProxy::AbandonAttempt(Transaction& transaction) {
   if (IsAnswered(transaction.client) || transaction.cancel != CancelState::kNone) return;
   if (transaction.client == ClientState::kProceeding) return SendCancel(transaction);
   transaction.cancel = CancelState::kWanted;  // And nobody else is tried.
-  if (transaction.is_sent) return;            // §9.1: once it has shown that it has the INVITE.
+  // §9.1: once it has shown that it has the INVITE.
+  if (transaction.is_sent) return ScheduleDeadlineAt(transaction, transaction.sent_at + kTimerB);
   transaction.core::ListLink::Unlink();
   transaction.client = ClientState::kTerminated;
   SettleTransaction(transaction);
@@ -205,17 +215,32 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
     return;
   }
   if (status == 503 && FailsOver(transaction)) return;
+  if (view_.bytes().size() + kResponseRoomBytes > context_.send_scratch.size()) {
+    return RefuseResponse(transaction);
+  }
   const ClientStep step = AdvanceClient(transaction, ClientEventOf(status));
   if (step.next == ClientState::kProceeding && transaction.is_invite()) {
-    transaction.retransmit.Cancel();  // Timer A ends with the first sign of life.
-    if (transaction.cancel == CancelState::kNone) {
+    // Timer A ends with the first sign of life; once there is a CANCEL the timer is its Timer E.
+    if (transaction.cancel != CancelState::kSent) transaction.retransmit.Cancel();
+    // §16.7 step 2: a 100 begins Timer C, but does not prolong it.
+    if (transaction.cancel == CancelState::kNone &&
+        (status > 100 || transaction.client == ClientState::kCalling)) {
       ScheduleDeadline(transaction, context_.snapshot->config.timeouts.timer_c);
     }
   } else if (step.next == ClientState::kProceeding) {
     if (!transaction.is_reliable) transaction.retransmit_interval = kT2;
-    ScheduleDeadline(transaction, kTimerB);  // Somebody works on it: the next target can wait.
+    // Somebody works on it: the next target can wait. Timer F goes on (§17.1.2.2).
+    ScheduleDeadlineAt(transaction, transaction.sent_at + kTimerB);
   }
   ApplyClientStep(transaction, step);
+}
+
+// One that is too large to be sent on: the caller gets a final response nevertheless.
+void EdgeProxy::RefuseResponse(Transaction& transaction) {
+  DropResponse(ResponseDropReason::kMalformed);
+  if (view_.status_code() < 200 || IsAnswered(transaction.client)) return;
+  if (transaction.is_invite()) Acknowledge(transaction);
+  FinishLocally(transaction, ReasonCode::kNextHopUnreachable, "its answer is too large");
 }
 
 // RFC 3263 §4.3: a 503 is a target's own affair as long as there is another.
@@ -273,13 +298,14 @@ void EdgeProxy::ApplyClientStep(Transaction& transaction, const ClientStep& step
 void EdgeProxy::SendResponseOn(Transaction& transaction) {
   const uint16_t status = view_.status_code();
   if (status == 100) return;  // Hop by hop (§16.7 step 5); ours has gone out.
-  const ServerStep step = AdvanceServer(transaction, ServerEventOf(status));
-  transaction.server = step.next;
-  NoteAnswered(transaction);
-  if (step.action != ServerAction::kSend) return;
-  if (!view_.Has(HeaderId::kVia) ||
-      (view_.Count(HeaderId::kVia) == 1 && view_.top_via_rest().empty())) {
-    return DropResponse(ResponseDropReason::kMalformed);  // Nobody below us: not to this request.
+  // §16.7 step 5: a 2xx of the INVITE passes even after a failure was sent.
+  const bool is_late_success =
+      transaction.is_invite() && status >= 200 && status < 300 && !OwesAnswer(transaction.server);
+  if (!is_late_success) {
+    const ServerStep step = AdvanceServer(transaction, ServerEventOf(status));
+    transaction.server = step.next;
+    NoteAnswered(transaction);
+    if (step.action != ServerAction::kSend) return;
   }
   edit_.Reset(view_.bytes());
   const Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
@@ -318,7 +344,8 @@ bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, u
     return false;
   }
   DropResponse(ResponseDropReason::kFlowGone);
-  if (transaction.is_invite() && transaction.server != ServerState::kAccepted) {
+  // After a provisional the final response may still find a way.
+  if (status >= 200 && transaction.is_invite() && transaction.server != ServerState::kAccepted) {
     transaction.server = AdvanceServer(transaction, ServerEvent::kFlowLost).next;
   }
   return false;
@@ -393,12 +420,15 @@ void EdgeProxy::Acknowledge(Transaction& transaction) {
 // To the hop that has the INVITE (§9.1, §16.10).
 void EdgeProxy::SendCancel(Transaction& transaction) {
   Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
-  if (endpoint == nullptr || !ParseStored(transaction)) return;
-  const size_t size = WriteHopByHop({.method = "CANCEL",
-                                     .via_line = stored_.First(HeaderId::kVia)->line(),
-                                     .to = stored_.First(HeaderId::kTo)->value},
-                                    stored_, context_.send_scratch);
-  if (size == 0) return;
+  size_t size = 0;
+  if (endpoint != nullptr && ParseStored(transaction)) {
+    size = WriteHopByHop({.method = "CANCEL",
+                          .via_line = stored_.First(HeaderId::kVia)->line(),
+                          .to = stored_.First(HeaderId::kTo)->value},
+                         stored_, context_.send_scratch);
+  }
+  // §16.8: what cannot be cancelled is answered as if it had timed out, and ends.
+  if (size == 0) return FinishLocally(transaction, ReasonCode::kTimeout, {});
   // Out of the list while sending, which may find that the connection is lost.
   transaction.core::ListLink::Unlink();
   const bool is_sent = endpoints_.Send(*endpoint, {context_.send_scratch.data(), size});
@@ -458,6 +488,7 @@ void EdgeProxy::OnDeadline(Transaction& transaction) {
       context_.Count(context_.metrics.sip_transaction_timeouts.Slot(TransactionTimer::kH));
     }
     transaction.awaits_reply_path = false;
+    transaction.has_given_up = false;
     transaction.core::ListLink::Unlink();
     transaction.client = AdvanceClient(transaction, ClientEvent::kLinger).next;
     transaction.server = AdvanceServer(transaction, ServerEvent::kLinger).next;
@@ -495,12 +526,14 @@ void EdgeProxy::SettleTransaction(Transaction& transaction) {
   }
   if (!IsAnswered(transaction.client)) return;
   if (!RetransmitsFinal(transaction)) transaction.retransmit.Cancel();
-  if (transaction.client != ClientState::kCompleted) {
-    transaction.request.Reset();  // kCompleted may have to acknowledge again.
+  // kCompleted may have to acknowledge again, and who was given up may still be heard of.
+  if (transaction.client != ClientState::kCompleted && !transaction.has_given_up) {
+    transaction.request.Reset();
     transaction.request_bytes = 0;
   }
   if (transaction.client == ClientState::kTerminated &&
-      transaction.server == ServerState::kTerminated && !transaction.awaits_reply_path) {
+      transaction.server == ServerState::kTerminated && !transaction.awaits_reply_path &&
+      !transaction.has_given_up) {
     return EraseTransaction(transaction);
   }
   if (!transaction.lingers) {
@@ -529,7 +562,11 @@ void EdgeProxy::EraseTransaction(Transaction& transaction) {
 }
 
 void EdgeProxy::ScheduleDeadline(Transaction& transaction, absl::Duration delay) {
-  context_.reactor().timers().Schedule(transaction.deadline, context_.reactor().now() + delay);
+  ScheduleDeadlineAt(transaction, context_.reactor().now() + delay);
+}
+
+void EdgeProxy::ScheduleDeadlineAt(Transaction& transaction, core::MonotonicTime at) {
+  context_.reactor().timers().Schedule(transaction.deadline, at);
 }
 
 }  // namespace sallyport::sip

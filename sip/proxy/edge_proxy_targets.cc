@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
@@ -65,6 +66,16 @@ std::string_view ViaEnd(const Endpoint& endpoint, const Egress& egress) {
   return is_alias ? ";alias\r\n" : egress.via_end[static_cast<size_t>(endpoint.key.transport)];
 }
 
+// The target of an inside next hop that DNS may have found under any address.
+const NextHopTarget* NamedMember(const NextHopConfig& next_hop, TransportProtocol transport) {
+  if (next_hop.zone != Zone::kInside) return nullptr;
+  const auto found = std::find_if(next_hop.targets.begin(), next_hop.targets.end(),
+                                  [transport](const NextHopTarget& target) {
+                                    return target.is_named() && target.transport == transport;
+                                  });
+  return found == next_hop.targets.end() ? nullptr : &*found;
+}
+
 // The URI that says where a request from the inside goes next (§16.6 step 7).
 Uri NextUri(const MessageView& request) {
   const HeaderField* const field = request.First(HeaderId::kRoute);
@@ -95,12 +106,14 @@ void EdgeProxy::FindTargets(Transaction& transaction) {
 
 EdgeProxy::Finding EdgeProxy::ListTargets(Transaction& transaction) {
   switch (transaction.source) {
-    case TargetSource::kNextHop:
-      if (NextHopOf(transaction) == nullptr) {
-        transaction.failure = kNoTarget;
-        return Finding::kNothing;
-      }
-      return ListNextHop(transaction, transaction.next_hop);
+    case TargetSource::kNextHop: {
+      // After a reload it may stand elsewhere, or be gone.
+      const std::optional<size_t> next_hop =
+          context_.snapshot->FindNextHop(transaction.next_hop_hash);
+      if (next_hop.has_value()) return ListNextHop(transaction, *next_hop);
+      transaction.failure = kNoTarget;
+      return Finding::kNothing;
+    }
     case TargetSource::kInsideTarget:
       return ListInsideTarget(transaction);
     case TargetSource::kFlow: {
@@ -153,23 +166,41 @@ void EdgeProxy::AddTarget(Transaction& transaction, const EndpointKey& key) {
 }
 
 void EdgeProxy::Claim(Endpoint& endpoint, size_t next_hop) {
-  const std::string& name = context_.snapshot->config.next_hops[next_hop].name;
   endpoint.pinned = context_.snapshot->version;
   endpoint.next_hop = static_cast<uint16_t>(next_hop);
-  endpoint.next_hop_hash = NextHopNameHash(name);
-  endpoint.label = context_.metrics.NextHopLabel(name);
+  endpoint.next_hop_hash = context_.snapshot->next_hop_hashes[next_hop];
+  endpoint.label =
+      context_.metrics.NextHopLabel(context_.snapshot->config.next_hops[next_hop].name);
+}
+
+EndpointKey EdgeProxy::KeyAt(Zone zone, TransportProtocol transport,
+                             const core::SocketAddress& address) const {
+  EndpointKey key;
+  key.kind = transport == TransportProtocol::kUdp ? EndpointKind::kDatagram : EndpointKind::kStream;
+  key.transport = transport;
+  key.zone = zone;
+  key.listener = context_.snapshot->ListenerFor(zone, transport, address.family())
+                     .value_or(EndpointKey::kNone);
+  key.address = address;
+  return key;
+}
+
+EndpointKey EdgeProxy::KeyLike(const EndpointKey& like, TransportProtocol transport,
+                               const core::SocketAddress& address) const {
+  EndpointKey key = KeyAt(like.zone, transport, address);
+  if (transport != TransportProtocol::kTls) return key;
+  key.tls_profile = like.tls_profile;
+  key.version = like.version;
+  key.identity = like.identity;
+  key.dn = like.dn;
+  return key;
 }
 
 EndpointKey EdgeProxy::KeyOf(const NextHopConfig& next_hop, const NextHopTarget& target) const {
-  EndpointKey key;
-  key.kind =
-      target.transport == TransportProtocol::kUdp ? EndpointKind::kDatagram : EndpointKind::kStream;
-  key.transport = target.transport;
-  key.zone = next_hop.zone;
+  EndpointKey key = KeyAt(next_hop.zone, target.transport, target.address);
   key.listener = target.listener == NextHopTarget::kNoListener
                      ? EndpointKey::kNone
                      : static_cast<uint16_t>(target.listener);
-  key.address = target.address;
   if (target.transport == TransportProtocol::kTls) {
     key.tls_profile = static_cast<uint16_t>(next_hop.tls_profile);
     key.version = context_.snapshot->version;
@@ -185,27 +216,36 @@ void EdgeProxy::PinEndpoints() {
   const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
   pinned_.assign(next_hops.size(), {});
   next_probe_.assign(next_hops.size(), context_.reactor().now());
+  absl::flat_hash_map<uint32_t, bool> is_probed;  // By slot: one may be a target of several.
   for (size_t i = 0; i < next_hops.size(); ++i) {
+    const bool probes = next_hops[i].health_interval > absl::ZeroDuration();
     for (const NextHopTarget& target : next_hops[i].targets) {
       pinned_[i].push_back({{}, HashOf(target), std::nullopt});
       if (target.is_named()) {
-        if (next_hops[i].health_interval > absl::ZeroDuration()) {
-          pinned_[i].back().health.emplace(endpoints_.probed());
-        }
+        if (probes) pinned_[i].back().health.emplace(endpoints_.probed());
         continue;
       }
       Endpoint* const endpoint = endpoints_.FindOrCreate(KeyOf(next_hops[i], target));
       if (endpoint == nullptr) continue;
-      Claim(*endpoint, i);
-      endpoints_.SetProbed(*endpoint, next_hops[i].health_interval > absl::ZeroDuration());
+      if (endpoint->pinned != context_.snapshot->version) Claim(*endpoint, i);
       pinned_[i].back().endpoint = endpoint->id;
+      is_probed[endpoint->id.slot] |= probes;
     }
   }
+  endpoints_.ForEach([this, &is_probed](Endpoint& endpoint) {
+    const auto pinned = is_probed.find(endpoint.id.slot);
+    if (pinned != is_probed.end()) endpoints_.SetProbed(endpoint, pinned->second);
+  });
 }
 
 EdgeProxy::Finding EdgeProxy::ListNextHop(Transaction& transaction, size_t next_hop) {
   const NextHopConfig& config = context_.snapshot->config.next_hops[next_hop];
   const core::MonotonicTime now = context_.reactor().now();
+  if (transaction.next_hop != next_hop || transaction.snapshot != context_.snapshot->version) {
+    transaction.next_hop = static_cast<uint16_t>(next_hop);
+    transaction.snapshot = context_.snapshot->version;
+    transaction.listed = 0;
+  }
   std::array<OrderedTarget, kNextHopTargetsMax> candidates;
   const size_t count = std::min(config.targets.size(), candidates.size());
   for (size_t i = 0; i < count; ++i) {
@@ -243,6 +283,8 @@ EdgeProxy::Finding EdgeProxy::ListNamedTarget(Transaction& transaction,
   request.port = target.port;
   request.transport = target.transport;
   request.support = Supported(next_hop.zone);
+  if (target.transport == TransportProtocol::kTcp) request.support.tcp = true;  // So it is wanted.
+  if (target.transport == TransportProtocol::kTls) request.support.tls = true;
   request.selector = transaction.selector;
   return ListNamed(transaction, request, KeyOf(next_hop, target));
 }
@@ -252,15 +294,7 @@ EdgeProxy::Finding EdgeProxy::ListNamedTarget(Transaction& transaction,
 EdgeProxy::Finding EdgeProxy::ListInsideTarget(Transaction& transaction) {
   const InsideTarget& target = transaction.inside_target;
   const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
-  EndpointKey key;
-  key.kind =
-      target.transport == TransportProtocol::kUdp ? EndpointKind::kDatagram : EndpointKind::kStream;
-  key.transport = target.transport;
-  key.zone = Zone::kInside;
-  key.address = target.address;
-  key.listener =
-      context_.snapshot->ListenerFor(Zone::kInside, target.transport, target.address.family())
-          .value_or(EndpointKey::kNone);
+  EndpointKey key = KeyAt(Zone::kInside, target.transport, target.address);
   std::optional<size_t> home;
   for (size_t i = 0; i < next_hops.size() && !home.has_value(); ++i) {
     if (next_hops[i].zone != Zone::kInside) continue;
@@ -269,6 +303,16 @@ EdgeProxy::Finding EdgeProxy::ListInsideTarget(Transaction& transaction) {
       key = KeyOf(next_hops[i], member);
       home = i;
       break;
+    }
+  }
+  // One whose address came from DNS stands in no configuration, but its next hop does.
+  if (!home.has_value()) {
+    const std::optional<size_t> next_hop = context_.snapshot->FindNextHop(target.next_hop);
+    const NextHopTarget* const member =
+        next_hop.has_value() ? NamedMember(next_hops[*next_hop], target.transport) : nullptr;
+    if (member != nullptr) {
+      key = KeyLike(KeyOf(next_hops[*next_hop], *member), target.transport, target.address);
+      home = next_hop;
     }
   }
   if (target.transport == TransportProtocol::kTls && !home.has_value()) {
@@ -325,8 +369,15 @@ EdgeProxy::Finding EdgeProxy::ListLocated(Transaction& transaction) {
       return Finding::kNothing;
     }
   }
-  LocatedName name(uri, transaction.identity());
-  return ListNamed(transaction, request, OutboundKey(name));
+  return ListNamed(transaction, request, OutboundKey(LocatedName(uri, PeerOf(transaction))));
+}
+
+// Who must be found at an address that proves nothing: whom our own Record-Route names; else in a
+// dialog (a gone flow, say) the domain of the remote party, whom this side means by To.
+std::string_view EdgeProxy::PeerOf(const Transaction& transaction) const {
+  if (!transaction.identity().empty()) return transaction.identity();
+  const NameAddr& to = stored_.to();
+  return to.tag.empty() || to.uri.host_is_ip ? std::string_view() : to.uri.host;
 }
 
 EndpointKey EdgeProxy::OutboundKey(const LocatedName& name) const {
@@ -359,20 +410,9 @@ EdgeProxy::Finding EdgeProxy::ListNamed(Transaction& transaction, const Location
 void EdgeProxy::AddLocations(Transaction& transaction, std::span<const Location> locations,
                              const EndpointKey& like) {
   for (const Location& location : locations) {
-    EndpointKey key = like;
-    key.transport = location.transport;
-    key.kind = location.transport == TransportProtocol::kUdp ? EndpointKind::kDatagram
-                                                             : EndpointKind::kStream;
-    key.address = location.address;
-    key.listener =
-        context_.snapshot->ListenerFor(like.zone, location.transport, location.address.family())
-            .value_or(EndpointKey::kNone);
-    if (location.transport != TransportProtocol::kTls) {
-      key.tls_profile = EndpointKey::kNone;
-      key.version = 0;
-      key.identity = {};
-      key.dn = {};
-    } else if (key.identity.empty() && key.dn.empty() && ChecksName(key)) {
+    const EndpointKey key = KeyLike(like, location.transport, location.address);
+    if (key.transport == TransportProtocol::kTls && key.identity.empty() && key.dn.empty() &&
+        ChecksName(key)) {
       transaction.failure = {ReasonCode::kNextHopIdentity,
                              "an address was asked for, and no certificate can prove that"};
       continue;
@@ -399,13 +439,13 @@ void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
     transaction->failure = {ReasonCode::kNextHopUnreachable, TextOf(failure)};
   } else if (transaction->source == TargetSource::kLocate) {
     if (ParseStored(*transaction)) {
-      const LocatedName name(NextUri(stored_), transaction->identity());
-      AddLocations(*transaction, locations, OutboundKey(name));
+      AddLocations(*transaction, locations,
+                   OutboundKey(LocatedName(NextUri(stored_), PeerOf(*transaction))));
     }
-  } else if (const NextHopConfig* const config = NextHopOf(*transaction)) {
-    AddLocations(*transaction, locations,
-                 KeyOf(*config, config->targets[transaction->asked_target]));
-  }
+  } else if (transaction->snapshot == context_.snapshot->version) {
+    const NextHopConfig& config = context_.snapshot->config.next_hops[transaction->next_hop];
+    AddLocations(*transaction, locations, KeyOf(config, config.targets[transaction->asked_target]));
+  }  // Else it is listed anew.
   if (transaction->source != TargetSource::kLocate && !transaction->is_probe) {
     return FindTargets(*transaction);  // The rest.
   }
@@ -413,21 +453,14 @@ void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
   FinishLocally(*transaction, transaction->failure.reason, transaction->failure.text);
 }
 
-// Nothing: it went with a reload.
-const NextHopConfig* EdgeProxy::NextHopOf(const Transaction& transaction) const {
-  const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
-  return transaction.snapshot == context_.snapshot->version &&
-                 transaction.next_hop < next_hops.size() &&
-                 transaction.asked_target < next_hops[transaction.next_hop].targets.size()
-             ? &next_hops[transaction.next_hop]
-             : nullptr;
-}
-
 // -- Trying them -------------------------------------------------------------------------------
 
 void EdgeProxy::TryNextTarget(Transaction& transaction) {
   transaction.retransmit.Cancel();
   transaction.core::ListLink::Unlink();
+  if (transaction.is_invite() && transaction.is_sent && !transaction.heard) {
+    transaction.has_given_up = true;
+  }
   while (transaction.has_more_targets()) {
     const uint8_t index = transaction.next_target++;
     Endpoint* const endpoint = endpoints_.Find(transaction.targets[index]);
@@ -451,7 +484,8 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
         if (SendAttempt(transaction, *endpoint)) return;
         break;
       case EndpointPool::Readiness::kConnecting:
-        endpoint->health->OnRequestSent(context_.reactor().now());  // A trial begins with the dial.
+        // A trial begins with the dial. An ACK is none: nothing answers it.
+        if (!transaction.is_ack) endpoint->health->OnRequestSent(context_.reactor().now());
         endpoints_.Await(*endpoint, transaction);
         transaction.deadline.Cancel();  // The connection has a deadline of its own.
         return;
@@ -510,7 +544,7 @@ bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
                                              "the next hop takes no more requests now"};
     return false;
   }
-  endpoint.health->OnRequestSent(context_.reactor().now());
+  if (!transaction.is_ack) endpoint.health->OnRequestSent(context_.reactor().now());
   transaction.is_sent = true;
   transaction.sent_at = context_.reactor().now();
   if (!transaction.is_probe) {
@@ -647,11 +681,13 @@ size_t EdgeProxy::WriteRouteLines(Transaction& transaction, const Endpoint& endp
     NameFlow(transaction, !transaction.is_outbound, towards);
   }
   if (from == Zone::kOutside) {
-    NameInsideTarget({.transport = endpoint.key.transport,
-                      .address = endpoint.key.address,
-                      .secure = transaction.is_secure,
-                      .next_hop = endpoint.next_hop_hash},
-                     back);
+    NameInsideTarget(
+        {.transport = endpoint.key.transport,
+         .address = endpoint.key.address,
+         .secure = transaction.is_secure,
+         .next_hop = transaction.source == TargetSource::kNextHop ? transaction.next_hop_hash
+                                                                  : endpoint.next_hop_hash},
+        back);
   } else if (to == Zone::kOutside) {
     NamePeer(transaction, endpoint, back);
   }
@@ -701,7 +737,7 @@ void EdgeProxy::NamePeer(const Transaction& transaction, const Endpoint& endpoin
     return;
   }
   const uint32_t next_hop =
-      transaction.source == TargetSource::kNextHop ? endpoint.next_hop_hash : 0;
+      transaction.source == TargetSource::kNextHop ? transaction.next_hop_hash : 0;
   if (next_hop == 0 && endpoint.identity.empty()) return;
   side.uri.user = {side.token.data(), context_.snapshot->hop_tokens.Write(
                                           next_hop, endpoint.identity, side.token.data())};

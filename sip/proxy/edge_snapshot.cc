@@ -40,6 +40,14 @@ std::vector<Egress> AllEgress(const EdgeConfig& config) {
   return all;
 }
 
+std::vector<uint32_t> NameHashes(const EdgeConfig& config) {
+  std::vector<uint32_t> hashes;
+  for (const NextHopConfig& next_hop : config.next_hops) {
+    hashes.push_back(NextHopNameHash(next_hop.name));
+  }
+  return hashes;
+}
+
 }  // namespace
 
 EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
@@ -48,6 +56,7 @@ EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
       version(snapshot_version),
       names(NamesOf(config)),
       egress(AllEgress(config)),
+      next_hop_hashes(NameHashes(config)),
       inside_next_hop(config.DefaultNextHop()),
       flow_tokens(identity.secret, config.instance, identity.boot_epoch),
       route_tokens(identity.secret),
@@ -82,6 +91,12 @@ std::optional<uint16_t> EdgeSnapshot::ListenerFor(Zone zone, TransportProtocol t
     best = static_cast<uint16_t>(i);
   }
   return best;
+}
+
+std::optional<size_t> EdgeSnapshot::FindNextHop(uint32_t name_hash) const {
+  const auto found = std::find(next_hop_hashes.begin(), next_hop_hashes.end(), name_hash);
+  if (name_hash == 0 || found == next_hop_hashes.end()) return std::nullopt;
+  return static_cast<size_t>(found - next_hop_hashes.begin());
 }
 
 const Egress& EdgeSnapshot::EgressOf(size_t listener) const {

@@ -49,11 +49,14 @@ struct EdgeSnapshot {
                                                     core::AddressFamily family) const;
   // What we are called there; where that zone has no listener, as the first of all is called.
   [[nodiscard]] const Egress& EgressOf(size_t listener) const;
+  // Index of the next hop whose name has this NextHopNameHash; 0 is nobody's.
+  [[nodiscard]] std::optional<size_t> FindNextHop(uint32_t name_hash) const;
 
   const EdgeConfig config;
   const uint64_t version;  // Counts reloads from 1.
   const ServedNames names;
   const std::vector<Egress> egress;             // By listener.
+  const std::vector<uint32_t> next_hop_hashes;  // By next hop: NextHopNameHash.
   const std::optional<size_t> inside_next_hop;  // Where requests from outside go without a route.
   const FlowTokenSigner flow_tokens;
   const RouteTokenSigner route_tokens;

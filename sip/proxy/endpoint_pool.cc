@@ -93,13 +93,33 @@ core::DatagramSocket* EndpointPool::socket(size_t listener) const {
 
 void EndpointPool::OnNewSnapshot() {
   aliases_.clear();  // Peers that want theirs say so in every request.
-  endpoints_.ForEach([this](EndpointId, Endpoint& endpoint) {
-    if (endpoint.key.version == 0 || endpoint.key.version == context_.snapshot->version) return;
-    if (!endpoint.waiting.empty()) return;  // Sweep closes it once it is.
-    if (Connection* const connection = connections_.Find(endpoint.connection)) {
-      connection->Close(ConnectionCloseReason::kPolicy);
-    }
-  });
+  endpoints_.ForEach([this](EndpointId, Endpoint& endpoint) { CloseIfOutdated(endpoint); });
+}
+
+bool EndpointPool::IsOutdated(const Endpoint& endpoint) const {
+  return endpoint.key.version != 0 && endpoint.key.version != context_.snapshot->version;
+}
+
+// What is still in use serves to the end; Sweep comes back for it.
+void EndpointPool::CloseIfOutdated(Endpoint& endpoint) {
+  Connection* const connection = connections_.Find(endpoint.connection);
+  if (connection == nullptr || !IsOutdated(endpoint) || IsInUse(*connection)) return;
+  connection->Close(ConnectionCloseReason::kPolicy);
+}
+
+bool EndpointPool::IsInUse(const Connection& connection) {
+  if (connection.transactions > 0 || connection.is_deferred()) return true;
+  const Endpoint* const dialled = EndpointOf(connection);
+  if (dialled != nullptr && !dialled->waiting.empty()) return true;
+  if (connection.used_as_flow()) {
+    const auto flow = index_.find(HashOf(FlowKey(static_cast<uint8_t>(context_.shard.index()),
+                                                 connection.id(), connection.flow_listener())));
+    if (flow != index_.end() && !endpoints_.Find(flow->second)->waiting.empty()) return true;
+  }
+  // Another shard may await an answer on it. How long, only that shard knows: a while.
+  constexpr absl::Duration kQuiet = absl::Seconds(5);
+  return connection.used_by_other_shards() &&
+         context_.reactor().now() - connection.last_activity() < kQuiet;
 }
 
 // -- Finding -----------------------------------------------------------------------------------
@@ -159,12 +179,7 @@ void EndpointPool::Sweep() {
       if (endpoint.is_lost || now - endpoint.used > kRememberIdle) Erase(endpoint);
       return;
     }
-    const bool is_outdated =
-        endpoint.key.version != 0 && endpoint.key.version != context_.snapshot->version;
-    if (!is_outdated || !endpoint.waiting.empty()) return;
-    if (Connection* const connection = connections_.Find(endpoint.connection)) {
-      connection->Close(ConnectionCloseReason::kPolicy);
-    }
+    CloseIfOutdated(endpoint);
   });
 }
 
@@ -183,7 +198,7 @@ EndpointPool::Readiness EndpointPool::Prepare(Endpoint& endpoint) {
       Connection* const connection = connections_.Find(endpoint.key.flow);
       if (connection != nullptr && connection->is_open()) {
         endpoint.peer = connection->peer_key();
-        connection->note_used_as_flow();
+        connection->note_used_as_flow(endpoint.key.listener);
         return Readiness::kReady;
       }
       endpoint.failure = kFlowGone;
@@ -199,6 +214,10 @@ EndpointPool::Readiness EndpointPool::Prepare(Endpoint& endpoint) {
 }
 
 bool EndpointPool::Dial(Endpoint& endpoint) {
+  if (IsOutdated(endpoint)) {  // Its numbers of profiles and listeners mean something else now.
+    endpoint.failure = {ReasonCode::kNextHopUnreachable, "the configuration has changed meanwhile"};
+    return false;
+  }
   if (stopping_ || !MakeRoomToDial()) {
     endpoint.failure = {ReasonCode::kNextHopUnreachable, "no connection is free"};
     return false;
@@ -212,6 +231,8 @@ bool EndpointPool::Dial(Endpoint& endpoint) {
       endpoint.failure = {ReasonCode::kNextHopTls, "there is no TLS profile for this connection"};
       return false;
     }
+    endpoint.profile = std::make_unique<const TlsProfileConfig>(
+        context_.snapshot->config.tls_profiles[endpoint.key.tls_profile]);
     options.server_name = endpoint.identity;
     options.resumption = {&context_.client_sessions, ResumptionKey(endpoint)};
   }
@@ -243,9 +264,9 @@ bool EndpointPool::MakeRoomToDial() {
   Connection* idle = nullptr;
   core::MonotonicTime idle_since;
   endpoints_.ForEach([&](EndpointId, Endpoint& endpoint) {
-    if (endpoint.key.kind != EndpointKind::kStream || !endpoint.waiting.empty()) return;
+    if (endpoint.key.kind != EndpointKind::kStream) return;
     Connection* const connection = connections_.Find(endpoint.connection);
-    if (connection == nullptr || connection->transactions > 0 || connection->is_deferred()) return;
+    if (connection == nullptr || IsInUse(*connection)) return;
     if (idle != nullptr && endpoint.used >= idle_since) return;
     idle = connection;
     idle_since = endpoint.used;
@@ -309,6 +330,7 @@ void EndpointPool::OnConnectionOpen(Connection& connection) {
   context_.metrics.next_hop_connect_duration.Observe(
       context_.stats,
       static_cast<uint64_t>(context_.reactor().now().nanoseconds - endpoint->dialled.nanoseconds));
+  if (endpoint->waiting.empty()) endpoint->health->OnRequestWithdrawn();  // All were cancelled.
   core::IntrusiveList<Transaction> ready;
   ready.TakeAll(endpoint->waiting);
   while (Transaction* const transaction = ready.PopFront()) {
@@ -318,9 +340,8 @@ void EndpointPool::OnConnectionOpen(Connection& connection) {
 
 // RFC 5922 §7.3: the domain that was asked for, never what DNS said.
 bool EndpointPool::ProvesIdentity(Endpoint& endpoint, Connection& connection) {
-  const EdgeConfig& config = context_.snapshot->config;
-  if (endpoint.key.tls_profile >= config.tls_profiles.size()) return false;
-  const TlsProfileConfig& profile = config.tls_profiles[endpoint.key.tls_profile];
+  CHECK(endpoint.profile != nullptr);  // Dial has set it.
+  const TlsProfileConfig& profile = *endpoint.profile;
   const tls::PeerIdentityRef certificate = GiveStanding(context_, profile, connection);
   if (!certificate) {
     NoteFailure(endpoint, {ReasonCode::kNextHopTls, "its certificate cannot be read"},
@@ -399,7 +420,8 @@ void EndpointPool::NoteFailure(Endpoint& endpoint, const FailureCause& cause,
                       {"cause", cause.text}});
 }
 
-void EndpointPool::LoseAll(Endpoint& endpoint, const FailureCause& cause) {
+// Handlers may make other endpoints, for which this one is forgotten: it is not touched any more.
+void EndpointPool::LoseAll(Endpoint& endpoint, FailureCause cause) {
   core::IntrusiveList<Transaction> lost;
   lost.TakeAll(endpoint.waiting);
   while (Transaction* const transaction = lost.PopFront()) {
@@ -409,13 +431,14 @@ void EndpointPool::LoseAll(Endpoint& endpoint, const FailureCause& cause) {
 
 void EndpointPool::GiveUp(Endpoint& endpoint, const FailureCause& cause) {
   core::IntrusiveList<Transaction> all;
+  core::IntrusiveList<Transaction> leaving;
   all.TakeAll(endpoint.waiting);
   while (Transaction* const transaction = all.PopFront()) {
-    if (transaction->heard) {
-      endpoint.waiting.PushBack(*transaction);
-    } else {
-      handler_.OnEndpointLost(*transaction, cause);
-    }
+    const bool stays = transaction->heard || !transaction->has_more_targets();
+    (stays ? endpoint.waiting : leaving).PushBack(*transaction);
+  }
+  while (Transaction* const transaction = leaving.PopFront()) {
+    handler_.OnEndpointLost(*transaction, cause);
   }
 }
 
@@ -426,10 +449,10 @@ EndpointKey EndpointPool::FlowKey(uint8_t shard, ConnectionId flow, size_t liste
   EndpointKey key;
   key.kind = EndpointKind::kFlow;
   key.listener = static_cast<uint16_t>(listener);
-  if (listener < listeners.size()) {
-    key.transport = listeners[listener].transport;
-    key.zone = listeners[listener].zone;
-  }
+  // Without a listener it is one that we dialled; only flows of the outside have tokens.
+  const bool has_listener = listener < listeners.size();
+  key.transport = has_listener ? listeners[listener].transport : TransportProtocol::kTls;
+  key.zone = has_listener ? listeners[listener].zone : Zone::kOutside;
   key.shard = shard;
   key.flow = flow;
   return key;
@@ -438,7 +461,7 @@ EndpointKey EndpointPool::FlowKey(uint8_t shard, ConnectionId flow, size_t liste
 void EndpointPool::OnConnectionLost(Connection& connection) {
   ForgetAlias(connection);
   if (!connection.used_as_flow() && !connection.used_by_other_shards()) return;
-  const FlowMail mail{connection.id(), context_.shard.index(), connection.listener()};
+  const FlowMail mail{connection.id(), context_.shard.index(), connection.flow_listener()};
   if (connection.used_as_flow()) OnFlowLostMail(mail);
   if (!connection.used_by_other_shards()) return;
   for (uint32_t shard = 0; shard < context_.shard.shards(); ++shard) {
@@ -452,7 +475,7 @@ void EndpointPool::OnConnectionLost(Connection& connection) {
 void EndpointPool::OnFlowMail(const FlowMail& mail, std::string_view message) {
   Connection* const connection = connections_.Find(mail.flow);
   if (connection != nullptr && connection->is_open()) {
-    connection->note_used_by_other_shard();
+    connection->note_used_by_other_shard(mail.listener);
     if (connection->Send(message)) return;
   }
   const FlowMail lost{mail.flow, context_.shard.index(), mail.listener};

@@ -89,6 +89,8 @@ struct Endpoint {
   bool is_probed = false;
   std::optional<TargetHealth> health;  // Always set.
   FailureCause failure;                // Of the last attempt to connect.
+  // As it was when we dialled: what the server must prove does not change with a reload.
+  std::unique_ptr<const TlsProfileConfig> profile;
   core::IntrusiveList<Transaction> waiting;
 };
 
@@ -166,7 +168,7 @@ class EndpointPool final : private ConnectionHandler {
   void Await(Endpoint& endpoint, Transaction& transaction) {
     endpoint.waiting.PushBack(transaction);
   }
-  // OnEndpointLost for all that wait for this one and have heard nothing from it.
+  // OnEndpointLost for all that wait for this one, have heard nothing from it and may go elsewhere.
   void GiveUp(Endpoint& endpoint, const FailureCause& cause);
 
   // A connection of this shard is closing: if it is somebody's flow, that flow is lost, here and on
@@ -175,6 +177,9 @@ class EndpointPool final : private ConnectionHandler {
   // Mail from the shard that uses a flow of ours, and from the one that owns a flow that we use.
   void OnFlowMail(const FlowMail& mail, std::string_view message);
   void OnFlowLostMail(const FlowMail& mail);
+
+  // Somebody waits for something on this connection: one of our transactions, or its peer.
+  [[nodiscard]] bool IsInUse(const Connection& connection);
 
   // Forgets what nobody needs, a few at a time.
   void Sweep();
@@ -199,9 +204,12 @@ class EndpointPool final : private ConnectionHandler {
   [[nodiscard]] Endpoint* EndpointOf(const Connection& connection);
   [[nodiscard]] bool Dial(Endpoint& endpoint);
   [[nodiscard]] bool MakeRoomToDial();
+  // A reload has replaced what this endpoint was made for.
+  [[nodiscard]] bool IsOutdated(const Endpoint& endpoint) const;
+  void CloseIfOutdated(Endpoint& endpoint);
   [[nodiscard]] bool ProvesIdentity(Endpoint& endpoint, Connection& connection);
   void NoteFailure(Endpoint& endpoint, const FailureCause& cause, ConnectResult result);
-  void LoseAll(Endpoint& endpoint, const FailureCause& cause);
+  void LoseAll(Endpoint& endpoint, FailureCause cause);
   [[nodiscard]] bool IsForgettable(const Endpoint& endpoint) const;
   void Erase(Endpoint& endpoint);
   [[nodiscard]] bool SendToFlow(Endpoint& endpoint, std::string_view message);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <span>
 
+#include "sip/message/params.h"
 #include "sip/proxy/route_match.h"
 
 namespace sallyport::sip {
@@ -46,6 +47,11 @@ bool IsForEdge(const MessageView& request, const OwnRoutes& own, const EdgeSnaps
   return request.method() == Method::kOptions && uri.user.empty() && snapshot.names.Serves(uri);
 }
 
+// §16.5: a maddr decides where a request goes, whatever its host is.
+bool NamesAnotherAddress(const OwnRoutes& own) {
+  return !own.strips_maddr && FindParam(own.request_uri.params, "maddr").has_value();
+}
+
 RouteDecision DecideOutside(const MessageView& request, const OwnRoutes& own,
                             const EdgeSnapshot& snapshot) {
   if (request.max_forwards() == 0 && IsForEdge(request, own, snapshot)) {
@@ -58,15 +64,12 @@ RouteDecision DecideOutside(const MessageView& request, const OwnRoutes& own,
     decision.inside_target = *target;
     return decision;
   }
-  if (!snapshot.names.Serves(own.request_uri)) return Refuse(ReasonCode::kRelay);
-  return ByRoutes(request, Zone::kOutside, snapshot, ToInside(snapshot));
-}
-
-std::optional<size_t> NextHopOf(uint32_t name_hash, const EdgeConfig& config) {
-  for (size_t i = 0; name_hash != 0 && i < config.next_hops.size(); ++i) {
-    if (NextHopNameHash(config.next_hops[i].name) == name_hash) return i;
+  if (!snapshot.names.Serves(own.request_uri) || NamesAnotherAddress(own)) {
+    return Refuse(ReasonCode::kRelay);
   }
-  return std::nullopt;
+  RouteDecision decision = ByRoutes(request, Zone::kOutside, snapshot, ToInside(snapshot));
+  decision.drops_routes = own.has_route_left;
+  return decision;
 }
 
 // Nothing: the token does not decide; `hop` may hold a hint.
@@ -84,7 +87,7 @@ std::optional<RouteDecision> ByToken(std::string_view text, const EdgeSnapshot& 
       break;
   }
   if (!snapshot.hop_tokens.Read(text, hop)) return Refuse(ReasonCode::kFlowToken);
-  if (const auto next_hop = NextHopOf(hop.next_hop, snapshot.config)) return To(*next_hop);
+  if (const auto next_hop = snapshot.FindNextHop(hop.next_hop)) return To(*next_hop);
   return std::nullopt;
 }
 

@@ -38,6 +38,9 @@ struct RouteDecision {
   // kLocate: whose certificate to expect where the next URI is an address: the peer of the dialog.
   std::string_view identity;
   OwnRoutes own;  // What to take off the route set.
+  // From outside, without a token of ours: what is left of the route set goes, too. A server inside
+  // would follow it, or send the request back through our listener there.
+  bool drops_routes = false;
 };
 
 // `hop` is what decision.identity borrows.

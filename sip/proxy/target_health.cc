@@ -46,6 +46,10 @@ void TargetHealth::OnRequestSent(core::MonotonicTime now) {
   trial_sent_ = now;
 }
 
+void TargetHealth::OnRequestWithdrawn() {
+  if (state_ == HealthState::kHalfOpen && trials_ > 0) --trials_;
+}
+
 HealthChange TargetHealth::OnSuccess(core::MonotonicTime now) { return OnGood(now); }
 
 // A request or a probe was answered.

@@ -97,6 +97,9 @@ class TargetHealth {
   // A request goes there now; also when it was not usable. Here a trial begins.
   void OnRequestSent(core::MonotonicTime now);
 
+  // What OnRequestSent said came to nothing: another may be the trial.
+  void OnRequestWithdrawn();
+
   // Any response but 503. That a connection was established says nothing yet.
   HealthChange OnSuccess(core::MonotonicTime now);
   // Once per cause: a broken connection counts once, however many transactions waited on it.

@@ -103,19 +103,23 @@ struct Transaction : core::ListLink {
   bool is_secure = false;          // A sips Request-URI: TLS hops only (RFC 5630).
   bool is_probe = false;           // An OPTIONS of our own: no server side.
   bool heard = false;              // The attempt was answered, if only provisionally.
+  bool has_given_up = false;       // INVITE: a silent target has it; its answer may come late.
 
   // The attempt: which target, under which branch.
   TargetSource source = TargetSource::kNextHop;
   uint8_t attempt = 0;
   uint8_t target_count = 0;
   uint8_t next_target = 0;
-  uint16_t next_hop = 0;  // kNextHop: index in that snapshot's configuration.
-  uint8_t listed = 0;     // kNextHop: how many of its targets, in their order, were looked at.
-  uint16_t asked_target =
-      0;  // kNextHop: index of the named target that DNS was asked for last. Of a probe: which.
-  uint64_t snapshot = 0;  // Version that next_hop belongs to.
-  uint64_t selector = 0;  // Hash of the Call-ID.
-  EndpointId endpoint;    // Of the attempt; zero: none yet.
+  // The next hop whose targets are listed: index in the configuration of version `snapshot`, how
+  // many of them, in their order, were looked at, and which DNS was asked for last (or a probe is
+  // for).
+  uint16_t next_hop = 0;
+  uint8_t listed = 0;
+  uint16_t asked_target = 0;
+  uint64_t snapshot = 0;
+  uint32_t next_hop_hash = 0;  // kNextHop: NextHopNameHash, by which a reload is outlived.
+  uint64_t selector = 0;       // Hash of the Call-ID.
+  EndpointId endpoint;         // Of the attempt; zero: none yet.
   std::array<EndpointId, kTargetsMax> targets;
   InsideTarget inside_target;  // kInsideTarget. Else: where requests of the dialog that come from
                                // outside are to go (kept for our Record-Route).

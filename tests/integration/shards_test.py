@@ -267,7 +267,7 @@ class Shards:
             self.assert_refused(answer, 430, "Flow Failed")
 
     def test_dialog_without_outbound_falls_back_when_its_flow_is_gone(self):
-        # RFC 3261 routes on to the Contact, and no certificate can prove an address: 502 shows that it was tried.
+        # RFC 3261 routes on to the Contact, where nobody listens: 503 shows that it was tried.
         phones, insides = self.phones(6, supported="path"), self.insides()
         dialogs = []
         for phone in phones:
@@ -282,11 +282,13 @@ class Shards:
             self.edge.wait_metric("connections_active", 0, listener=name)
         for who in insides:
             for phone, seen in zip(phones, dialogs):
-                bye = who.request("BYE", phone.contact, "z9hG4bK" + unique("in"), call_id=seen.call_id,
+                bye = who.request("BYE", "sip:user@127.0.0.1:1;transport=tls", "z9hG4bK" + unique("in"),
+                                  call_id=seen.call_id,
                                   sender="<sip:bob@edge.example>;tag=uas", to="<%s>;tag=p" % phone.uri,
                                   headers=routes(seen), omit=("contact",))
                 answer = who.exchange(bye)
-                self.assertEqual(answer.status, 502, answer.raw)
+                self.assertEqual(answer.status, 503, answer.raw)
+                self.assertIn("refuses connections", answer.header("warning"))
 
     def test_flow_tokens_outlive_reloads(self):
         edge = self.another_edge()

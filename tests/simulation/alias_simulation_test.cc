@@ -163,5 +163,56 @@ TEST_F(AliasSimulationTest, Rfc5923_8_WeOfferWhatWeDialled) {
   EXPECT_EQ(StartLine(server_.Take()), "SIP/2.0 403 From Not Covered By Certificate");
 }
 
+// A reload closes what was dialled under the old configuration, once nobody needs it: not the call
+// that its peer has begun on it.
+TEST_F(AliasSimulationTest, ReloadWaitsForTheCallsOfWhomWeDialled) {
+  SendOut("a.example", "out");
+  server_.Send(ResponseText(server_.Take(), 200, "OK"));
+  server_.Send(RequestText{.method = "INVITE",
+                           .via = "SIP/2.0/TLS a.example:5065",
+                           .branch = "back",
+                           .headers = "Contact: <sip:alice@a.example>\r\n"}
+                   .Text());
+  edge_.Settle();
+  EXPECT_EQ(StartLine(edge_.NextHopTake().value_or("")), "SIP/2.0 200 OK");
+  const std::string invite = edge_.NextHopTake().value_or("");
+  EXPECT_EQ(StartLine(server_.Take()), "SIP/2.0 100 Trying");
+  edge_.Reload();
+  edge_.Run(absl::Seconds(1));
+  edge_.NextHopSend(ResponseText(invite, 200, "OK"));
+  edge_.Run(absl::Milliseconds(100));
+  EXPECT_EQ(StartLine(server_.Take()), "SIP/2.0 200 OK");
+}
+
+// In the dialog of such a call the dialled connection is the flow: its loss is known at once.
+TEST_F(AliasSimulationTest, LossOfADialledFlowEndsWhatWaitsOnIt) {
+  SendOut("a.example", "out");
+  server_.Send(ResponseText(server_.Take(), 200, "OK"));
+  server_.Send(RequestText{.method = "INVITE",
+                           .via = "SIP/2.0/TLS a.example:5065",
+                           .branch = "back",
+                           .headers = "Contact: <sip:alice@192.0.2.9;transport=tls;ob>\r\n"}
+                   .Text());
+  edge_.Settle();
+  EXPECT_EQ(StartLine(edge_.NextHopTake().value_or("")), "SIP/2.0 200 OK");
+  const std::string invite = edge_.NextHopTake().value_or("");
+  edge_.NextHopSend(ResponseText(invite, 200, "OK"));
+  edge_.Settle();
+  static_cast<void>(server_.Take());
+  edge_.NextHopSend(RequestText{.method = "INFO",
+                                .uri = "sip:alice@192.0.2.9;transport=tls;ob",
+                                .via = "SIP/2.0/UDP 127.0.0.1:5080",
+                                .branch = "info",
+                                .from = "<sip:bob@edge.example>;tag=uas",
+                                .to = "<sip:alice@a.example>;tag=1",
+                                .headers = RouteLinesForCallee(invite)}
+                        .Text());
+  edge_.Run(absl::Milliseconds(100));
+  EXPECT_TRUE(server_.Take().starts_with("INFO "));
+  server_.connection()->Reset();
+  edge_.Run(absl::Milliseconds(200));
+  EXPECT_EQ(StartLine(edge_.NextHopTake().value_or("")), "SIP/2.0 430 Flow Failed");
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test

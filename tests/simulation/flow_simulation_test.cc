@@ -130,6 +130,61 @@ TEST(FlowSimulationTest, Rfc5626_5_3_FlowLostInMidTransactionEndsIt) {
   EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 430 Flow Failed");
 }
 
+// Whatever a peer puts behind our own Route: a server inside would go there.
+TEST(FlowSimulationTest, RoutesOfTheOutsideDoNotReachTheInside) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(RequestText{.to = "<sip:bob@edge.example>;tag=any",
+                         .headers = "Route: <sip:edge.example:5061;lr>, <sip:203.0.113.66;lr>\r\n"
+                                    "Route: <sip:edge.example:5070;lr>\r\n"}
+                 .Text());
+  edge.Settle();
+  const std::string seen = edge.NextHopTake().value_or("");
+  EXPECT_EQ(StartLine(seen), "MESSAGE sip:bob@edge.example SIP/2.0");
+  EXPECT_EQ(Value(seen, "Route"), "");
+}
+
+// The caller's connection was recycled in mid-call and its Contact is an address: dialled there,
+// and whoever answers must be the domain that the dialog is with.
+TEST(FlowSimulationTest, GoneFlowOfADialogIsDialledAndMustProveTheRemotePartysDomain) {
+  for (const char* const domain : {"a.example", "b.example"}) {
+    SimulatedEdge edge({});
+    SimulatedPeer& alice = edge.Connect("a.example");
+    SimulatedServer& server = edge.Serve("192.0.2.9:5061", &SimulatedCertificate(domain));
+    alice.Send(RequestText{.method = "INVITE",
+                           .branch = "i",
+                           .headers = "Contact: <sip:alice@192.0.2.9;transport=tls>\r\n"}
+                   .Text());
+    edge.Settle();
+    const std::string invite = edge.NextHopTake().value_or("");
+    edge.NextHopSend(ResponseText(invite, 200, "OK", "Contact: <sip:bob@10.0.0.9:5099>\r\n"));
+    edge.Settle();
+    alice.connection().Finish();
+    edge.Run(absl::Seconds(1));
+    edge.NextHopSend(RequestText{.method = "BYE",
+                                 .uri = "sip:alice@192.0.2.9;transport=tls",
+                                 .via = kRegistrar,
+                                 .branch = "b",
+                                 .from = "<sip:bob@edge.example>;tag=uas",
+                                 .to = "<sip:alice@a.example>;tag=1",
+                                 .headers = RouteLinesForCallee(invite)}
+                         .Text());
+    edge.Run(absl::Milliseconds(200));
+    const std::vector<std::string> byes = server.TakeMessages();
+    if (std::string_view(domain) == "a.example") {
+      ASSERT_EQ(byes.size(), 1U);
+      EXPECT_EQ(StartLine(byes[0]), "BYE sip:alice@192.0.2.9;transport=tls SIP/2.0");
+      server.Send(ResponseText(byes[0], 200, "OK"));
+      edge.Settle();
+      EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")), "SIP/2.0 200 OK");
+    } else {
+      EXPECT_TRUE(byes.empty());
+      EXPECT_EQ(StartLine(edge.NextHopTake().value_or("")),
+                "SIP/2.0 502 Certificate identity does not match requested domain");
+    }
+  }
+}
+
 // A whole call from outside: RFC 5658's two Record-Route entries, requests of the dialog in both
 // directions by them, and only by them.
 TEST(FlowSimulationTest, Rfc5658_CallFromOutsideIsRoutedBackOverBothRecordRoutes) {

@@ -469,6 +469,106 @@ TEST_F(TwoServersTest, Rfc3261_16_7_LateSuccessEndsTheAttemptThatNobodyHasAnswer
   EXPECT_EQ(Rejected(edge_, ReasonCode::kTimeout), 0U);
 }
 
+// The first has shown that it has the INVITE, so it may be cancelled (§9.1); the second has it now.
+TEST_F(TwoServersTest, LateRingingOfTheFirstIsCancelledThere) {
+  edge_.NextHopSend(Leaving("1", "INVITE").Text());
+  edge_.Run(absl::Seconds(4.4));
+  const std::string one = TakeOne(first_);
+  const std::string two = TakeOne(second_);
+  first_.Send(ResponseText(one, 180, "Ringing"));
+  edge_.Settle();
+  const std::string cancel = TakeOne(first_);
+  EXPECT_EQ(StartLine(cancel), "CANCEL sip:bob@b.example SIP/2.0");
+  EXPECT_EQ(TopBranch(cancel), TopBranch(one));
+  EXPECT_EQ(Value(cancel, "To"), Value(one, "To"));
+  first_.Send(ResponseText(cancel, 200, "OK"));
+  first_.Send(ResponseText(one, 487, "Request Terminated"));
+  edge_.Settle();
+  EXPECT_TRUE(TakeOne(first_).starts_with("ACK "));
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 100 Trying"}));
+  second_.Send(ResponseText(two, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 200 OK"}));
+  edge_.Run(absl::Seconds(33));
+  EXPECT_EQ(Transactions(edge_), 0U);
+}
+
+// The same once the second has answered: the call is not there any more, but the first still rings.
+TEST_F(TwoServersTest, LateRingingOfTheFirstIsCancelledEvenAfterTheAnswer) {
+  for (const uint16_t answer : {uint16_t{200}, uint16_t{486}}) {
+    const std::string id = absl::StrCat(answer);
+    edge_.NextHopSend(Leaving(id, "INVITE").Text());
+    edge_.Run(absl::Seconds(4.4));
+    const std::string one = TakeOne(first_);
+    second_.Send(ResponseText(TakeOne(second_), answer, "So"));
+    edge_.Settle();
+    if (answer == 486) edge_.NextHopSend(Companion(Leaving(id, "INVITE"), "ACK"));
+    edge_.Run(absl::Seconds(1));
+    first_.Send(ResponseText(one, 180, "Ringing"));
+    edge_.Settle();
+    EXPECT_EQ(StartLine(TakeOne(first_)), "CANCEL sip:bob@b.example SIP/2.0") << answer;
+    first_.Send(ResponseText(one, 487, "Request Terminated"));
+    edge_.Settle();
+    EXPECT_TRUE(TakeOne(first_).starts_with("ACK ")) << answer;
+    EXPECT_EQ(InsideLines(edge_),
+              (Lines{"SIP/2.0 100 Trying", absl::StrCat("SIP/2.0 ", answer, " So")}));
+    static_cast<void>(second_.Take());
+    edge_.Run(absl::Seconds(33));
+    EXPECT_EQ(Transactions(edge_), 0U);
+  }
+}
+
+// §16.7 step 5: any 2xx of an INVITE, even after a final response.
+TEST_F(TwoServersTest, Rfc3261_16_7_5_LateSuccessPassesAfterAFailure) {
+  edge_.NextHopSend(Leaving("1", "INVITE").Text());
+  edge_.Run(absl::Seconds(4.4));
+  const std::string one = TakeOne(first_);
+  second_.Send(ResponseText(TakeOne(second_), 486, "Busy Here"));
+  edge_.Settle();
+  first_.Send(ResponseText(one, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_),
+            (Lines{"SIP/2.0 100 Trying", "SIP/2.0 486 Busy Here", "SIP/2.0 200 OK"}));
+}
+
+// The second is only being dialled when the caller gives up; the first has the INVITE.
+TEST_F(TwoServersTest, CancelWhileTheSecondIsDialledReachesTheFirstOnceItRings) {
+  edge_.network().Blackhole(second_.address());
+  const RequestText call = Leaving("1", "INVITE");
+  edge_.NextHopSend(call.Text());
+  edge_.Run(absl::Seconds(4.4));
+  const std::string one = TakeOne(first_);
+  edge_.NextHopSend(Companion(call, "CANCEL"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_),
+            (Lines{"SIP/2.0 100 Trying", "SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"}));
+  edge_.NextHopSend(Companion(call, "ACK"));
+  first_.Send(ResponseText(one, 180, "Ringing"));
+  edge_.Settle();
+  EXPECT_EQ(StartLine(TakeOne(first_)), "CANCEL sip:bob@b.example SIP/2.0");
+}
+
+// §9.1: a CANCEL waits for a provisional as long as Timer B runs, not only until the next target
+// would have been due.
+TEST_F(TwoServersTest, Rfc3261_9_1_CancelWaitsLongerThanForTheNextTarget) {
+  const RequestText call = Leaving("1", "INVITE");
+  edge_.NextHopSend(call.Text());
+  edge_.Run(absl::Milliseconds(200));
+  const std::string one = TakeOne(first_);
+  edge_.NextHopSend(Companion(call, "CANCEL"));
+  edge_.Run(absl::Seconds(5));
+  EXPECT_EQ(first_.Take(), "");
+  first_.Send(ResponseText(one, 180, "Ringing"));
+  edge_.Settle();
+  const std::string cancel = TakeOne(first_);
+  EXPECT_EQ(StartLine(cancel), "CANCEL sip:bob@b.example SIP/2.0");
+  first_.Send(ResponseText(cancel, 200, "OK"));
+  first_.Send(ResponseText(one, 487, "Request Terminated"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(edge_).back(), "SIP/2.0 487 Request Terminated");
+  EXPECT_EQ(second_.connections(), 0);
+}
+
 TEST_F(TwoServersTest, LateFailureOfTheFirstIsAcknowledgedAndNotForwarded) {
   edge_.NextHopSend(Leaving("1", "INVITE").Text());
   edge_.Run(absl::Seconds(4.4));
@@ -520,7 +620,8 @@ TEST_F(TwoServersTest, AfterCancelNobodyElseIsTried) {
     } else if (std::string_view(how) == "lost") {
       first_.connection()->Reset();
     }
-    edge_.Run(absl::Seconds(6));
+    // §9.1: silence ends with Timer B.
+    edge_.Run(absl::Seconds(std::string_view(how) == "silent" ? 33 : 6));
     EXPECT_EQ(second_.Take(), "") << how;
     const Lines lines = InsideLines(edge_);
     ASSERT_FALSE(lines.empty()) << how;
@@ -740,6 +841,107 @@ TEST(NextHopGroupTest, WeightsShareCallsAndOneCallStaysWithOneTarget) {
   EXPECT_GT(at_second, 50);
 }
 
+// In a dialog the request goes to the address that DNS gave for the call, and its certificate is
+// that of the name in the configuration.
+TEST(NextHopGroupTest, DialogStaysWithANamedTlsNextHopInside) {
+  SimulatedEdge edge({.extra =
+                          "[[next-hop]]\nname = \"pbx\"\nzone = \"inside\"\ntls = \"federation\"\n"
+                          "targets = [\"tls:pbx.example:5061\"]\n"
+                          "[[route]]\nzone = \"outside\"\nnext-hop = \"pbx\"\n"});
+  edge.dns().A("pbx.example", "192.0.2.1");
+  SimulatedServer& pbx = edge.Serve(kFirst, &SimulatedCertificate("pbx.example"));
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(RequestText{.method = "INVITE",
+                         .branch = "i",
+                         .headers = "Contact: <sip:alice@a.example;transport=tls>\r\n"}
+                 .Text());
+  edge.Run(absl::Milliseconds(200));
+  pbx.Send(
+      ResponseText(TakeOne(pbx), 200, "OK", "Contact: <sip:bob@192.0.2.1:5061;transport=tls>\r\n"));
+  edge.Settle();
+  const std::vector<std::string> answers = alice.TakeMessages();
+  ASSERT_EQ(answers.size(), 2U);
+  for (const char* const method : {"ACK", "BYE"}) {
+    alice.Send(RequestText{.method = method,
+                           .uri = "sip:bob@192.0.2.1:5061;transport=tls",
+                           .branch = method,
+                           .to = "<sip:bob@edge.example>;tag=uas",
+                           .headers = RouteLinesForCaller(answers[1])}
+                   .Text());
+    edge.Run(absl::Milliseconds(200));
+    EXPECT_TRUE(TakeOne(pbx).starts_with(absl::StrCat(method, " "))) << alice.Take();
+  }
+  EXPECT_EQ(pbx.connections(), 1);
+}
+
+// One server in two next hops: a dialog goes back to the one that carried the call.
+TEST(NextHopGroupTest, DialogOfASharedTargetStaysWithItsNextHop) {
+  SimulatedEdge edge(
+      {.extra = Partner("\"tcp:192.0.2.1:5061\"") +
+                "[[next-hop]]\nname = \"all\"\nzone = \"outside\"\n"
+                "targets = [\"tcp:192.0.2.1:5061\", \"tcp:192.0.2.2:5061;weight=1000\"]\n"});
+  SimulatedServer& first = edge.Serve(kFirst);
+  SimulatedServer& second = edge.Serve(kSecond);
+  for (int i = 0; i < 4; ++i) {
+    RequestText call = Leaving(absl::StrCat("c", i), "INVITE");
+    edge.NextHopSend(call.Text());
+    edge.Run(absl::Milliseconds(100));
+    const std::vector<std::string> invites = first.TakeMessages();
+    ASSERT_EQ(invites.size(), 1U);
+    first.Send(
+        ResponseText(invites[0], 200, "OK", "Contact: <sip:bob@192.0.2.1:5061;transport=tcp>\r\n"));
+    edge.Settle();
+    call.method = "BYE";
+    call.branch += "b";
+    call.uri = "sip:bob@192.0.2.1:5061;transport=tcp";
+    call.to += ";tag=uas";
+    call.headers = RouteLinesForCaller(TakeInside(edge).back());
+    edge.NextHopSend(call.Text());
+    edge.Run(absl::Milliseconds(100));
+    const std::vector<std::string> byes = first.TakeMessages();
+    ASSERT_EQ(byes.size(), 1U) << i;
+    EXPECT_TRUE(byes[0].starts_with("BYE "));
+  }
+  EXPECT_TRUE(second.TakeMessages().empty());
+}
+
+// With nobody else to ask, what is under way goes on: UDP retransmission may outlive a restart.
+TEST(NextHopGroupTest, TargetThatGoesDownKeepsWhatHasNoAlternative) {
+  SimulatedEdge edge(
+      {.extra = kOutsideUdp + Partner("\"udp:192.0.2.9:5060\"",
+                                      "health = { interval = \"2s\", timeout = \"1s\" }\n")});
+  const core::SocketAddress address = *core::SocketAddress::Parse("192.0.2.9:5060");
+  edge.network().Bind(address);
+  edge.Run(absl::Seconds(2));
+  edge.NextHopSend(Leaving("1", "INVITE").Text());
+  edge.Run(absl::Seconds(6));  // Two probes have failed by now.
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 100 Trying"}));
+  std::string invite;
+  while (const auto datagram = edge.network().ReceiveDatagram(address)) {
+    if (datagram->bytes.starts_with("INVITE ")) invite = datagram->bytes;
+  }
+  ASSERT_NE(invite, "");
+  edge.network().SendDatagram(address, *core::SocketAddress::Parse("127.0.0.1:5062"),
+                              ResponseText(invite, 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 OK"}));
+}
+
+// A reload between the question to DNS and its answer costs nothing: the next hop is known by name.
+TEST(NextHopGroupTest, AReloadWhileDnsIsAskedLosesNothing) {
+  SimulatedEdge edge({.extra = Partner("\"tcp:sip.b.example:5061\"")});
+  SimulatedServer& first = edge.Serve(kFirst);
+  edge.dns().A("sip.b.example", "192.0.2.1");
+  edge.dns().set_latency(absl::Milliseconds(200));
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(absl::Milliseconds(20));
+  edge.Reload();
+  edge.Run(absl::Milliseconds(400));
+  EXPECT_EQ(edge.progress().snapshot_version, 2U);
+  EXPECT_EQ(Serve(edge, first, 200), 1);
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 200 So"}));
+}
+
 // What was refused is left alone until its back-off is over; then one request tries it.
 TEST(NextHopGroupTest, CircuitOpensWithARefusalAndClosesWithASuccess) {
   SimulatedEdge edge({.extra = Partner(kTwoTcp)});
@@ -929,6 +1131,28 @@ TEST_P(ReplyPathTest, Rfc3261_18_2_2_ResponseIsDialledToSentByWhenItsConnectionH
 }
 
 INSTANTIATE_TEST_SUITE_P(Listening, ReplyPathTest, ::testing::Bool());
+
+// A ringing that found nobody does not cost the answer its way.
+TEST(OutboundSimulationTest, Rfc3261_18_2_2_ProvisionalThatIsLostDoesNotLoseTheFinal) {
+  SimulatedEdge edge({.extra = kInsideTcp});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  core::RemoteConnection* const asking =
+      edge.network().Connect(*core::SocketAddress::Parse("127.0.0.1:5071"));
+  RequestText request = Leaving("1", "INVITE");
+  request.via = "SIP/2.0/TCP 127.0.0.1:5090";
+  asking->Send(request.Text());
+  edge.Run(absl::Milliseconds(200));
+  const std::string invite = TakeOne(server);
+  asking->Reset();
+  edge.Run(absl::Milliseconds(100));
+  SimulatedServer& sent_by = edge.Serve("127.0.0.1:5090");
+  server.Send(ResponseText(invite, 180, "Ringing"));
+  edge.Run(absl::Milliseconds(100));
+  server.Send(ResponseText(invite, 200, "OK"));
+  edge.Run(absl::Milliseconds(100));
+  EXPECT_EQ(StartLine(TakeOne(sent_by)), "SIP/2.0 200 OK");
+}
 
 // What came over TLS is not answered in clear.
 TEST(OutboundSimulationTest, Rfc3261_18_2_2_ResponseToATlsRequestIsNotDialledInClear) {

@@ -14,7 +14,6 @@
 namespace sallyport::sip::test {
 namespace {
 
-constexpr char kFirst[] = "127.0.0.1:5080";
 constexpr char kSecond[] = "127.0.0.1:5081";
 constexpr char kTelephone[] = "127.0.0.1:5090";
 

@@ -211,6 +211,61 @@ TEST(TransactionSimulationTest, Rfc3261_16_10_CancelWaitsForAProvisionalResponse
   EXPECT_EQ(TakeAll(edge).at(0).substr(0, 4), "ACK ");
 }
 
+// A ringing that comes again stops Timer A, not the CANCEL's Timer E.
+TEST(TransactionSimulationTest, Rfc3261_17_1_2_ProvisionalsDoNotStopTheCancelsRetransmission) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(Request("INVITE", "1"));
+  edge.Settle();
+  const std::string invite = TakeAll(edge).at(0);
+  edge.NextHopSend(Response(invite, 180, "Ringing"));
+  alice.Send(Request("CANCEL", "1"));
+  edge.Settle();
+  EXPECT_EQ(TakeAll(edge).size(), 1U);  // Lost, as it were.
+  edge.NextHopSend(Response(invite, 180, "Ringing"));
+  edge.Run(absl::Seconds(0.6));
+  EXPECT_EQ(TakeAll(edge).at(0).substr(0, 7), "CANCEL ");
+}
+
+// §17.1.2.2: Timer F runs on, whatever provisional responses come.
+TEST(TransactionSimulationTest, Rfc3261_17_1_2_ProvisionalsDoNotProlongTimerF) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(Request("MESSAGE", "1"));
+  edge.Settle();
+  const std::string seen = TakeAll(edge).at(0);
+  edge.Run(absl::Seconds(20), absl::Milliseconds(200));
+  edge.NextHopSend(Response(seen, 100, "Trying"));
+  edge.Run(absl::Seconds(12.5), absl::Milliseconds(200));
+  EXPECT_EQ(StatusLine(alice.Take()), "SIP/2.0 408 Request Timeout");
+  EXPECT_EQ(Transactions(edge), 0U);
+}
+
+// As many header lines as may come: with ours it can still be cancelled, and acknowledged.
+TEST(TransactionSimulationTest, LargestHeaderCountCanBeCancelledAndAcknowledged) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  std::string request = Request("INVITE", "1");
+  const auto lines = static_cast<size_t>(std::count(request.begin(), request.end(), '\n')) - 2;
+  std::string more;
+  for (size_t i = lines; i < kReceivedHeadersMax; ++i) more += "X: y\r\n";
+  request.insert(request.find("\r\n") + 2, more);
+  alice.Send(request);
+  edge.Settle();
+  const std::vector<std::string> seen = TakeAll(edge);
+  ASSERT_EQ(seen.size(), 1U) << alice.Take();
+  edge.NextHopSend(Response(seen[0], 180, "Ringing"));
+  edge.Settle();
+  alice.Send(Request("CANCEL", "1"));
+  edge.Settle();
+  const std::vector<std::string> cancels = TakeAll(edge);
+  ASSERT_EQ(cancels.size(), 1U);
+  EXPECT_EQ(cancels[0].substr(0, 7), "CANCEL ");
+  edge.NextHopSend(Response(seen[0], 487, "Request Terminated"));
+  edge.Settle();
+  EXPECT_EQ(TakeAll(edge).at(0).substr(0, 4), "ACK ");
+}
+
 TEST(TransactionSimulationTest, CancelledInviteThatStaysSilentIsAnswered408) {
   SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
   SimulatedPeer& alice = edge.Connect("a.example");
@@ -260,6 +315,42 @@ TEST(TransactionSimulationTest, Rfc3261_16_8_TimerCCancelsACallThatRingsForEver)
   edge.Run(absl::Seconds(1.5), absl::Milliseconds(200));
   EXPECT_EQ(TakeAll(edge).at(0).substr(0, 7), "CANCEL ");
   EXPECT_EQ(edge.Counter(edge.metrics().sip_transaction_timeouts.Slot(TransactionTimer::kC)), 1U);
+}
+
+// The refusal has been counted; its ACK (§17.1.1.3) is no request of its own.
+TEST(TransactionSimulationTest, RefusedInviteAndItsAckCountOnce) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(Request("INVITE", "1", "alice@b.example"));
+  edge.Settle();
+  const std::string answer = alice.Take();
+  EXPECT_EQ(StatusLine(answer), "SIP/2.0 403 From Not Covered By Certificate");
+  const uint32_t refusals = edge.metrics().requests_rejected.Slot(ReasonCode::kFromNotCovered);
+  EXPECT_EQ(edge.Counter(refusals), 1U);
+  const size_t tag = answer.find(";tag=", answer.find("To:")) + 5;
+  alice.Send(Request("ACK", "1", "alice@b.example", answer.substr(tag, 16)));
+  edge.Settle();
+  EXPECT_EQ(edge.Counter(refusals), 1U);
+  alice.Send(Request("ACK", "1", "alice@b.example", "another"));  // Of nothing that we said.
+  edge.Settle();
+  EXPECT_EQ(edge.Counter(refusals), 2U);
+  EXPECT_EQ(alice.Take(), "");
+  EXPECT_TRUE(TakeAll(edge).empty());
+}
+
+TEST(TransactionSimulationTest, Rfc3261_16_7_TryingBeginsTimerCButDoesNotProlongIt) {
+  SimulatedEdge edge({.timeouts = "timer-c = \"181s\""});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(Request("INVITE", "1"));
+  edge.Settle();
+  const std::string invite = TakeAll(edge).at(0);
+  edge.NextHopSend(Response(invite, 100, "Trying"));
+  edge.Run(absl::Seconds(100), absl::Milliseconds(200));
+  edge.NextHopSend(Response(invite, 100, "Trying"));
+  edge.Run(absl::Seconds(80), absl::Milliseconds(200));
+  EXPECT_TRUE(TakeAll(edge).empty());
+  edge.Run(absl::Seconds(1.5), absl::Milliseconds(200));
+  EXPECT_EQ(TakeAll(edge).at(0).substr(0, 7), "CANCEL ");
 }
 
 TEST(TransactionSimulationTest, Rfc3261_16_9_LostNextHopConnectionIsAnswered503) {

@@ -558,7 +558,7 @@ const std::vector<Case>& Refusals() {
       {"headers",
        "[[next-hop]]",
        "[limits]\nheaders = 0\n[[next-hop]]",
-       {"f.toml:22:11: error: limits.headers = 0: too small; use a number from 16 to 1024"}},
+       {"f.toml:22:11: error: limits.headers = 0: too small; use a number from 16 to 128"}},
       {"bytes",
        "[[next-hop]]",
        "[limits]\nqueue-bytes = \"1 MB\"\n[[next-hop]]",
@@ -1096,8 +1096,10 @@ TEST(RestartOnlyDifferencesTest, NamesWhatAReloadCannotTakeOver) {
               ElementsAre("listener \"federation\" (removed)", "listener \"other\" (added)"));
   EXPECT_THAT(differences("[[next-hop]]",
                           "[limits]\nconnections = 5\noutbound-connections = 6\nheaders = 99\n"
-                          "source-connections = 7\n[[next-hop]]"),
-              ElementsAre("limits.connections", "limits.outbound-connections"));
+                          "source-connections = 7\nhandshakes-per-turn = 7\n"
+                          "log-lines-per-second = 8\n[[next-hop]]"),
+              ElementsAre("limits.connections", "limits.outbound-connections",
+                          "limits.handshakes-per-turn", "limits.log-lines-per-second"));
   EXPECT_THAT(differences("[[next-hop]]",
                           "[dns]\nservers = [\"::1\"]\n[[route]]\nuser = \"a\"\n[[next-hop]]"),
               IsEmpty())

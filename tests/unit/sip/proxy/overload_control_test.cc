@@ -174,7 +174,7 @@ TEST_F(OverloadControlTest, RegularArrivalsAreRefusedAlike) {
       now_ = now_ + absl::Milliseconds(100);
       control.OnDelay(now_, absl::Milliseconds(50));
     }
-    for (const size_t peers : {2, 3, 4, 7}) {
+    for (const size_t peers : std::array<size_t, 4>{2, 3, 4, 7}) {
       std::array<int, 7> admitted{};
       for (size_t request = 0; request < peers * 1000; ++request) {
         admitted[request % peers] += control.Admit(Class::kNewDialog);

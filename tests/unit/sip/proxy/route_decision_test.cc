@@ -88,6 +88,7 @@ struct Decided {
   FlowToken flow;
   std::string identity;
   uint32_t own_routes;
+  bool drops_routes;
 };
 
 Decided Decide(const Asked& asked) {
@@ -102,9 +103,9 @@ Decided Decide(const Asked& asked) {
   EXPECT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk) << wire;
   HopToken hop;
   const RouteDecision decision = DecideRoute(request, asked.from, Snapshot(), hop);
-  return {decision.kind,          decision.reason, decision.next_hop,
-          decision.inside_target, decision.flow,   std::string(decision.identity),
-          decision.own.count};
+  return {decision.kind,          decision.reason,      decision.next_hop,
+          decision.inside_target, decision.flow,        std::string(decision.identity),
+          decision.own.count,     decision.drops_routes};
 }
 
 std::string FlowUser(bool falls_back, uint64_t boot_epoch = 9) {
@@ -154,6 +155,21 @@ TEST(RouteDecisionTest, OwnRouteIsRemovedAndGrantsNothing) {
             ReasonCode::kRelay);
   EXPECT_EQ(Decide({.headers = "Route: <sip:other.example;lr>\r\n"}).own_routes, 0U);
   EXPECT_EQ(Decide({.headers = "Route: <sip:edge.example:5999;lr>\r\n"}).own_routes, 0U);
+}
+
+TEST(RouteDecisionTest, RoutesOfTheOutsideGoNoFurtherWithoutATokenOfOurs) {
+  EXPECT_FALSE(Decide({.headers = "Route: <sip:edge.example:5061;lr>\r\n"}).drops_routes);
+  for (const char* const routes :
+       {"Route: <sip:edge.example:5061;lr>, <sip:203.0.113.66;lr>\r\n",
+        "Route: <sip:edge.example:5061;lr>\r\nRoute: <sip:other.example;lr>\r\n",
+        "Route: <sip:other.example;lr>\r\n"}) {
+    EXPECT_EQ(Decide({.headers = routes}).kind, RouteKind::kNextHop) << routes;
+    EXPECT_TRUE(Decide({.headers = routes}).drops_routes) << routes;
+  }
+  EXPECT_FALSE(
+      Decide({.headers = "Route: <sip:c.example;lr>\r\n", .from = Zone::kInside}).drops_routes);
+  EXPECT_EQ(Decide({.uri = "sip:bob@edge.example;maddr=10.0.0.5"}).reason, ReasonCode::kRelay);
+  EXPECT_EQ(Decide({.uri = "sip:bob@edge.example;maddr=192.0.2.1"}).kind, RouteKind::kNextHop);
 }
 
 // Our Record-Route URIs have a token for a user; a request *for* the edge has none.

@@ -129,6 +129,17 @@ TEST_F(TargetHealthTest, OneTrialAtATime) {
   EXPECT_TRUE(health.IsUsable(now_));
 }
 
+TEST_F(TargetHealthTest, WithdrawnTrialMakesRoomForAnother) {
+  TargetHealth health{HealthOptions{}};
+  BringDown(health);
+  Pass(absl::Milliseconds(250));
+  health.OnRequestSent(now_);
+  health.OnRequestWithdrawn();
+  EXPECT_TRUE(health.IsUsable(now_));
+  health.OnRequestSent(now_);
+  EXPECT_FALSE(health.IsUsable(now_));
+}
+
 TEST_F(TargetHealthTest, AsManyTrialsAsConfigured) {
   HealthOptions options;
   options.trials_max = 3;
