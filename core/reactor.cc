@@ -31,6 +31,7 @@ void Reactor::RunTurn() {
   const bool was_behind = more_completions_ || more_mail_;
   Wait();
   if (!was_behind) behind_since_ = now_;
+  due_.TakeAll(overdue_);
   due_.TakeAll(deferred_);
   RunCompletions();
   counters_.timers_fired += timers_.Advance(now_, options_.timer_steps_per_turn_max);
@@ -61,7 +62,7 @@ void Reactor::Wait() {
 
 absl::Duration Reactor::WaitTime() {
   if (more_completions_ || more_mail_ || !steps_.empty() || !flushes_.empty() || !due_.empty() ||
-      !deferred_.empty()) {
+      !deferred_.empty() || !overdue_.empty()) {
     return absl::ZeroDuration();
   }
   const MonotonicTime deadline = timers_.NextDeadline();

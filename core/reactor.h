@@ -117,6 +117,10 @@ class Reactor {
   void QueueDeferred(StepNode& node) {
     if (!node.linked()) deferred_.PushBack(node);
   }
+  // The same for work that had no share of this turn: it comes before what had one.
+  void QueueOverdue(StepNode& node) {
+    if (!node.linked()) overdue_.PushBack(node);
+  }
   // Queued and not yet run (an upper bound: nodes destroyed meanwhile still count until their
   // turn).
   uint32_t steps_queued() const { return steps_queued_; }
@@ -155,6 +159,7 @@ class Reactor {
   std::vector<Completion> completions_;  // Sized once.
   IntrusiveList<FlushNode> flushes_;
   IntrusiveList<StepNode> steps_;
+  IntrusiveList<StepNode> overdue_;   // For the next turn, first.
   IntrusiveList<StepNode> deferred_;  // For the next turn.
   IntrusiveList<StepNode> due_;       // Deferred by earlier turns.
   uint32_t steps_queued_ = 0;

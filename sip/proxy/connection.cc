@@ -130,6 +130,7 @@ void Connection::BeginDialledHandshake() {
 
 void Connection::OnReceived(std::span<const std::byte> bytes) {
   last_activity_ = context_.reactor().now();
+  if (!is_deferred_) had_share_ = false;
   if (state_ == State::kHandshaking) return HoldHandshakeBytes(bytes);
   if (state_ == State::kOpen) ServeBytes(bytes);
 }
@@ -356,6 +357,7 @@ size_t Connection::ServeFrames(std::string_view unread) {
       Defer();
       break;
     }
+    had_share_ = true;
     const Frame frame = framer_.Next(unread);
     switch (frame.outcome) {
       case FrameOutcome::kNeedMore:
@@ -385,13 +387,19 @@ size_t Connection::ServeFrames(std::string_view unread) {
 void Connection::Defer() {
   is_deferred_ = true;
   stream_.PauseReceive();  // The peer's bytes wait in its own socket from now on.
-  context_.reactor().QueueDeferred(*this);
+  // Connections that share one identity's turns take turns themselves.
+  if (had_share_) {
+    context_.reactor().QueueDeferred(*this);
+  } else {
+    context_.reactor().QueueOverdue(*this);
+  }
 }
 
 // In the order in which it arrived: what is decrypted, what the session holds of a record, and what
 // the kernel had taken before the pause.
 void Connection::ServeDeferred() {
   is_deferred_ = false;
+  had_share_ = false;
   if (partial_) ServePartial();
   if (is_tls() && state_ == State::kOpen && !is_deferred_) static_cast<void>(Decrypt({}));
   ServeBacklog();

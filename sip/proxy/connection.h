@@ -251,6 +251,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   std::string_view tls_failure_text_;
   bool peer_closed_ = false;  // A FIN came while bytes waited for their turn.
   bool is_deferred_ = false;  // The handler stopped serving; goes on in the next turn.
+  bool had_share_ = false;    // Something was served since it came or was resumed.
   bool is_overrun_ = false;   // Its peer reads too slowly: nothing more is sent, it ends next turn.
 };
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -130,6 +131,32 @@ TEST(FairnessSimulationTest, ConnectionsOfOneIdentityShareATurn) {
     arrived += now;
   }
   EXPECT_EQ(arrived, 2U * kFlood);
+}
+
+// And take turns: none of them waits for the end of another's flood.
+TEST(FairnessSimulationTest, ConnectionsOfOneIdentityTakeTurns) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
+  std::vector<SimulatedPeer*> peers;
+  for (int i = 0; i < 4; ++i) peers.push_back(&edge.Connect("a.example"));
+  WarmUp(edge, *peers[0]);
+  const std::string flood = Flood("a.example", 4 * kFlood);
+  std::vector<size_t> cuts = {0};
+  for (size_t i = 1; i < 4; ++i)
+    cuts.push_back(flood.find("MESSAGE sip:bob", flood.size() / 4 * i));
+  cuts.push_back(flood.size());
+  for (size_t i = 0; i < 4; ++i) peers[i]->Send(flood.substr(cuts[i], cuts[i + 1] - cuts[i]));
+  std::array<size_t, 4> served{};
+  size_t arrived = 0;
+  for (int turn = 0; turn < 1000 && arrived < 2 * kFlood; ++turn) {
+    edge.shard().RunTurn();
+    for (const std::string& id : Arrived(edge)) {
+      const size_t number = std::stoul(id.substr(id.rfind('-') + 1));
+      ++served[std::min<size_t>(number / kFlood, 3)];
+      ++arrived;
+    }
+  }
+  // Of the first half of everything each has had about a quarter.
+  for (const size_t count : served) EXPECT_GT(count, kFlood / 4U);
 }
 
 TEST(FairnessSimulationTest, PeerThatHangsUpAfterItsFloodIsServedFirst) {
