@@ -203,8 +203,16 @@ size_t SocketAddress::PrintHost(std::array<char, kTextBytesMax>& text) const {
   if (family_ == AddressFamily::kNone) {
     return static_cast<size_t>(std::snprintf(text.data(), text.size(), "none"));
   }
-  const char* const printed = inet_ntop(is_ipv4() ? AF_INET : AF_INET6, bytes_.data(), text.data(),
-                                        static_cast<socklen_t>(text.size()));
+  if (is_ipv4()) {  // Each message from elsewhere than its Via says has one printed.
+    char* end = text.data();
+    for (size_t i = 0; i < 4; ++i) {
+      if (i > 0) *end++ = '.';
+      end = std::to_chars(end, text.data() + text.size(), unsigned{bytes_[i]}).ptr;
+    }
+    return static_cast<size_t>(end - text.data());
+  }
+  const char* const printed =
+      inet_ntop(AF_INET6, bytes_.data(), text.data(), static_cast<socklen_t>(text.size()));
   CHECK(printed != nullptr);
   size_t length = std::strlen(text.data());
   if (scope_ != 0) {

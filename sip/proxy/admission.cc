@@ -10,10 +10,9 @@ namespace {
 constexpr uint32_t kRateKeys = 65536;
 
 // Of one identity in one turn. Long turns carry more per system call, short ones let others in
-// sooner. Beside a flood p99 was 9 and 14 times that without with 64, 1.3 and 1.7 times with 16
-// (two runs each, a noisy machine); a single busy peer costs a fifth more CPU per request.
-// bench/README.md has the figures and what they do not show.
-constexpr uint32_t kTurnMessagesMax = 16;
+// sooner: beside a flood p99 was 2.2 to 2.5 times that without with 64 and 1.0 to 1.1 times with 32
+// (bench/fairness, two runs each).
+constexpr uint32_t kTurnMessagesMax = 32;
 
 // A second's worth may come at once.
 std::optional<core::RateLimit> PerSecond(uint32_t rate_max) {

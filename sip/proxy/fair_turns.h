@@ -16,7 +16,7 @@
 namespace sallyport::sip {
 
 struct FairTurnsOptions {
-  uint32_t messages_max = 64;      // Of one identity in one turn.
+  uint32_t messages_max = 32;      // Of one identity in one turn.
   uint32_t identities_max = 1024;  // Served in one turn: completions of a turn, and those deferred.
 };
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <array>
-#include <cstdio>
+#include <charconv>
 #include <optional>
 #include <string_view>
 
@@ -20,8 +20,9 @@ struct ViaMark {
 
   ViaMark(const Via& via, const core::SocketAddress& source) {
     if (via.has_rport) {
-      const int size = std::snprintf(port.data(), port.size(), "%u", unsigned{source.port()});
-      rport = {port.data(), static_cast<size_t>(size)};
+      const char* const end =
+          std::to_chars(port.data(), port.data() + port.size(), source.port()).ptr;
+      rport = {port.data(), static_cast<size_t>(end - port.data())};
     }
     const std::optional<core::SocketAddress> sent_by = core::SocketAddress::FromHost(via.host, 0);
     if (via.has_rport || !sent_by.has_value() || !sent_by->HasSameHost(source)) {
