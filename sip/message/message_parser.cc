@@ -276,11 +276,13 @@ void MessageReader::TakeRequestLine(std::string_view line) {
   }
   const ParseOutcome version = ToParseOutcome(ReadVersion(line.substr(version_begin + 1)));
   if (version == ParseOutcome::kBadStartLine) return Note(version);
-  out_.method_text_ = line.substr(0, method_bytes);
-  out_.method_ = ParseMethod(out_.method_text_);
-  if (out_.method_ == Method::kOther && IsNamedInOtherCase(out_.method_text_)) {
+  const std::string_view method_text = line.substr(0, method_bytes);
+  const Method method = ParseMethod(method_text);
+  if (method == Method::kOther && IsNamedInOtherCase(method_text)) {
     return Note(ParseOutcome::kBadStartLine);
   }
+  out_.method_text_ = method_text;
+  out_.method_ = method;
   out_.request_uri_ = line.substr(method_bytes + 1, version_begin - method_bytes - 1);
   if (version != ParseOutcome::kOk) return Note(version);
   // Headers have no place in a Request-URI (RFC 3261 §19.1.1 table 1, RFC 4475 §3.1.2.11).

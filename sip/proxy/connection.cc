@@ -565,6 +565,7 @@ void Connection::EnterClosing(ConnectionCloseReason reason) {
   if (!is_dialled()) MoveGauge(GaugeState(), ConnectionState::kClosing);
   context_.Count(context_.metrics.connections_closed.Slot(direction(), reason));
   state_ = State::kClosing;
+  was_left_by_peer_ = reason == ConnectionCloseReason::kPeer;
   deadline_.Cancel();
   core::StepNode::Unlink();
   handler_.OnConnectionClosing(*this);

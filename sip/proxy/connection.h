@@ -109,6 +109,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool is_open() const { return state_ == State::kOpen && !is_overrun_; }
   bool is_tls() const { return is_tls_; }
   bool has_opened() const { return has_opened_; }
+  bool was_left_by_peer() const { return was_left_by_peer_; }  // It closes because of a FIN.
   bool is_dialled() const { return listener_ == kNoListener; }
   bool is_deferred() const { return is_deferred_; }     // Whole messages may be waiting.
   int connect_error() const { return connect_error_; }  // errno of a dial that failed; else 0.
@@ -251,8 +252,9 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   std::string_view tls_failure_text_;
   bool peer_closed_ = false;  // A FIN came while bytes waited for their turn.
   bool is_deferred_ = false;  // The handler stopped serving; goes on in the next turn.
-  bool had_share_ = false;    // Something was served since it came or was resumed.
-  bool is_overrun_ = false;   // Its peer reads too slowly: nothing more is sent, it ends next turn.
+  bool was_left_by_peer_ = false;
+  bool had_share_ = false;   // Something was served since it came or was resumed.
+  bool is_overrun_ = false;  // Its peer reads too slowly: nothing more is sent, it ends next turn.
 };
 
 }  // namespace sallyport::sip

@@ -452,7 +452,7 @@ void EdgeProxy::OnCancel(const MessageSource& source) {
   // §9.1: not before the next hop has shown that it has the INVITE, for as long as that may take.
   if (transaction->client != ClientState::kCalling) return;
   transaction->cancel = CancelState::kWanted;
-  ScheduleDeadlineAt(*transaction, transaction->sent_at + kTimerB);
+  if (!transaction->is_left) ScheduleDeadlineAt(*transaction, transaction->sent_at + kTimerB);
 }
 
 // -- The transaction begins --------------------------------------------------------------------

@@ -131,6 +131,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] Finding ListNamed(Transaction& transaction, const LocationRequest& request,
                                   const EndpointKey& like);
   void AddTarget(Transaction& transaction, const EndpointKey& key);
+  [[nodiscard]] bool HasTried(const Transaction& transaction, const EndpointKey& key) const;
   void Claim(Endpoint& endpoint, size_t next_hop);
   [[nodiscard]] EndpointKey KeyAt(Zone zone, TransportProtocol transport,
                                   const core::SocketAddress& address) const;
@@ -180,6 +181,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnLateResponse(Transaction& transaction, const Endpoint& endpoint);
   void AbandonAttempt(Transaction& transaction);
   void ApplyResponse(Transaction& transaction);
+  [[nodiscard]] bool IsTooLargeToForward() const;  // The response in view_.
   void RefuseResponse(Transaction& transaction);
   [[nodiscard]] bool FailsOver(Transaction& transaction);
   void ApplyClientStep(Transaction& transaction, const ClientStep& step);

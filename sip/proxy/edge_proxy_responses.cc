@@ -156,11 +156,12 @@ bool EdgeProxy::IsExpected(const Endpoint& endpoint, const ResponseSource& sourc
 
 // Of a target that we have given up: its 2xx counts nevertheless, since somebody has answered the
 // call (§16.7 step 5); its failure is acknowledged, so that it need not be sent again; and what
-// rings there need not, now that a CANCEL may follow (§9.1).
+// rings there need not, now that a CANCEL may follow (§9.1): once for each provisional.
 void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoint) {
   const uint16_t status = view_.status_code();
   if (!transaction.is_invite()) return DropResponse(ResponseDropReason::kNoTransaction);
   if (status >= 200 && status < 300) {
+    if (IsTooLargeToForward()) return DropResponse(ResponseDropReason::kMalformed);
     SendResponseOn(transaction);
     return AbandonAttempt(transaction);
   }
@@ -189,6 +190,7 @@ void EdgeProxy::AbandonAttempt(Transaction& transaction) {
   if (transaction.client == ClientState::kProceeding) return SendCancel(transaction);
   transaction.cancel = CancelState::kWanted;  // And nobody else is tried.
   // §9.1: once it has shown that it has the INVITE.
+  if (transaction.is_left) return;
   if (transaction.is_sent) return ScheduleDeadlineAt(transaction, transaction.sent_at + kTimerB);
   transaction.core::ListLink::Unlink();
   transaction.client = ClientState::kTerminated;
@@ -198,6 +200,7 @@ void EdgeProxy::AbandonAttempt(Transaction& transaction) {
 void EdgeProxy::ApplyResponse(Transaction& transaction) {
   const uint16_t status = view_.status_code();
   transaction.heard = true;
+  const bool was_left = std::exchange(transaction.is_left, false);
   if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
     const core::MonotonicTime now = context_.reactor().now();
     if (transaction.is_probe) {
@@ -215,16 +218,14 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
     return;
   }
   if (status == 503 && FailsOver(transaction)) return;
-  if (view_.bytes().size() + kResponseRoomBytes > context_.send_scratch.size()) {
-    return RefuseResponse(transaction);
-  }
+  if (IsTooLargeToForward()) return RefuseResponse(transaction);
   const ClientStep step = AdvanceClient(transaction, ClientEventOf(status));
   if (step.next == ClientState::kProceeding && transaction.is_invite()) {
     // Timer A ends with the first sign of life; once there is a CANCEL the timer is its Timer E.
     if (transaction.cancel != CancelState::kSent) transaction.retransmit.Cancel();
     // §16.7 step 2: a 100 begins Timer C, but does not prolong it.
     if (transaction.cancel == CancelState::kNone &&
-        (status > 100 || transaction.client == ClientState::kCalling)) {
+        (status > 100 || was_left || transaction.client == ClientState::kCalling)) {
       ScheduleDeadline(transaction, context_.snapshot->config.timeouts.timer_c);
     }
   } else if (step.next == ClientState::kProceeding) {
@@ -235,11 +236,16 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
   ApplyClientStep(transaction, step);
 }
 
+bool EdgeProxy::IsTooLargeToForward() const {
+  return view_.bytes().size() + kResponseRoomBytes > context_.send_scratch.size();
+}
+
 // One that is too large to be sent on: the caller gets a final response nevertheless.
 void EdgeProxy::RefuseResponse(Transaction& transaction) {
   DropResponse(ResponseDropReason::kMalformed);
   if (view_.status_code() < 200 || IsAnswered(transaction.client)) return;
-  if (transaction.is_invite()) Acknowledge(transaction);
+  // Without an ACK whoever took the call ends it.
+  if (transaction.is_invite() && view_.status_code() >= 300) Acknowledge(transaction);
   FinishLocally(transaction, ReasonCode::kNextHopUnreachable, "its answer is too large");
 }
 
@@ -493,6 +499,10 @@ void EdgeProxy::OnDeadline(Transaction& transaction) {
     transaction.client = AdvanceClient(transaction, ClientEvent::kLinger).next;
     transaction.server = AdvanceServer(transaction, ServerEvent::kLinger).next;
     return SettleTransaction(transaction);
+  }
+  if (transaction.is_left) {
+    transaction.is_left = false;
+    return ApplyClientStep(transaction, AdvanceClient(transaction, ClientEvent::kTransportError));
   }
   if (transaction.is_sent && !transaction.heard) {
     transaction.core::ListLink::Unlink();  // It is not among those that NoteHealth may give up.

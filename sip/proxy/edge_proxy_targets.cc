@@ -92,6 +92,7 @@ Uri NextUri(const MessageView& request) {
 // -- Finding them ------------------------------------------------------------------------------
 
 void EdgeProxy::FindTargets(Transaction& transaction) {
+  transaction.listed_for = context_.snapshot->version;
   const Finding finding = ListTargets(transaction);
   transaction.awaits_location = finding == Finding::kPending;
   switch (finding) {
@@ -148,7 +149,7 @@ EdgeProxy::Finding EdgeProxy::ListTargets(Transaction& transaction) {
 void EdgeProxy::AddTarget(Transaction& transaction, const EndpointKey& key) {
   // RFC 5923: on the connection that the peer opened; if that is lost, the next one is dialled.
   if (const auto alias = endpoints_.AliasOf(key)) AddTarget(transaction, *alias);
-  if (transaction.target_count == Transaction::kTargetsMax) return;
+  if (transaction.target_count == Transaction::kTargetsMax || HasTried(transaction, key)) return;
   Endpoint* const endpoint = endpoints_.FindOrCreate(key);
   if (endpoint == nullptr) {
     transaction.failure = {ReasonCode::kOverload, "too many next hops are in use"};
@@ -163,6 +164,20 @@ void EdgeProxy::AddTarget(Transaction& transaction, const EndpointKey& key) {
   const auto end = transaction.targets.begin() + transaction.target_count;
   if (std::find(transaction.targets.begin(), end, endpoint->id) != end) return;
   transaction.targets[transaction.target_count++] = endpoint->id;
+}
+
+// The same server, of an earlier configuration: it has had the request and would take a second one
+// for a loop (RFC 3261 §8.2.2.2).
+bool EdgeProxy::HasTried(const Transaction& transaction, const EndpointKey& key) const {
+  for (uint8_t i = 0; i < transaction.next_target; ++i) {
+    const Endpoint* const tried = endpoints_.Find(transaction.targets[i]);
+    if (tried == nullptr || tried->key.version == key.version) continue;
+    if (tried->key.kind == key.kind && tried->key.transport == key.transport &&
+        tried->key.address == key.address && tried->key.identity == key.identity) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void EdgeProxy::Claim(Endpoint& endpoint, size_t next_hop) {
@@ -461,6 +476,8 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
   if (transaction.is_invite() && transaction.is_sent && !transaction.heard) {
     transaction.has_given_up = true;
   }
+  transaction.is_sent = false;
+  transaction.attempt = Transaction::kNoAttempt;  // What is heard of earlier ones comes late.
   while (transaction.has_more_targets()) {
     const uint8_t index = transaction.next_target++;
     Endpoint* const endpoint = endpoints_.Find(transaction.targets[index]);
@@ -493,6 +510,14 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
         transaction.failure = endpoint->failure;
         break;
     }
+  }
+  // A reload came in between: TLS targets of before are not dialled any more, those of now may be.
+  const bool may_list_anew = transaction.listed_for != context_.snapshot->version &&
+                             !transaction.is_probe && transaction.cancel == CancelState::kNone;
+  if (may_list_anew) {
+    // Whom nothing was sent to makes room; its branch has never been seen.
+    transaction.target_count = transaction.next_target = transaction.sent_targets;
+    return FindTargets(transaction);
   }
   FinishLocally(transaction, transaction.failure.reason, transaction.failure.text);
 }
@@ -546,6 +571,7 @@ bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
   }
   if (!transaction.is_ack) endpoint.health->OnRequestSent(context_.reactor().now());
   transaction.is_sent = true;
+  transaction.sent_targets = static_cast<uint8_t>(transaction.attempt + 1);
   transaction.sent_at = context_.reactor().now();
   if (!transaction.is_probe) {
     context_.Count(context_.metrics.next_hop_requests.Slot(endpoint.label));
@@ -592,6 +618,14 @@ void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cau
     return TryNextTarget(transaction);
   }
   if (FallsBack(transaction)) return FindTargets(transaction);
+  if (cause.may_still_answer && transaction.is_sent) {
+    if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
+      endpoints_.Await(*endpoint,
+                       transaction);  // Or it would be forgotten, and the answer with it.
+    }
+    if (!std::exchange(transaction.is_left, true)) ScheduleDeadline(transaction, kT1);
+    return;
+  }
   ApplyClientStep(transaction,
                   transaction.is_invite()
                       ? AdvanceInviteClient(transaction.client, ClientEvent::kTransportError)

@@ -18,6 +18,8 @@ struct EndpointId {
 struct FailureCause {
   ReasonCode reason = ReasonCode::kNextHopUnreachable;
   std::string_view text = "no target can be reached";
+  // The peer has closed the connection in order: its answer may come on another (RFC 3261 §18.2.2).
+  bool may_still_answer = false;
 };
 
 }  // namespace sallyport::sip

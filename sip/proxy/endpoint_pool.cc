@@ -20,6 +20,8 @@ constexpr uint32_t kSweepSlots = 64;
 
 constexpr FailureCause kLost{ReasonCode::kNextHopUnreachable,
                              "the connection to the next hop was lost"};
+constexpr FailureCause kLeft{ReasonCode::kNextHopUnreachable,
+                             "the next hop closed the connection without an answer", true};
 constexpr FailureCause kFlowGone{ReasonCode::kFlowGone, "the flow is gone"};
 
 uint64_t HashOf(const EndpointKey& key) {
@@ -380,8 +382,7 @@ void EndpointPool::OnConnectionClosing(Connection& connection) {
   Endpoint* const endpoint = EndpointOf(connection);
   if (endpoint == nullptr) return;
   const bool was_open = std::exchange(endpoint->is_open, false);
-  endpoint->connection = {};
-  endpoint->peer = 0;
+  endpoint->connection = {};  // Whom it proved stays known: an answer may come on another one.
   const bool is_judged = connection.is_open() || connection.has_opened();
   // The server refused our certificate once the connection stood for us.
   const bool is_refused =
@@ -392,7 +393,8 @@ void EndpointPool::OnConnectionClosing(Connection& connection) {
     static_cast<void>(endpoint->health->OnFailure(context_.reactor().now(), TargetFailure::kLost,
                                                   context_.reactor().now()));
   }
-  LoseAll(*endpoint, was_open && !is_refused ? kLost : endpoint->failure);
+  const FailureCause& lost = connection.was_left_by_peer() ? kLeft : kLost;
+  LoseAll(*endpoint, was_open && !is_refused ? lost : endpoint->failure);
 }
 
 void EndpointPool::OnConnectionClosed(Connection& connection) {
@@ -434,7 +436,8 @@ void EndpointPool::GiveUp(Endpoint& endpoint, const FailureCause& cause) {
   core::IntrusiveList<Transaction> leaving;
   all.TakeAll(endpoint.waiting);
   while (Transaction* const transaction = all.PopFront()) {
-    const bool stays = transaction->heard || !transaction->has_more_targets();
+    const bool stays = transaction->heard || !transaction->has_more_targets() ||
+                       transaction->cancel != CancelState::kNone;
     (stays ? endpoint.waiting : leaving).PushBack(*transaction);
   }
   while (Transaction* const transaction = leaving.PopFront()) {

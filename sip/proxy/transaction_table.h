@@ -69,6 +69,7 @@ struct Transaction : core::ListLink {
 
   // Candidates beyond these are not tried.
   static constexpr size_t kTargetsMax = 8;
+  static constexpr uint8_t kNoAttempt = 0xFF;
 
   bool is_invite() const { return method == Method::kInvite; }
   bool has_more_targets() const { return next_target < target_count; }
@@ -103,13 +104,15 @@ struct Transaction : core::ListLink {
   bool is_secure = false;          // A sips Request-URI: TLS hops only (RFC 5630).
   bool is_probe = false;           // An OPTIONS of our own: no server side.
   bool heard = false;              // The attempt was answered, if only provisionally.
-  bool has_given_up = false;       // INVITE: a silent target has it; its answer may come late.
+  bool is_left = false;       // The target has closed the connection; `deadline` waits a little.
+  bool has_given_up = false;  // INVITE: a silent target has it; its answer may come late.
 
   // The attempt: which target, under which branch.
   TargetSource source = TargetSource::kNextHop;
   uint8_t attempt = 0;
   uint8_t target_count = 0;
   uint8_t next_target = 0;
+  uint8_t sent_targets = 0;  // Up to the last one that anything was sent to.
   // The next hop whose targets are listed: index in the configuration of version `snapshot`, how
   // many of them, in their order, were looked at, and which DNS was asked for last (or a probe is
   // for).
@@ -117,6 +120,7 @@ struct Transaction : core::ListLink {
   uint8_t listed = 0;
   uint16_t asked_target = 0;
   uint64_t snapshot = 0;
+  uint64_t listed_for = 0;     // Version of the configuration by which targets were last found.
   uint32_t next_hop_hash = 0;  // kNextHop: NextHopNameHash, by which a reload is outlived.
   uint64_t selector = 0;       // Hash of the Call-ID.
   EndpointId endpoint;         // Of the attempt; zero: none yet.

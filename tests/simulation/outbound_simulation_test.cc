@@ -755,6 +755,19 @@ TEST(OutboundSimulationTest, SameAddressWithAnotherIdentityIsAnotherConnection) 
   EXPECT_EQ(server.Take(), "");
 }
 
+// A request that is under way does not end with the configuration that it began with.
+TEST_F(TwoServersTest, ReloadBetweenTwoTargetsCostsNothing) {
+  edge_.NextHopSend(Leaving("1", "INVITE").Text());
+  edge_.Run(absl::Seconds(1));
+  static_cast<void>(TakeOne(first_));
+  edge_.Reload();
+  edge_.Run(absl::Seconds(3.5));
+  second_.Send(ResponseText(TakeOne(second_), 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(first_.connections(), 1);  // It has the INVITE already.
+  EXPECT_EQ(InsideLines(edge_), (Lines{"SIP/2.0 100 Trying", "SIP/2.0 200 OK"}));
+}
+
 // What was proved under one configuration is proved anew under the next.
 TEST(OutboundSimulationTest, ReloadDialsAnewForTls) {
   SimulatedEdge edge({});

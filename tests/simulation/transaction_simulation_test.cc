@@ -353,6 +353,25 @@ TEST(TransactionSimulationTest, Rfc3261_16_7_TryingBeginsTimerCButDoesNotProlong
   EXPECT_EQ(TakeAll(edge).at(0).substr(0, 7), "CANCEL ");
 }
 
+// A server that has closed the connection in order may answer on another.
+TEST(TransactionSimulationTest, Rfc3261_18_2_2_NextHopThatLeavesMayStillAnswer) {
+  for (const bool answers : {true, false}) {
+    SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
+    SimulatedPeer& alice = edge.Connect("a.example");
+    alice.Send(Request("MESSAGE", "1"));
+    edge.Settle();
+    const std::string seen = TakeAll(edge).at(0);
+    edge.next_hop_connection()->Finish();
+    edge.Run(absl::Milliseconds(300));
+    EXPECT_EQ(alice.Take(), "");
+    if (answers) edge.InsideSend("127.0.0.1:5080", Response(seen, 200, "OK"));
+    edge.Run(absl::Milliseconds(300));
+    EXPECT_EQ(StatusLine(alice.Take()),
+              answers ? "SIP/2.0 200 OK" : "SIP/2.0 503 Service Unavailable");
+    EXPECT_EQ(Transactions(edge), 0U);
+  }
+}
+
 TEST(TransactionSimulationTest, Rfc3261_16_9_LostNextHopConnectionIsAnswered503) {
   SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
   SimulatedPeer& alice = edge.Connect("a.example");
