@@ -17,7 +17,8 @@ class CommandLineClient:
         self._ended = False
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self):
         return self
@@ -71,6 +72,7 @@ class CommandLineClient:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(SECONDS)
+        self._reader.join(SECONDS)  # Else it would read what the next client's descriptor of this number says.
         self.process.stdout.close()
 
 

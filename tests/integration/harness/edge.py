@@ -69,15 +69,20 @@ def _reserve(port):
 
 
 def free_port():
-    """A port free for TCP and UDP, below the ephemeral range so that no client of another test can take it."""
+    """A port free for TCP and UDP, below the ephemeral range so that no client of another test can take it.
+
+    Always an even one: baresip listens for TLS on the port after its own.
+    """
     while True:
-        port = _ports.randrange(15000, 32000)
+        port = _ports.randrange(15000, 32000, 2)
         if not _reserve(port):
             continue
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
+                    socket.socket(socket.AF_INET, socket.SOCK_STREAM) as next_tcp, \
                     socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
                 tcp.bind(("127.0.0.1", port))
+                next_tcp.bind(("127.0.0.1", port + 1))
                 udp.bind(("127.0.0.1", port))
                 return port
         except OSError:

@@ -39,6 +39,8 @@ class Kamailio:
         modules = beside(program, *_MODULES)
         arguments = [program, "-DD", "-E", "-m", "64", "-M", "8", "-w", self._folder, "-Y", self._folder, "-L", modules,
                      "-f", config]
+        # One worker of each kind: several may pass a 180 on behind the 200 that follows it, and SIPp takes that for a fault.
+        arguments += ["-n", "1", "-N", "1", "-A", "WORKERS=1"]
         for name, value in definitions.items():
             arguments += ["-A", "%s=%s" % (name, value)]
         # Unpacked instead of installed, it does not find its own library.
