@@ -4,7 +4,6 @@
 #include <array>
 #include <cstring>
 
-#include "absl/hash/hash.h"
 #include "core/check.h"
 #include "sip/message/params.h"
 #include "sip/message/value_list.h"
@@ -14,6 +13,7 @@
 #include "sip/proxy/max_breadth.h"
 #include "sip/proxy/registration.h"
 #include "sip/proxy/request_validation.h"
+#include "sip/proxy/target_order.h"
 #include "sip/proxy/transport_parameter.h"
 #include "sip/proxy/via_mark.h"
 
@@ -485,7 +485,8 @@ Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
   transaction->method = view_.method();
   transaction->is_ack = view_.method() == Method::kAck;
   transaction->is_secure = view_.parsed_request_uri().scheme == Uri::Scheme::kSips;
-  transaction->selector = absl::HashOf(view_.call_id());
+  // The same on every instance, and after a restart.
+  transaction->selector = TargetHashId(view_.call_id());
   transaction->snapshot = context_.snapshot->version;
   switch (decision.kind) {
     case RouteKind::kNextHop:

@@ -538,7 +538,14 @@ class World {
       return;
     }
     const auto found = calls_.find(call);
-    ASSERT_NE(found, calls_.end()) << agent.name << " got an ACK of no call";
+    if (found == calls_.end()) {
+      // Of a late 2xx, after its server had been given up: in a group another takes its place.
+      const std::string id = call.substr(agent.name.size());
+      EXPECT_TRUE(std::any_of(calls_.begin(), calls_.end(),
+                              [&id](const auto& known) { return known.first.ends_with(id); }))
+          << agent.name << " got an ACK of no call";
+      return;
+    }
     Served& served = served_.at(found->second);
     if (std::exchange(served.is_acknowledged, true) || Chance(0.5)) return;
     const std::string& invite = served.request;
