@@ -619,10 +619,9 @@ void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cau
   }
   if (FallsBack(transaction)) return FindTargets(transaction);
   if (cause.may_still_answer && transaction.is_sent) {
-    if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
-      endpoints_.Await(*endpoint,
-                       transaction);  // Or it would be forgotten, and the answer with it.
-    }
+    // In its list, or the endpoint would be forgotten, and the answer with it.
+    Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
+    if (endpoint != nullptr) endpoints_.Await(*endpoint, transaction);
     if (!std::exchange(transaction.is_left, true)) ScheduleDeadline(transaction, kT1);
     return;
   }
