@@ -85,6 +85,7 @@ class Shards:
     def test_requests_by_path_reach_their_connection(self):
         phones, insides = self.phones(), self.insides()
         if self.shards > 1:
+            self.edge.wait_metric("worker_connections", lambda value: value >= len(phones))  # Shards tell at their ticks.
             held = self.edge.metrics().nonzero("worker_connections")
             self.assertGreater(len(held), 1, "the kernel gave every connection to one shard")
         for who in insides:
