@@ -59,7 +59,7 @@ void BM_FairTurnsTake(benchmark::State& state) {
   uint64_t turn = 1;
   size_t next = 0;
   for (auto _ : state) {
-    CHECK(turns.Take(keys[next], turn));
+    CHECK(turns.Take(keys[next], turn, {}));
     if (++next == keys.size()) {
       next = 0;
       ++turn;

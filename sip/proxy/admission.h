@@ -77,8 +77,10 @@ class Admission {
                                                                  core::MonotonicTime now);
   void OnConnectionClosed(const AdmissionSource& source);
 
-  // One more message in this turn? Who proved nothing is told apart by address.
-  [[nodiscard]] bool MayServe(const AdmissionSource& source, uint64_t turn);
+  // One more message in this turn? Who proved nothing is told apart by address. `now` is the
+  // clock's reading and not the turn's: a share ends by time as well.
+  [[nodiscard]] bool MayServe(const AdmissionSource& source, uint64_t turn,
+                              core::MonotonicTime now);
 
   // A request about to begin a transaction. Nothing, or why it is refused (503).
   [[nodiscard]] std::optional<ReasonCode> RefusalOf(const AdmissionSource& source,
@@ -114,5 +116,11 @@ class Admission {
   OverloadControl overload_;
   uint64_t observed_turn_ = UINT64_MAX;
 };
+
+// MayServe in the turn that is being run.
+inline bool MayServeNow(Admission& admission, const AdmissionSource& source,
+                        core::Reactor& reactor) {
+  return admission.MayServe(source, reactor.counters().turns, reactor.io().MonotonicNow());
+}
 
 }  // namespace sallyport::sip

@@ -163,7 +163,7 @@ void EdgeProxy::OnEndpointFrame(Connection& connection, const Endpoint* endpoint
 }
 
 bool EdgeProxy::MayServe(Connection& connection) {
-  return admission_.MayServe(AdmissionSourceOf(connection), context_.reactor().counters().turns);
+  return MayServeNow(admission_, AdmissionSourceOf(connection), context_.reactor());
 }
 
 void EdgeProxy::OnDatagram(std::string_view bytes, const core::SocketAddress& source,

@@ -82,8 +82,7 @@ class EdgeShard::DatagramEntry final : private core::DatagramHandler {
     }
     // Who is not configured gets a share of the turn like anybody; here nothing waits for more.
     if (config.zone == Zone::kOutside && !snapshot.IsNextHop(source) &&
-        !shard_.admission_.MayServe({config.zone, source},
-                                    shard_.context_.reactor().counters().turns)) {
+        !MayServeNow(shard_.admission_, {config.zone, source}, shard_.context_.reactor())) {
       return shard_.context_.Count(
           shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kRate));
     }
@@ -303,7 +302,7 @@ void EdgeShard::OnFrame(Connection& connection, const Frame& frame, std::string_
 }
 
 bool EdgeShard::MayServe(Connection& connection) {
-  return admission_.MayServe(AdmissionSourceOf(connection), context_.reactor().counters().turns);
+  return MayServeNow(admission_, AdmissionSourceOf(connection), context_.reactor());
 }
 
 void EdgeShard::OnConnectionClosing(Connection& connection) { proxy_.OnConnectionLost(connection); }

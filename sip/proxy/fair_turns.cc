@@ -10,26 +10,40 @@ FairTurns::FairTurns(const FairTurnsOptions& options)
       place_mask_(std::bit_ceil(2 * std::max<size_t>(options.identities_max, 1)) - 1),
       places_(std::make_unique<Place[]>(place_mask_ + 1)) {}
 
-bool FairTurns::Take(uint64_t peer_key, uint64_t turn) {
+bool FairTurns::Take(uint64_t peer_key, uint64_t turn, core::MonotonicTime now) {
   if (turn != turn_) BeginTurn(turn);
+  if (served_ != nullptr) served_->time += now - served_since_;
+  served_ = nullptr;
+  Place* const place = PlaceOf(peer_key);
+  if (place == nullptr || place->messages == options_.messages_max ||
+      place->time >= options_.time_max) {
+    return false;
+  }
+  ++place->messages;
+  served_ = place;
+  served_since_ = now;
+  return true;
+}
+
+// Null: no room.
+FairTurns::Place* FairTurns::PlaceOf(uint64_t peer_key) {
   size_t index = peer_key & place_mask_;
   while (places_[index].epoch == epoch_ && places_[index].peer_key != peer_key) {
     index = (index + 1) & place_mask_;  // Ends: half of the places are empty.
   }
   Place& place = places_[index];
   if (place.epoch != epoch_) {
-    if (identities_ == options_.identities_max) return false;
+    if (identities_ == options_.identities_max) return nullptr;
     ++identities_;
-    place = {peer_key, epoch_, 0};
+    place = {peer_key, epoch_, 0, absl::ZeroDuration()};
   }
-  if (place.messages == options_.messages_max) return false;
-  ++place.messages;
-  return true;
+  return &place;
 }
 
 void FairTurns::BeginTurn(uint64_t turn) {
   turn_ = turn;
   identities_ = 0;
+  served_ = nullptr;
   if (++epoch_ != 0) return;
   std::fill_n(places_.get(), place_mask_ + 1, Place{});  // Once in 2^32 turns.
   epoch_ = 1;

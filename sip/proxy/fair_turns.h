@@ -1,8 +1,13 @@
 // Who has had enough of this turn: how many messages of one identity a turn of the shard's loop
-// still serves. A peer that sends ten times what we can handle gets its share of each turn and
-// waits in its own socket; a turn stays short, and others are served in the next one at the latest.
+// still serves, and for how long. A peer that sends ten times what we can handle gets its share of
+// each turn and waits in its own socket; a turn stays short, and others are served in the next one
+// at the latest.
 //
-//   if (!fair_turns.Take(peer_key, turn)) ... the connection stops serving, and goes on next turn.
+//   if (!fair_turns.Take(peer_key, turn, now)) ... the connection stops serving, and goes on next
+//   turn.
+//
+// What passes from one Take to the next is time of who took first. Everybody gets one message of a
+// turn, however long it takes.
 //
 // An open-addressed table, emptied by the number of the turn. Bounds: at most identities_max times
 // messages_max messages in one turn; an identity for which there is no room waits for the next.
@@ -13,10 +18,14 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/time/time.h"
+#include "core/clock.h"
+
 namespace sallyport::sip {
 
 struct FairTurnsOptions {
-  uint32_t messages_max = 32;      // Of one identity in one turn.
+  uint32_t messages_max = 32;                          // Of one identity in one turn.
+  absl::Duration time_max = absl::InfiniteDuration();  // For the same.
   uint32_t identities_max = 1024;  // Served in one turn: completions of a turn, and those deferred.
 };
 
@@ -26,18 +35,20 @@ class FairTurns {
   FairTurns(const FairTurns&) = delete;
   FairTurns& operator=(const FairTurns&) = delete;
 
-  // One message of `peer_key` (a keyed hash) in this turn; numbers of turns only grow. False: not
-  // in this turn any more.
-  [[nodiscard]] bool Take(uint64_t peer_key, uint64_t turn);
+  // One message of `peer_key` (a keyed hash) in this turn; numbers of turns only grow. `now` is the
+  // clock's reading and not the turn's. False: not in this turn any more.
+  [[nodiscard]] bool Take(uint64_t peer_key, uint64_t turn, core::MonotonicTime now);
 
  private:
   struct Place {
     uint64_t peer_key;
     uint32_t epoch;  // Of another turn: empty.
     uint32_t messages;
+    absl::Duration time;
   };
 
   void BeginTurn(uint64_t turn);
+  Place* PlaceOf(uint64_t peer_key);
 
   const FairTurnsOptions options_;
   const size_t place_mask_;
@@ -45,6 +56,8 @@ class FairTurns {
   uint64_t turn_ = 0;
   uint32_t epoch_ = 1;  // Counts turns in which somebody took something.
   uint32_t identities_ = 0;
+  Place* served_ = nullptr;  // Whose message is being served, since:
+  core::MonotonicTime served_since_;
 };
 
 }  // namespace sallyport::sip

@@ -130,7 +130,7 @@ TEST_F(AdmissionTest, InsideIsBoundedByOverloadAlone) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(Connect(inside), std::nullopt);
   for (int i = 0; i < 100; ++i) admission_->OnConnectionClosed(inside);
   EXPECT_EQ(Admitted(inside, 1000), 1000);
-  for (int i = 0; i < 10'000; ++i) EXPECT_TRUE(admission_->MayServe(inside, 1));
+  for (int i = 0; i < 10'000; ++i) EXPECT_TRUE(admission_->MayServe(inside, 1, now_));
 }
 
 TEST_F(AdmissionTest, ReloadChangesLimitsAndKeepsCounts) {
@@ -148,11 +148,15 @@ TEST_F(AdmissionTest, ReloadChangesLimitsAndKeepsCounts) {
 TEST_F(AdmissionTest, IdentityHasAShareOfATurn) {
   Start({});
   int served = 0;
-  while (admission_->MayServe(alice_, 1) && served < 1000) ++served;
+  while (admission_->MayServe(alice_, 1, now_) && served < 1000) ++served;
   EXPECT_LT(served, 1000);
-  EXPECT_FALSE(admission_->MayServe(From("198.51.100.1:9", 77), 1));  // Another connection of it.
-  EXPECT_TRUE(admission_->MayServe(bob_, 1));
-  EXPECT_TRUE(admission_->MayServe(alice_, 2));
+  EXPECT_FALSE(
+      admission_->MayServe(From("198.51.100.1:9", 77), 1, now_));  // Another connection of it.
+  EXPECT_TRUE(admission_->MayServe(bob_, 1, now_));
+  EXPECT_TRUE(admission_->MayServe(alice_, 2, now_));
+  now_ = now_ + absl::Milliseconds(1);  // A message that took long.
+  EXPECT_FALSE(admission_->MayServe(alice_, 2, now_));
+  EXPECT_TRUE(admission_->MayServe(bob_, 2, now_));
 }
 
 TEST_F(AdmissionTest, OverloadRefusesNewDialogsFirstAndRecovers) {

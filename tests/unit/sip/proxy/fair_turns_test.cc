@@ -5,9 +5,11 @@
 namespace sallyport::sip {
 namespace {
 
+constexpr core::MonotonicTime kNow{1'000'000'000};
+
 int TakeAll(FairTurns& turns, uint64_t key, uint64_t turn) {
   int taken = 0;
-  while (taken < 1000 && turns.Take(key, turn)) ++taken;
+  while (taken < 1000 && turns.Take(key, turn, kNow)) ++taken;
   return taken;
 }
 
@@ -15,29 +17,29 @@ TEST(FairTurnsTest, EachIdentityHasItsMessagesInEachTurn) {
   FairTurns turns({.messages_max = 64, .identities_max = 8});
   for (uint64_t turn = 0; turn < 100; ++turn) {
     for (uint64_t key = 0; key < 8; ++key) EXPECT_EQ(TakeAll(turns, key, turn), 64);
-    for (uint64_t key = 0; key < 8; ++key) EXPECT_FALSE(turns.Take(key, turn));
+    for (uint64_t key = 0; key < 8; ++key) EXPECT_FALSE(turns.Take(key, turn, kNow));
   }
 }
 
 TEST(FairTurnsTest, OneThatIsThroughDoesNotHoldUpAnother) {
   FairTurns turns({.messages_max = 2, .identities_max = 8});
   EXPECT_EQ(TakeAll(turns, 1, 5), 2);
-  EXPECT_TRUE(turns.Take(2, 5));
-  EXPECT_FALSE(turns.Take(1, 5));
-  EXPECT_TRUE(turns.Take(2, 5));
+  EXPECT_TRUE(turns.Take(2, 5, kNow));
+  EXPECT_FALSE(turns.Take(1, 5, kNow));
+  EXPECT_TRUE(turns.Take(2, 5, kNow));
 }
 
 TEST(FairTurnsTest, WhatWasNotTakenIsNotSaved) {
   FairTurns turns({.messages_max = 4, .identities_max = 8});
-  EXPECT_TRUE(turns.Take(1, 1));
+  EXPECT_TRUE(turns.Take(1, 1, kNow));
   EXPECT_EQ(TakeAll(turns, 1, 1000), 4);
 }
 
 TEST(FairTurnsTest, IdentitiesBeyondTheBoundWait) {
   FairTurns turns({.messages_max = 1, .identities_max = 4});
-  for (uint64_t key = 0; key < 4; ++key) EXPECT_TRUE(turns.Take(key, 1));
-  EXPECT_FALSE(turns.Take(4, 1));
-  EXPECT_TRUE(turns.Take(4, 2));
+  for (uint64_t key = 0; key < 4; ++key) EXPECT_TRUE(turns.Take(key, 1, kNow));
+  EXPECT_FALSE(turns.Take(4, 1, kNow));
+  EXPECT_TRUE(turns.Take(4, 2, kNow));
 }
 
 TEST(FairTurnsTest, IdentitiesOfOnePlaceAreKeptApart) {
@@ -47,11 +49,44 @@ TEST(FairTurnsTest, IdentitiesOfOnePlaceAreKeptApart) {
   }
 }
 
+TEST(FairTurnsTest, TimeEndsAShareAsWell) {
+  FairTurns turns({.messages_max = 32, .time_max = absl::Microseconds(250), .identities_max = 4});
+  for (uint64_t turn = 1; turn < 4; ++turn) {
+    core::MonotonicTime now = kNow + absl::Seconds(turn);
+    for (int message = 0; message < 3; ++message) {
+      EXPECT_TRUE(turns.Take(1, turn, now));
+      now = now + absl::Microseconds(100);
+    }
+    EXPECT_FALSE(turns.Take(1, turn, now));
+    EXPECT_TRUE(turns.Take(2, turn, now)) << "somebody else's time";
+  }
+}
+
+TEST(FairTurnsTest, OneMessageOfATurnIsServedHoweverLongTheyTake) {
+  FairTurns turns({.messages_max = 32, .time_max = absl::Microseconds(250), .identities_max = 4});
+  core::MonotonicTime now = kNow;
+  for (uint64_t turn = 1; turn < 4; ++turn) {
+    EXPECT_TRUE(turns.Take(1, turn, now));
+    now = now + absl::Seconds(1);
+    EXPECT_FALSE(turns.Take(1, turn, now));
+    now = now + absl::Seconds(1);  // Waiting for the next turn costs nothing.
+  }
+}
+
+TEST(FairTurnsTest, TimeIsOfWhoTookTheMessage) {
+  FairTurns turns({.messages_max = 32, .time_max = absl::Microseconds(250), .identities_max = 4});
+  EXPECT_TRUE(turns.Take(1, 1, kNow));
+  EXPECT_TRUE(turns.Take(2, 1, kNow + absl::Microseconds(240)));
+  EXPECT_TRUE(turns.Take(1, 1, kNow + absl::Microseconds(300))) << "60 of that were the other's";
+  EXPECT_FALSE(turns.Take(1, 1, kNow + absl::Microseconds(310)));
+  EXPECT_TRUE(turns.Take(2, 1, kNow + absl::Microseconds(900))) << "nothing was served for it";
+}
+
 TEST(FairTurnsTest, NobodyIsServedWhereNothingMayBe) {
   FairTurns none({.messages_max = 0, .identities_max = 4});
-  EXPECT_FALSE(none.Take(1, 1));
+  EXPECT_FALSE(none.Take(1, 1, kNow));
   FairTurns nobody({.messages_max = 4, .identities_max = 0});
-  EXPECT_FALSE(nobody.Take(1, 1));
+  EXPECT_FALSE(nobody.Take(1, 1, kNow));
 }
 
 }  // namespace
