@@ -181,8 +181,6 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnLateResponse(Transaction& transaction, const Endpoint& endpoint);
   void AbandonAttempt(Transaction& transaction);
   void ApplyResponse(Transaction& transaction);
-  [[nodiscard]] bool IsTooLargeToForward() const;  // The response in view_.
-  void RefuseResponse(Transaction& transaction);
   [[nodiscard]] bool FailsOver(Transaction& transaction);
   void ApplyClientStep(Transaction& transaction, const ClientStep& step);
   void SendResponseOn(Transaction& transaction);

@@ -19,6 +19,8 @@ namespace {
 
 // What HideOverload and the like may add.
 constexpr size_t kResponseRoomBytes = 512;
+static_assert(kMessageBytesMax + kResponseRoomBytes <= kSendScratchBytes);
+static_assert(kMessageBytesMax + kHeadBytesMax + kResponseRoomBytes <= kMailScratchBytes);
 
 ServerEvent ServerEventOf(uint16_t status) {
   if (status < 200) return ServerEvent::kProvisional;
@@ -161,7 +163,6 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoin
   const uint16_t status = view_.status_code();
   if (!transaction.is_invite()) return DropResponse(ResponseDropReason::kNoTransaction);
   if (status >= 200 && status < 300) {
-    if (IsTooLargeToForward()) return DropResponse(ResponseDropReason::kMalformed);
     SendResponseOn(transaction);
     return AbandonAttempt(transaction);
   }
@@ -218,7 +219,6 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
     return;
   }
   if (status == 503 && FailsOver(transaction)) return;
-  if (IsTooLargeToForward()) return RefuseResponse(transaction);
   const ClientStep step = AdvanceClient(transaction, ClientEventOf(status));
   if (step.next == ClientState::kProceeding && transaction.is_invite()) {
     // Timer A ends with the first sign of life; once there is a CANCEL the timer is its Timer E.
@@ -234,19 +234,6 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
     ScheduleDeadlineAt(transaction, transaction.sent_at + kTimerB);
   }
   ApplyClientStep(transaction, step);
-}
-
-bool EdgeProxy::IsTooLargeToForward() const {
-  return view_.bytes().size() + kResponseRoomBytes > context_.send_scratch.size();
-}
-
-// One that is too large to be sent on: the caller gets a final response nevertheless.
-void EdgeProxy::RefuseResponse(Transaction& transaction) {
-  DropResponse(ResponseDropReason::kMalformed);
-  if (view_.status_code() < 200 || IsAnswered(transaction.client)) return;
-  // Without an ACK whoever took the call ends it.
-  if (transaction.is_invite() && view_.status_code() >= 300) Acknowledge(transaction);
-  FinishLocally(transaction, ReasonCode::kNextHopUnreachable, "its answer is too large");
 }
 
 // RFC 3263 §4.3: a 503 is a target's own affair as long as there is another.

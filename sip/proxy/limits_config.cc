@@ -20,6 +20,18 @@ uint32_t MessageBytes(core::ConfigTable& table, std::string_view key, uint32_t m
   return static_cast<uint32_t>(table.Bytes(key, missing, min, max));
 }
 
+void ReadMessageLimits(core::ConfigTable& table, LimitsConfig& limits) {
+  limits.header_bytes_max =
+      MessageBytes(table, "header-bytes", limits.header_bytes_max, kKiB, 64 * kKiB);
+  limits.body_bytes_max =
+      MessageBytes(table, "body-bytes", limits.body_bytes_max, 0, kMessageBytesMax);
+  if (limits.header_bytes_max + limits.body_bytes_max <= kMessageBytesMax) return;
+  const core::ConfigValue* written = table.Find("body-bytes");
+  if (written == nullptr) written = table.Find("header-bytes");
+  written->Reject(table.diagnostics(), "too large a message",
+                  "let header-bytes and body-bytes be 120KiB together at most");
+}
+
 // The kernel's provided-buffer rings have 2^n entries.
 void CheckPowerOfTwo(core::ConfigTable& table, std::string_view key, uint32_t& value) {
   if (std::has_single_bit(value)) return;
@@ -48,9 +60,7 @@ void ReadSourceLimits(core::ConfigTable& table, LimitsConfig& limits) {
 
 LimitsConfig ReadLimits(core::ConfigTable table) {
   LimitsConfig limits;
-  limits.header_bytes_max =
-      MessageBytes(table, "header-bytes", limits.header_bytes_max, kKiB, kMiB);
-  limits.body_bytes_max = MessageBytes(table, "body-bytes", limits.body_bytes_max, 0, 16 * kMiB);
+  ReadMessageLimits(table, limits);
   limits.headers_max = Count(table, "headers", limits.headers_max, 16, kReceivedHeadersMax);
   limits.connections_max = Count(table, "connections", limits.connections_max, 1, 4'000'000);
   limits.transactions_max = Count(table, "transactions", limits.transactions_max, 16, 16'777'216);

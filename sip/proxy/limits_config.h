@@ -9,11 +9,15 @@
 
 namespace sallyport::sip {
 
+// header-bytes and body-bytes together. A message and what we add to it has room in
+// kSendScratchBytes and in half a mailbox (shard_context.h).
+inline constexpr uint32_t kMessageBytesMax = 120 * 1024;
+
 // Per process unless said; a shard gets its part (total / shards, rounded up). All are live but
 // those marked R, which need a restart because memory is reserved for them at start. 0 means no
 // limit where 0 is the default.
 struct LimitsConfig {
-  // Of one message.
+  // Of one message; together at most kMessageBytesMax.
   uint32_t header_bytes_max = 16384;  // header-bytes: start line and headers. Beyond: 513, close.
   uint32_t body_bytes_max = 65536;    // body-bytes. Beyond: 513, close.
   uint32_t headers_max = kReceivedHeadersMax;  // headers: header fields of a message. Beyond: 513.

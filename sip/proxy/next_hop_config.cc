@@ -8,6 +8,7 @@
 #include "sip/message/host.h"
 #include "sip/policy/distinguished_name.h"
 #include "sip/proxy/config_values.h"
+#include "sip/proxy/route_token.h"
 
 namespace sallyport::sip {
 namespace {
@@ -376,10 +377,17 @@ std::vector<NextHopConfig> ReadNextHops(core::ConfigTable& root,
     }
     NextHopConfig next_hop = NextHopReader(table, listeners, profiles).Read();
     for (const NextHopConfig& other : next_hops) {
-      if (next_hop.name.empty() || other.name != next_hop.name) continue;
-      table.Find("name")->Reject(
-          table.diagnostics(), "another next hop has this name",
-          "give each next hop a name of its own, or list both targets in one");
+      if (next_hop.name.empty()) continue;
+      if (other.name == next_hop.name) {
+        table.Find("name")->Reject(
+            table.diagnostics(), "another next hop has this name",
+            "give each next hop a name of its own, or list both targets in one");
+      } else if (NextHopNameHash(other.name) == NextHopNameHash(next_hop.name)) {
+        table.Find("name")->Reject(
+            table.diagnostics(),
+            absl::StrCat("in routes of dialogs this name looks like \"", other.name, "\""),
+            "choose another name");
+      }
     }
     next_hops.push_back(std::move(next_hop));
   }

@@ -290,5 +290,86 @@ TEST(LimitsSimulationTest, BusyConnectionsStayAndTheNextTargetIsTried) {
   EXPECT_EQ(Transactions(edge), 0U);
 }
 
+// -- Bytes -------------------------------------------------------------------------------------
+
+TEST(LimitsSimulationTest, LargestMessagesPassBothWays) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp,
+                      .limits = "header-bytes = \"1KiB\"\nbody-bytes = \"119KiB\""});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string body(size_t{119} * 1024, 'b');
+  alice.Send(RequestText{.body = body}.Text());
+  edge.Settle();
+  const std::string seen = edge.next_hop_connection()->TakeReceived();
+  ASSERT_TRUE(seen.ends_with("\r\n\r\n" + body));
+  std::string answer = ResponseText(seen, 200, "OK");
+  answer.replace(answer.find("Content-Length: 0"), 17,
+                 "Content-Length: " + std::to_string(body.size()));
+  edge.NextHopSend(answer + body);
+  edge.Settle();
+  const std::string received = alice.Take();
+  EXPECT_EQ(StartLine(received), "SIP/2.0 200 OK");
+  EXPECT_TRUE(received.ends_with("\r\n\r\n" + body));
+}
+
+// Who has proved nothing cannot take the room that messages need.
+TEST(LimitsSimulationTest, HandshakesGetHalfOfPartialBytes) {
+  SimulatedEdge edge({.limits = "partial-bytes = \"1MiB\""});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  // A ClientHello of 16 KiB, most of it padding, of which the last bytes are missing.
+  using namespace std::literals;
+  std::string hello = "\x16\x03\x01\x3f\xff\x01\x00\x3f\xfb\x03\x03"s;
+  hello += std::string(32, 'r') + "\x00\x00\x02\x13\x01\x01\x00\x3f\xd0\x00\x15\x3f\xcc"s;
+  hello.resize(16000);
+  std::vector<core::RemoteConnection*> crowd;
+  for (int i = 0; i < 60; ++i) {
+    crowd.push_back(edge.network().Connect(alice.connection().backend_address()));
+    crowd.back()->Send(hello);
+    edge.Settle();
+  }
+  const auto refused =
+      std::count_if(crowd.begin(), crowd.end(), [](auto* one) { return one->saw_reset(); });
+  EXPECT_GE(refused, 60 - 32);  // 32 blocks of 16 KiB; one that grows needs both for a moment.
+  EXPECT_LE(refused, 60 - 30);
+  EXPECT_EQ(edge.Counter(edge.metrics().connections_closed.Slot(MetricDirection::kIn,
+                                                                ConnectionCloseReason::kOverload)),
+            static_cast<uint64_t>(refused));
+  const std::string message = RequestText{.body = std::string(60000, 'b')}.Text();
+  alice.Send(message.substr(0, 50000));
+  edge.Settle();
+  alice.Send(message.substr(50000));
+  edge.Settle();
+  EXPECT_TRUE(edge.NextHopTake().value_or("").ends_with("bbb"));
+}
+
+// Its answers have nowhere to go; what waits for them ends nevertheless.
+TEST(LimitsSimulationTest, SlowReaderIsClosedWhileItsRequestsAreUnderWay) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "queue-bytes = \"64KiB\""});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  SimulatedPeer& bob = edge.Connect("b.example");
+  Sender(alice, "a.example").Send("MESSAGE", 20);
+  Sender(alice, "a.example").Send("INVITE", 1);
+  edge.Settle();
+  const std::vector<std::string> requests = Arrived(edge);
+  ASSERT_EQ(requests.size(), 21U);
+  alice.connection().set_reading(false);
+  for (const std::string& request : requests) {
+    std::string answer = ResponseText(request, 200, "OK");
+    answer.replace(answer.find("Content-Length: 0"), 17, "Content-Length: 30000");
+    edge.NextHopSend(answer + std::string(30000, 'b'));
+    if (&request == &requests[9]) edge.Settle();  // Others come when it is gone.
+  }
+  edge.Settle();
+  EXPECT_EQ(edge.Counter(edge.metrics().slow_peers_disconnected.Slot()), 1U);
+  EXPECT_TRUE(alice.connection().saw_reset());
+  Sender(bob, "b.example").Send("MESSAGE", 1);
+  edge.Settle();
+  edge.NextHopSend(ResponseText(edge.NextHopTake().value_or(""), 200, "OK"));
+  edge.Settle();
+  EXPECT_EQ(StartLine(bob.Take()), "SIP/2.0 200 OK");
+  edge.Run(absl::Seconds(70), absl::Seconds(1));
+  EXPECT_EQ(Transactions(edge), 0U);
+  EXPECT_LT(edge.shard().reactor().buffers().bytes_in_use(), 64U * 1024);
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test

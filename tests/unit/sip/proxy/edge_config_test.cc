@@ -516,6 +516,19 @@ const std::vector<Case>& Refusals() {
        "\"inside\"\n[[next-hop]]",
        {"f.toml:25:1: warning: next-hop \"core\" is not used: no [[route]] names it, and it is not "
         "the first inside one; add [[route]] with next-hop = \"core\", or remove it"}},
+      {"second next hop of that name",
+       "[[next-hop]]\nname = \"core\"",
+       "[[next-hop]]\nname = \"core\"\ntargets = [\"tcp:127.0.0.1:1\"]\nzone = "
+       "\"inside\"\n[[next-hop]]\nname = \"core\"",
+       {"f.toml:25:1: warning: next-hop \"core\" is not used",
+        "f.toml:26:8: error: next-hop[1].name = \"core\": another next hop has this name"}},
+      {"names whose digests begin alike",
+       "[[next-hop]]\nname = \"core\"",
+       "[[next-hop]]\nname = \"trunk-20140\"\ntargets = [\"tcp:127.0.0.1:1\"]\nzone = "
+       "\"inside\"\n[[next-hop]]\nname = \"trunk-39940\"",
+       {"f.toml:25:1: warning: next-hop \"trunk-39940\" is not used",
+        "f.toml:26:8: error: next-hop[1].name = \"trunk-39940\": in routes of dialogs this name "
+        "looks like \"trunk-20140\"; choose another name"}},
       {"listener of another name",
        "targets = ",
        "listener = \"cor\"\ntargets = ",
@@ -567,6 +580,16 @@ const std::vector<Case>& Refusals() {
        "[[next-hop]]",
        "[limits]\nreceive-buffers = 1000\n[[next-hop]]",
        {"f.toml:22:19: error: limits.receive-buffers = 1000: not a power of two; use 512 or 1024"}},
+      {"messages that fit nowhere",
+       "[[next-hop]]",
+       "[limits]\nheader-bytes = \"60KiB\"\nbody-bytes = \"61KiB\"\n[[next-hop]]",
+       {"f.toml:23:14: error: limits.body-bytes = \"61KiB\": too large a message; let "
+        "header-bytes and body-bytes be 120KiB together at most"}},
+      {"headers that leave no room for the usual body",
+       "[[next-hop]]",
+       "[limits]\nheader-bytes = \"60KiB\"\n[[next-hop]]",
+       {"f.toml:22:16: error: limits.header-bytes = \"60KiB\": too large a message; let "
+        "header-bytes and body-bytes be 120KiB together at most"}},
       {"limit unknown",
        "[[next-hop]]",
        "[limits]\nconections = 5\n[[next-hop]]",
@@ -1005,7 +1028,7 @@ TEST(EdgeConfigTest, TooManyAreRefused) {
 TEST(EdgeConfigTest, EverySectionIsRead) {
   const LoadedConfig loaded = LoadValues(
       std::string(kGood) +
-      "[identity-header]\nmode = \"none\"\n[limits]\nheader-bytes = 4096\nbody-bytes = \"1MiB\"\n"
+      "[identity-header]\nmode = \"none\"\n[limits]\nheader-bytes = 4096\nbody-bytes = \"100KiB\"\n"
       "headers = 40\nconnections = 6\ntransactions = 16\nqueue-bytes = 200000\npartial-bytes = "
       "\"1MiB\"\nhandshakes-per-turn = 2\npeer-identities = 100\n"
       "outbound-connections = 7\nsource-messages-per-second = 8\nidentity-messages-per-second = 9\n"
@@ -1018,7 +1041,7 @@ TEST(EdgeConfigTest, EverySectionIsRead) {
   const LimitsConfig& limits = loaded.config.limits;
   EXPECT_EQ(loaded.config.identity_header, AssertedHeader::kNone);
   EXPECT_EQ(limits.header_bytes_max, 4096u);
-  EXPECT_EQ(limits.body_bytes_max, 1u << 20);
+  EXPECT_EQ(limits.body_bytes_max, 100u << 10);
   EXPECT_EQ(limits.headers_max, 40u);
   EXPECT_EQ(limits.connections_max, 6u);
   EXPECT_EQ(limits.transactions_max, 16u);
