@@ -493,6 +493,7 @@ Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
       transaction->source = TargetSource::kNextHop;
       transaction->next_hop = static_cast<uint16_t>(decision.next_hop);
       transaction->next_hop_hash = context_.snapshot->next_hop_hashes[decision.next_hop];
+      transaction->member = decision.member;
       break;
     case RouteKind::kInsideTarget:
       transaction->source = TargetSource::kInsideTarget;

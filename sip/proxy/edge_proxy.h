@@ -139,6 +139,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] EndpointKey KeyLike(const EndpointKey& like, TransportProtocol transport,
                                     const core::SocketAddress& address) const;
   [[nodiscard]] EndpointKey KeyOf(const NextHopConfig& next_hop, const NextHopTarget& target) const;
+  [[nodiscard]] std::optional<EndpointKey> KeyOfMember(const NextHopConfig& next_hop,
+                                                       const TransportAddress& member) const;
   void PinEndpoints();
   [[nodiscard]] LocationSupport Supported(Zone zone) const;
   [[nodiscard]] bool ChecksName(const EndpointKey& key) const;

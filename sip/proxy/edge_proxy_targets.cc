@@ -66,14 +66,14 @@ std::string_view ViaEnd(const Endpoint& endpoint, const Egress& egress) {
   return is_alias ? ";alias\r\n" : egress.via_end[static_cast<size_t>(endpoint.key.transport)];
 }
 
-// The target of an inside next hop that DNS may have found under any address.
-const NextHopTarget* NamedMember(const NextHopConfig& next_hop, TransportProtocol transport) {
-  if (next_hop.zone != Zone::kInside) return nullptr;
-  const auto found = std::find_if(next_hop.targets.begin(), next_hop.targets.end(),
-                                  [transport](const NextHopTarget& target) {
-                                    return target.is_named() && target.transport == transport;
-                                  });
-  return found == next_hop.targets.end() ? nullptr : &*found;
+// A request that was too large for UDP went to the same address over TCP (§18.1.1).
+bool SpeaksTo(const NextHopTarget& target, TransportProtocol transport) {
+  return target.transport == transport ||
+         (target.transport == TransportProtocol::kUdp && transport == TransportProtocol::kTcp);
+}
+
+TransportAddress WhereOf(const Endpoint& endpoint) {
+  return {endpoint.key.transport, endpoint.key.address, IdentityHash(endpoint.key.identity)};
 }
 
 // The URI that says where a request from the inside goes next (§16.6 step 7).
@@ -226,6 +226,26 @@ EndpointKey EdgeProxy::KeyOf(const NextHopConfig& next_hop, const NextHopTarget&
   return key;
 }
 
+// The target that has this address, else one that DNS may have found there. Nothing: it is none of
+// that next hop any more.
+std::optional<EndpointKey> EdgeProxy::KeyOfMember(const NextHopConfig& next_hop,
+                                                  const TransportAddress& member) const {
+  for (const NextHopTarget& target : next_hop.targets) {
+    if (!target.is_named() && target.address == member.address &&
+        SpeaksTo(target, member.transport)) {
+      return KeyOf(next_hop, target);
+    }
+  }
+  for (const NextHopTarget& target : next_hop.targets) {
+    if (!target.is_named() || !SpeaksTo(target, member.transport)) continue;
+    const EndpointKey key = KeyOf(next_hop, target);
+    if (IdentityHash(key.identity) == member.identity) {
+      return KeyLike(key, member.transport, member.address);
+    }
+  }
+  return std::nullopt;
+}
+
 // The endpoints of numeric targets are looked up once per configuration.
 void EdgeProxy::PinEndpoints() {
   const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
@@ -259,7 +279,11 @@ EdgeProxy::Finding EdgeProxy::ListNextHop(Transaction& transaction, size_t next_
   if (transaction.next_hop != next_hop || transaction.snapshot != context_.snapshot->version) {
     transaction.next_hop = static_cast<uint16_t>(next_hop);
     transaction.snapshot = context_.snapshot->version;
-    transaction.listed = 0;
+    transaction.looked_at = 0;
+  }
+  if (const TransportAddress member = std::exchange(transaction.member, {}); member.is_known()) {
+    const std::optional<EndpointKey> key = KeyOfMember(config, member);
+    if (key.has_value()) AddTarget(transaction, *key);
   }
   std::array<OrderedTarget, kNextHopTargetsMax> candidates;
   const size_t count = std::min(config.targets.size(), candidates.size());
@@ -273,19 +297,24 @@ EdgeProxy::Finding EdgeProxy::ListNextHop(Transaction& transaction, size_t next_
                      .hash_id = pinned_[next_hop][i].hash};
   }
   const TargetOrder order = OrderTargets(std::span(candidates).first(count), transaction.selector);
-  while (transaction.listed < order.size) {
-    const uint16_t index = order.indexes[transaction.listed++];
+  static_assert(kNextHopTargetsMax <= 64);
+  transaction.has_unlisted = false;
+  for (const uint16_t index : order.span()) {
     const NextHopTarget& target = config.targets[index];
+    if ((transaction.looked_at >> index & 1) != 0) continue;
+    transaction.looked_at |= uint64_t{1} << index;
     if (target.host.empty()) {
       AddTarget(transaction, KeyOf(config, target));
       continue;
     }
     transaction.asked_target = index;
     // What DNS still has to say is waited for only while there is nobody else.
-    const Finding finding = ListNamedTarget(transaction, config, target);
-    if (finding == Finding::kPending && transaction.target_count == 0) return finding;
+    if (ListNamedTarget(transaction, config, target) != Finding::kPending) continue;
+    if (!transaction.has_untried()) return Finding::kPending;
+    transaction.looked_at &= ~(uint64_t{1} << index);
+    transaction.has_unlisted = true;
   }
-  if (transaction.target_count > 0) return Finding::kFound;
+  if (transaction.has_untried()) return Finding::kFound;
   if (config.targets.empty()) transaction.failure = kNoTarget;
   return Finding::kNothing;
 }
@@ -309,37 +338,30 @@ EdgeProxy::Finding EdgeProxy::ListNamedTarget(Transaction& transaction,
 EdgeProxy::Finding EdgeProxy::ListInsideTarget(Transaction& transaction) {
   const InsideTarget& target = transaction.inside_target;
   const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
-  EndpointKey key = KeyAt(Zone::kInside, target.transport, target.address);
-  std::optional<size_t> home;
-  for (size_t i = 0; i < next_hops.size() && !home.has_value(); ++i) {
+  std::optional<EndpointKey> key;
+  std::optional<size_t> home = context_.snapshot->FindNextHop(target.next_hop);
+  if (home.has_value() && next_hops[*home].zone == Zone::kInside) {
+    key = KeyOfMember(next_hops[*home], target.where());
+  }
+  for (size_t i = 0; i < next_hops.size() && !key.has_value(); ++i) {
+    const auto has_address = [&target](const NextHopTarget& member) {
+      return member.address == target.address && SpeaksTo(member, target.transport);
+    };
     if (next_hops[i].zone != Zone::kInside) continue;
-    for (const NextHopTarget& member : next_hops[i].targets) {
-      if (member.transport != target.transport || member.address != target.address) continue;
-      key = KeyOf(next_hops[i], member);
-      home = i;
-      break;
-    }
+    if (std::ranges::none_of(next_hops[i].targets, has_address)) continue;
+    key = KeyOfMember(next_hops[i], target.where());
+    home = i;
   }
-  // One whose address came from DNS stands in no configuration, but its next hop does.
-  if (!home.has_value()) {
-    const std::optional<size_t> next_hop = context_.snapshot->FindNextHop(target.next_hop);
-    const NextHopTarget* const member =
-        next_hop.has_value() ? NamedMember(next_hops[*next_hop], target.transport) : nullptr;
-    if (member != nullptr) {
-      key = KeyLike(KeyOf(next_hops[*next_hop], *member), target.transport, target.address);
-      home = next_hop;
-    }
-  }
-  if (target.transport == TransportProtocol::kTls && !home.has_value()) {
+  if (!key.has_value() && target.transport == TransportProtocol::kTls) {
     transaction.failure = {ReasonCode::kNextHopTls, "that TLS next hop is not configured any more"};
     return Finding::kNothing;
   }
-  AddTarget(transaction, key);
-  if (home.has_value()) {
+  AddTarget(transaction, key.value_or(KeyAt(Zone::kInside, target.transport, target.address)));
+  if (key.has_value()) {
     const Finding others = ListNextHop(transaction, *home);
-    if (others == Finding::kPending && transaction.target_count == 0) return others;
+    if (others == Finding::kPending) return others;
   }
-  return transaction.target_count > 0 ? Finding::kFound : Finding::kNothing;
+  return transaction.has_untried() ? Finding::kFound : Finding::kNothing;
 }
 
 LocationSupport EdgeProxy::Supported(Zone zone) const {
@@ -416,7 +438,7 @@ EdgeProxy::Finding EdgeProxy::ListNamed(Transaction& transaction, const Location
       return Finding::kNothing;
     case LocationStatus::kReady:
       AddLocations(transaction, locations_.view(), like);
-      return transaction.target_count > 0 ? Finding::kFound : Finding::kNothing;
+      return transaction.has_untried() ? Finding::kFound : Finding::kNothing;
   }
   UNREACHABLE();
 }
@@ -464,7 +486,7 @@ void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
   if (transaction->source != TargetSource::kLocate && !transaction->is_probe) {
     return FindTargets(*transaction);  // The rest.
   }
-  if (transaction->target_count > 0) return TryNextTarget(*transaction);
+  if (transaction->has_untried()) return TryNextTarget(*transaction);
   FinishLocally(*transaction, transaction->failure.reason, transaction->failure.text);
 }
 
@@ -478,7 +500,7 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
   }
   transaction.is_sent = false;
   transaction.attempt = Transaction::kNoAttempt;  // What is heard of earlier ones comes late.
-  while (transaction.has_more_targets()) {
+  while (transaction.has_untried()) {
     const uint8_t index = transaction.next_target++;
     Endpoint* const endpoint = endpoints_.Find(transaction.targets[index]);
     if (endpoint == nullptr) continue;  // Forgotten meanwhile.
@@ -512,11 +534,14 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
     }
   }
   // A reload came in between: TLS targets of before are not dialled any more, those of now may be.
-  const bool may_list_anew = transaction.listed_for != context_.snapshot->version &&
-                             !transaction.is_probe && transaction.cancel == CancelState::kNone;
-  if (may_list_anew) {
+  const bool is_outdated = transaction.listed_for != context_.snapshot->version;
+  const bool may_list_more = (is_outdated || transaction.has_unlisted) && !transaction.is_probe &&
+                             transaction.cancel == CancelState::kNone;
+  if (may_list_more) {
     // Whom nothing was sent to makes room; its branch has never been seen.
     transaction.target_count = transaction.next_target = transaction.sent_targets;
+    // Nobody has the request while DNS is asked (OnCancel, OnDeadline).
+    transaction.client = transaction.is_invite() ? ClientState::kCalling : ClientState::kTrying;
     return FindTargets(transaction);
   }
   FinishLocally(transaction, transaction.failure.reason, transaction.failure.text);
@@ -719,7 +744,8 @@ size_t EdgeProxy::WriteRouteLines(Transaction& transaction, const Endpoint& endp
          .address = endpoint.key.address,
          .secure = transaction.is_secure,
          .next_hop = transaction.source == TargetSource::kNextHop ? transaction.next_hop_hash
-                                                                  : endpoint.next_hop_hash},
+                                                                  : endpoint.next_hop_hash,
+         .identity = IdentityHash(endpoint.key.identity)},
         back);
   } else if (to == Zone::kOutside) {
     NamePeer(transaction, endpoint, back);
@@ -772,8 +798,9 @@ void EdgeProxy::NamePeer(const Transaction& transaction, const Endpoint& endpoin
   const uint32_t next_hop =
       transaction.source == TargetSource::kNextHop ? transaction.next_hop_hash : 0;
   if (next_hop == 0 && endpoint.identity.empty()) return;
-  side.uri.user = {side.token.data(), context_.snapshot->hop_tokens.Write(
-                                          next_hop, endpoint.identity, side.token.data())};
+  side.uri.user = {side.token.data(),
+                   context_.snapshot->hop_tokens.Write(next_hop, WhereOf(endpoint),
+                                                       endpoint.identity, side.token.data())};
 }
 
 // Architecture §4. Only where the connection has proved somebody: then that is who may use it.

@@ -58,6 +58,7 @@ class OctetReader {
   }
 
   [[nodiscard]] std::span<const uint8_t> rest() const { return rest_; }
+  [[nodiscard]] bool complete() const { return complete_; }  // Nothing was missing.
   // Nothing was missing and nothing is left.
   [[nodiscard]] bool exhausted() const { return complete_ && rest_.empty(); }
 

@@ -87,8 +87,11 @@ std::optional<RouteDecision> ByToken(std::string_view text, const EdgeSnapshot& 
       break;
   }
   if (!snapshot.hop_tokens.Read(text, hop)) return Refuse(ReasonCode::kFlowToken);
-  if (const auto next_hop = snapshot.FindNextHop(hop.next_hop)) return To(*next_hop);
-  return std::nullopt;
+  const auto next_hop = snapshot.FindNextHop(hop.next_hop);
+  if (!next_hop.has_value()) return std::nullopt;
+  decision = To(*next_hop);
+  decision.member = hop.member;
+  return decision;
 }
 
 RouteDecision DecideInside(const MessageView& request, const OwnRoutes& own,

@@ -33,6 +33,7 @@ struct RouteDecision {
   RouteKind kind = RouteKind::kRefuse;
   ReasonCode reason = ReasonCode::kRelay;
   size_t next_hop = 0;         // kNextHop.
+  TransportAddress member;     // kNextHop, in a dialog: to whom of it; unknown: to anybody.
   InsideTarget inside_target;  // kInsideTarget.
   FlowToken flow;              // kFlow.
   // kLocate: whose certificate to expect where the next URI is an address: the peer of the dialog.

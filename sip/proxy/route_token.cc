@@ -1,56 +1,14 @@
 #include "sip/proxy/route_token.h"
 
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <array>
 
 #include "core/check.h"
 #include "sip/proxy/octets.h"
+#include "sip/proxy/transport_address.h"
 #include "tls/keyed_mac.h"
 
 namespace sallyport::sip {
-namespace {
-
-// The first octet of the fields.
-constexpr uint8_t kTransportBits = 3;
-constexpr uint8_t kSecureBit = 4;
-constexpr uint8_t kIpv6Bit = 8;
-
-uint8_t TransportNumber(TransportProtocol transport) {  // On the wire: never renumbered.
-  switch (transport) {
-    case TransportProtocol::kUdp:
-      return 0;
-    case TransportProtocol::kTcp:
-      return 1;
-    case TransportProtocol::kTls:
-      return 2;
-  }
-  UNREACHABLE();
-}
-
-std::optional<TransportProtocol> TransportOf(uint8_t number) {
-  for (const auto transport :
-       {TransportProtocol::kUdp, TransportProtocol::kTcp, TransportProtocol::kTls}) {
-    if (TransportNumber(transport) == number) return transport;
-  }
-  return std::nullopt;
-}
-
-uint32_t ScopeOf(const core::SocketAddress& address) {
-  sockaddr_storage storage;
-  address.ToSockaddr(storage);
-  return reinterpret_cast<const sockaddr_in6&>(storage).sin6_scope_id;
-}
-
-template <size_t kBytes>
-std::array<uint8_t, kBytes> TakeArray(OctetReader& reader) {
-  std::array<uint8_t, kBytes> octets{};
-  std::ranges::copy(reader.Take(kBytes), octets.begin());
-  return octets;
-}
-
-}  // namespace
 
 uint32_t NextHopNameHash(std::string_view name) {
   const std::array<uint8_t, 32> digest = tls::Sha256(std::as_bytes(std::span(name)));
@@ -62,18 +20,10 @@ RouteTokenSigner::RouteTokenSigner(const tls::Secret& secret)
     : seal_(secret, tls::kRecordRouteLabel, TokenKind::kInsideTarget) {}
 
 size_t RouteTokenSigner::Write(const InsideTarget& target, char* out) const {
-  const core::SocketAddress& address = target.address;
-  DCHECK(address.is_ipv4() || address.is_ipv6());
-  unsigned head = TransportNumber(target.transport);
-  if (target.secure) head |= kSecureBit;
-  if (address.is_ipv6()) head |= kIpv6Bit;
-  std::array<uint8_t, kFieldBytesIpv6> fields;
+  std::array<uint8_t, kFieldBytesMax> fields;
   OctetWriter writer(fields);
-  writer.AddNumber(head, 1);
   writer.AddNumber(target.next_hop, 4);
-  writer.AddNumber(address.port(), 2);
-  writer.Add(std::span(address.address_bytes()).first(address.is_ipv6() ? 16 : 4));
-  if (address.is_ipv6()) writer.AddNumber(ScopeOf(address), 4);
+  WriteTransportAddress(target.where(), target.secure, writer);
   DCHECK(writer.fits());
   seal_.Write(writer.written(), {}, out);
   return TokenSeal::TextBytes(writer.written().size());
@@ -84,22 +34,13 @@ std::optional<InsideTarget> RouteTokenSigner::Read(std::string_view text) const 
   const std::optional<size_t> size = seal_.Read(text, {}, fields);
   if (!size.has_value()) return std::nullopt;
   OctetReader reader({fields.data(), *size});
-  const auto head = static_cast<uint8_t>(reader.Number(1));
-  const std::optional<TransportProtocol> transport = TransportOf(head & kTransportBits);
-  if (!transport.has_value()) return std::nullopt;
   InsideTarget target;
-  target.transport = *transport;
-  target.secure = (head & kSecureBit) != 0;
   target.next_hop = static_cast<uint32_t>(reader.Number(4));
-  const auto port = static_cast<uint16_t>(reader.Number(2));
-  if ((head & kIpv6Bit) != 0) {
-    const std::array<uint8_t, 16> address = TakeArray<16>(reader);
-    const auto scope = static_cast<uint32_t>(reader.Number(4));
-    target.address = core::SocketAddress::Ipv6(address, port, scope);
-  } else {
-    target.address = core::SocketAddress::Ipv4(TakeArray<4>(reader), port);
-  }
-  if (!reader.exhausted()) return std::nullopt;
+  const auto read = ReadTransportAddress(reader, target.secure);
+  if (!read.has_value() || !reader.exhausted()) return std::nullopt;
+  target.transport = read->transport;
+  target.address = read->address;
+  target.identity = read->identity;
   return target;
 }
 

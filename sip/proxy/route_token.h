@@ -14,6 +14,7 @@
 #include "core/socket_address.h"
 #include "sip/proxy/listener_config.h"
 #include "sip/proxy/token_seal.h"
+#include "sip/proxy/transport_address.h"
 
 namespace sallyport::sip {
 
@@ -23,6 +24,9 @@ struct InsideTarget {
   bool secure = false;    // The dialog began with a sips URI and stays on TLS (RFC 5630 §3.1.1).
   uint32_t next_hop = 0;  // NextHopNameHash of the next hop that the address belongs to: its TLS
                           // profile and the identity to expect; 0: of none.
+  uint16_t identity = 0;  // As in TransportAddress.
+
+  [[nodiscard]] TransportAddress where() const { return {transport, address, identity}; }
   friend bool operator==(const InsideTarget&, const InsideTarget&) = default;
 };
 
@@ -31,9 +35,8 @@ struct InsideTarget {
 
 class RouteTokenSigner {
  public:
-  static constexpr size_t kFieldBytesIpv4 = 1 + 4 + 2 + 4;
-  static constexpr size_t kFieldBytesIpv6 = 1 + 4 + 2 + 16 + 4;
-  static constexpr size_t kTextBytesMax = TokenSeal::TextBytes(kFieldBytesIpv6);
+  static constexpr size_t kFieldBytesMax = 4 + TransportAddress::kOctetsMax;
+  static constexpr size_t kTextBytesMax = TokenSeal::TextBytes(kFieldBytesMax);
 
   explicit RouteTokenSigner(const tls::Secret& secret);
 

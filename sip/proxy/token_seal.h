@@ -23,13 +23,13 @@
 namespace sallyport::sip {
 
 // Another layout of the same use gets a new value.
-enum class TokenKind : uint8_t { kFlow = 0x11, kInsideTarget = 0x21, kDialog = 0x31, kHop = 0x41 };
+enum class TokenKind : uint8_t { kFlow = 0x11, kInsideTarget = 0x22, kDialog = 0x31, kHop = 0x42 };
 
 class TokenSeal {
  public:
   static constexpr size_t kHeadBytes = 2;
   static constexpr size_t kMacBytes = 16;
-  static constexpr size_t kFieldBytesMax = 272;
+  static constexpr size_t kFieldBytesMax = 288;
   static constexpr size_t kContextBytesMax = 1024;
   static constexpr size_t TextBytes(size_t field_bytes) {
     return Base64UrlBytes(kHeadBytes + field_bytes + kMacBytes);

@@ -72,7 +72,8 @@ struct Transaction : core::ListLink {
   static constexpr uint8_t kNoAttempt = 0xFF;
 
   bool is_invite() const { return method == Method::kInvite; }
-  bool has_more_targets() const { return next_target < target_count; }
+  bool has_untried() const { return next_target < target_count; }
+  bool has_more_targets() const { return has_untried() || has_unlisted; }
   std::string_view identity() const { return {identity_text.data(), identity_bytes}; }
   void SetIdentity(std::string_view text) {  // A longer one is left out: then nothing is excused.
     if (text.size() > identity_text.size()) return;
@@ -113,15 +114,16 @@ struct Transaction : core::ListLink {
   uint8_t target_count = 0;
   uint8_t next_target = 0;
   uint8_t sent_targets = 0;  // Up to the last one that anything was sent to.
-  // The next hop whose targets are listed: index in the configuration of version `snapshot`, how
-  // many of them, in their order, were looked at, and which DNS was asked for last (or a probe is
-  // for).
+  // The next hop whose targets are listed: index in the configuration of version `snapshot`, which
+  // of them (by index) were looked at, and which DNS was asked for last (or a probe is for).
   uint16_t next_hop = 0;
-  uint8_t listed = 0;
+  uint64_t looked_at = 0;
+  bool has_unlisted = false;  // DNS had not yet spoken of all when there was somebody else to try.
   uint16_t asked_target = 0;
   uint64_t snapshot = 0;
   uint64_t listed_for = 0;     // Version of the configuration by which targets were last found.
   uint32_t next_hop_hash = 0;  // kNextHop: NextHopNameHash, by which a reload is outlived.
+  TransportAddress member;     // kNextHop: who has the dialog and is tried first.
   uint64_t selector = 0;       // Hash of the Call-ID.
   EndpointId endpoint;         // Of the attempt; zero: none yet.
   std::array<EndpointId, kTargetsMax> targets;

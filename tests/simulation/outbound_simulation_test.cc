@@ -918,6 +918,69 @@ TEST(NextHopGroupTest, DialogOfASharedTargetStaysWithItsNextHop) {
   EXPECT_TRUE(second.TakeMessages().empty());
 }
 
+// The call went to the second because the first had no time; so do its ACK and BYE, with the first
+// back at work: it knows nothing of that dialog.
+void DialogStaysWithWhoAnswered(SimulatedEdge& edge, SimulatedServer& first,
+                                SimulatedServer& second) {
+  RequestText call = Leaving("c", "INVITE");
+  edge.NextHopSend(call.Text());
+  edge.Run(absl::Milliseconds(200));
+  first.Send(ResponseText(first.TakeMessages().at(0), 503, "No"));
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_EQ(StartLines(first.TakeMessages()), (Lines{"ACK sip:bob@b.example SIP/2.0"}));
+  second.Send(ResponseText(TakeOne(second), 200, "OK", "Contact: <sip:bob@b.example>\r\n"));
+  edge.Run(absl::Minutes(2));  // The first is trusted again.
+  call.headers = RouteLinesForCaller(TakeInside(edge).back());
+  call.to += ";tag=uas";
+  for (const char* const method : {"ACK", "INVITE", "BYE"}) {
+    call.method = method;
+    call.branch = method;
+    edge.NextHopSend(call.Text());
+    edge.Run(absl::Milliseconds(200));
+    EXPECT_TRUE(first.TakeMessages().empty()) << method;
+    const std::vector<std::string> seen = second.TakeMessages();
+    ASSERT_EQ(seen.size(), 1U) << method;
+    EXPECT_TRUE(seen[0].starts_with(method)) << seen[0];
+    if (call.method != "ACK") second.Send(ResponseText(seen[0], 200, "OK"));
+    edge.Settle();
+  }
+}
+
+TEST(NextHopGroupTest, DialogStaysWithTheMemberThatAnswered) {
+  SimulatedEdge edge({.extra = Partner(kTwoTcp)});
+  DialogStaysWithWhoAnswered(edge, edge.Serve(kFirst), edge.Serve(kSecond));
+}
+
+TEST(NextHopGroupTest, DialogStaysWithTheNamedMemberThatAnswered) {
+  SimulatedEdge edge({.extra = Partner("\"tls:sip1.b.example:5061;priority=1\", "
+                                       "\"tls:sip2.b.example:5061;priority=2\"")});
+  edge.dns().A("sip1.b.example", "192.0.2.1");
+  edge.dns().A("sip2.b.example", "192.0.2.2");
+  DialogStaysWithWhoAnswered(edge, edge.Serve(kFirst, &SimulatedCertificate("sip1.b.example")),
+                             edge.Serve(kSecond, &SimulatedCertificate("sip2.b.example")));
+}
+
+TEST(NextHopGroupTest, DialogOfAMemberThatIsGoneGoesToTheOthers) {
+  SimulatedEdge edge({.extra = Partner(kTwoTcp)});
+  SimulatedServer& first = edge.Serve(kFirst);
+  SimulatedServer& second = edge.Serve(kSecond);
+  RequestText call = Leaving("c", "INVITE");
+  edge.NextHopSend(call.Text());
+  edge.Run(absl::Milliseconds(200));
+  first.Send(ResponseText(TakeOne(first), 200, "OK", "Contact: <sip:bob@b.example>\r\n"));
+  edge.Settle();
+  edge.network().StopListening(first.address());
+  first.connection()->Reset();
+  edge.Run(absl::Milliseconds(200));
+  call.headers = RouteLinesForCaller(TakeInside(edge).back());
+  call.to += ";tag=uas";
+  call.method = "BYE";
+  call.branch = "b";
+  edge.NextHopSend(call.Text());
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_TRUE(TakeOne(second).starts_with("BYE "));
+}
+
 // With nobody else to ask, what is under way goes on: UDP retransmission may outlive a restart.
 TEST(NextHopGroupTest, TargetThatGoesDownKeepsWhatHasNoAlternative) {
   SimulatedEdge edge(

@@ -89,6 +89,7 @@ struct Decided {
   std::string identity;
   uint32_t own_routes;
   bool drops_routes;
+  TransportAddress member;
 };
 
 Decided Decide(const Asked& asked) {
@@ -103,9 +104,9 @@ Decided Decide(const Asked& asked) {
   EXPECT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk) << wire;
   HopToken hop;
   const RouteDecision decision = DecideRoute(request, asked.from, Snapshot(), hop);
-  return {decision.kind,          decision.reason,      decision.next_hop,
-          decision.inside_target, decision.flow,        std::string(decision.identity),
-          decision.own.count,     decision.drops_routes};
+  return {decision.kind,          decision.reason,       decision.next_hop,
+          decision.inside_target, decision.flow,         std::string(decision.identity),
+          decision.own.count,     decision.drops_routes, decision.member};
 }
 
 std::string FlowUser(bool falls_back, uint64_t boot_epoch = 9) {
@@ -253,13 +254,16 @@ TEST(RouteDecisionTest, RouteTokenNamesTheInsideTargetForTheOutside) {
 
 TEST(RouteDecisionTest, HopTokenRemembersNextHopOrIdentity) {
   std::string user(HopTokenSigner::kTextBytesMax, ' ');
-  user.resize(Snapshot().hop_tokens.Write(NextHopNameHash("partner"), "", user.data()));
+  const TransportAddress member{TransportProtocol::kTls,
+                                *core::SocketAddress::Parse("[2001:db8::1]:5061")};
+  user.resize(Snapshot().hop_tokens.Write(NextHopNameHash("partner"), member, "", user.data()));
   const Decided partner =
       Decide({.uri = "sip:carol@192.0.2.9", .headers = OwnRoute(user), .from = Zone::kInside});
   EXPECT_EQ(partner.kind, RouteKind::kNextHop);
   EXPECT_EQ(partner.next_hop, 1U);
+  EXPECT_EQ(partner.member, member);
   user.resize(HopTokenSigner::kTextBytesMax);
-  user.resize(Snapshot().hop_tokens.Write(0, "c.example", user.data()));
+  user.resize(Snapshot().hop_tokens.Write(0, {}, "c.example", user.data()));
   const Decided located =
       Decide({.uri = "sip:carol@192.0.2.9", .headers = OwnRoute(user), .from = Zone::kInside});
   EXPECT_EQ(located.kind, RouteKind::kLocate);

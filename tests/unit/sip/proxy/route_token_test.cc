@@ -34,6 +34,8 @@ std::vector<InsideTarget> Targets() {
          {TransportProtocol::kUdp, TransportProtocol::kTcp, TransportProtocol::kTls}) {
       targets.push_back({transport, Address(address), false, 0});
       targets.push_back({transport, Address(address), true, NextHopNameHash("core")});
+      if (transport != TransportProtocol::kTls) continue;
+      targets.push_back({transport, Address(address), true, 7, IdentityHash("sip.example")});
     }
   }
   return targets;
