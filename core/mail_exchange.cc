@@ -33,9 +33,9 @@ void MailExchange::SetWakeName(uint32_t shard, int wake_name) {
 }
 
 bool MailExchange::Post(uint32_t from, uint32_t to, uint32_t kind,
-                        std::span<const std::byte> record, Waker& waker) {
+                        std::span<const std::byte> record, Waker& waker, MailPriority priority) {
   CHECK(from != to && from < parties() && to < parties());
-  if (!Box(from, to).Push(kind, record)) return false;
+  if (!Box(from, to).Push(kind, record, priority)) return false;
   Party& party = parties_[to];
   // Pairs with the exchanges of the receiver; see the proof in the header.
   if (party.signal.exchange(Signal::kMail, std::memory_order_acq_rel) != Signal::kAsleep) {

@@ -50,7 +50,8 @@ class MailExchange {
 
   // On the thread of `from`. False: the mailbox is full; nothing was sent.
   [[nodiscard]] bool Post(uint32_t from, uint32_t to, uint32_t kind,
-                          std::span<const std::byte> record, Waker& waker);
+                          std::span<const std::byte> record, Waker& waker,
+                          MailPriority priority = MailPriority::kNormal);
 
   // On the thread of `party`. Before a wait that may block; false: there is mail, do not.
   [[nodiscard]] bool PrepareToSleep(uint32_t party);

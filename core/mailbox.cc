@@ -19,7 +19,7 @@ Mailbox::Mailbox(uint32_t from, uint32_t capacity_bytes)
   CHECK(capacity_bytes >= 4096 && std::has_single_bit(capacity_bytes));
 }
 
-bool Mailbox::Push(uint32_t kind, std::span<const std::byte> record) {
+bool Mailbox::Push(uint32_t kind, std::span<const std::byte> record, MailPriority priority) {
   DCHECK(kind != kFillerKind);
   if (record.size() > record_bytes_max()) return false;
   const uint64_t needed = Aligned(kHeaderBytes + record.size());
@@ -27,9 +27,10 @@ bool Mailbox::Push(uint32_t kind, std::span<const std::byte> record) {
   const uint64_t offset = written & (capacity_ - 1);
   const uint64_t to_end = capacity_ - offset;
   const uint64_t filler = needed > to_end ? to_end : 0;
-  if (written + filler + needed - read_seen_ > capacity_) {
+  const uint64_t room = priority == MailPriority::kLow ? capacity_ / 2 : capacity_;
+  if (written + filler + needed - read_seen_ > room) {
     read_seen_ = read_.load(std::memory_order_acquire);  // Pairs with Drain's release store.
-    if (written + filler + needed - read_seen_ > capacity_) return false;
+    if (written + filler + needed - read_seen_ > room) return false;
   }
   if (filler != 0) {
     const Header skip{kFillerKind, static_cast<uint32_t>(filler - kHeaderBytes)};

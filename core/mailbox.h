@@ -21,6 +21,9 @@
 
 namespace sallyport::core {
 
+// kLow leaves half of the mailbox to others: what a peer may send as much of as it likes.
+enum class MailPriority : uint8_t { kNormal, kLow };
+
 // Receives records in Drain.
 class MailHandler {
  public:
@@ -42,7 +45,8 @@ class Mailbox {
   uint32_t record_bytes_max() const { return capacity_ / 2 - kHeaderBytes; }
 
   // Producer. False: no room now (or the record is longer than record_bytes_max); nothing changed.
-  [[nodiscard]] bool Push(uint32_t kind, std::span<const std::byte> record);
+  [[nodiscard]] bool Push(uint32_t kind, std::span<const std::byte> record,
+                          MailPriority priority = MailPriority::kNormal);
 
   // Consumer. Delivers at most `records_max`; returns how many.
   uint32_t Drain(uint32_t records_max, MailHandler& handler);

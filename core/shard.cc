@@ -52,9 +52,10 @@ Shard::~Shard() {
   if (quiet_points_ != nullptr) quiet_points_->GoOffline(index_);
 }
 
-bool Shard::Post(uint32_t to, uint32_t kind, std::span<const std::byte> record) {
+bool Shard::Post(uint32_t to, uint32_t kind, std::span<const std::byte> record,
+                 MailPriority priority) {
   DCHECK(kind >= kMailKindsReserved);
-  const bool posted = mail_.Post(index_, to, kind, record, *this);
+  const bool posted = mail_.Post(index_, to, kind, record, *this, priority);
   ++(posted ? mail_sent_ : mail_refused_);
   return posted;
 }

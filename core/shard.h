@@ -91,7 +91,8 @@ class Shard final : private TurnHooks, private MailHandler, private Waker {
   const StatsBlock& machine_stats() const { return machine_stats_; }
 
   // To another shard or the control thread; kind >= kMailKindsReserved. False: full, nothing sent.
-  [[nodiscard]] bool Post(uint32_t to, uint32_t kind, std::span<const std::byte> record);
+  [[nodiscard]] bool Post(uint32_t to, uint32_t kind, std::span<const std::byte> record,
+                          MailPriority priority = MailPriority::kNormal);
 
   void SetApplication(std::unique_ptr<ShardApplication> application);
   ShardApplication* application() { return application_.get(); }

@@ -1,6 +1,7 @@
 #include "core/socket_address.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -253,6 +254,23 @@ bool CidrRange::Contains(const SocketAddress& address) const {
 
 std::string CidrRange::ToString() const {
   return absl::StrCat(base_.HostToString(), "/", unsigned{prefix_bits_});
+}
+
+std::vector<SocketAddress> InterfaceAddresses() {
+  ifaddrs* list = nullptr;
+  std::vector<SocketAddress> addresses;
+  if (getifaddrs(&list) != 0) return addresses;
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr) continue;
+    const SocketAddress address =
+        SocketAddress::FromSockaddr(entry->ifa_addr, sizeof(sockaddr_in6));
+    if (address.is_ipv4()) addresses.push_back(address);
+    if (address.is_ipv6()) {
+      addresses.push_back(SocketAddress::Ipv6(address.address_bytes(), address.port()));
+    }
+  }
+  freeifaddrs(list);
+  return addresses;
 }
 
 }  // namespace sallyport::core

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -87,5 +88,8 @@ class CidrRange {
   SocketAddress base_;
   uint8_t prefix_bits_ = 0;
 };
+
+// Of this machine's interfaces, IPv6 without scope; port 0. Empty if the kernel does not say.
+std::vector<SocketAddress> InterfaceAddresses();
 
 }  // namespace sallyport::core

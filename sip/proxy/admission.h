@@ -3,7 +3,7 @@
 // and what is refused when work waits too long (OverloadControl).
 //
 // The inside is our own trust domain and one address there is a whole network's: it is bounded by
-// overload alone. Responses, ACK and CANCEL are nobody's business here: they end work.
+// overload alone. Responses and CANCEL are nobody's business here: they end work.
 //
 // Each shard enforces every bound whole, by itself. A connection stays on its shard, so a source
 // with one connection gets exactly its rate; one that spreads over n shards gets n times as much at
@@ -87,6 +87,9 @@ class Admission {
                                                     RequestClass request_class,
                                                     const AdmissionTurn& turn);
 
+  // The ACK of a 2xx: it ends work, so four times as many as requests may come.
+  [[nodiscard]] bool MayAcknowledge(const AdmissionSource& source, core::MonotonicTime now);
+
   // RefusalOf does it, too, for the first request of a turn; without requests a tick must, or an
   // overload would never be over. Once per turn counts.
   void ObserveDelay(const AdmissionTurn& turn);
@@ -108,6 +111,8 @@ class Admission {
   std::optional<core::RateLimit> handshake_limit_;
   std::optional<core::RateLimit> source_limit_;
   std::optional<core::RateLimit> identity_limit_;
+  std::optional<core::RateLimit> source_ack_limit_;
+  std::optional<core::RateLimit> identity_ack_limit_;
   core::CountTable connections_;
   core::RateTable handshakes_;
   core::RateTable source_messages_;

@@ -13,7 +13,9 @@ struct ConnectionId {
 };
 
 // Who is at the other end: the same for all connections of one set of proven identities, on every
-// instance that shares the secret. 0: the inside.
+// instance that shares the secret.
 using PeerKey = uint64_t;
+inline constexpr PeerKey kInsidePeer = 0;
+inline constexpr PeerKey kAnonymousPeer = 1;  // Of the outside, and proves nothing.
 
 }  // namespace sallyport::sip

@@ -89,7 +89,7 @@ Edge::Edge(LoadedConfig loaded, std::string version)
       metrics_(NamesOf(loaded.config.listeners), NamesOf(loaded.config.next_hops)),
       own_secret_(tls::Secret::Generate()),
       boot_epoch_(tls::RandomUint64()),
-      keys_{RandomMacKey(), RandomMacKey(), RandomMacKey(), RandomMacKey()},
+      keys_{RandomMacKey(), RandomMacKey(), RandomMacKey(), RandomMacKey(), RandomMacKey()},
       first_(std::make_unique<LoadedConfig>(std::move(loaded))) {}
 
 Edge::~Edge() {
@@ -211,6 +211,7 @@ absl::Status Edge::StartShards() {
                              .identities = identities_.get(),
                              .memo = memos_[shard.index()].get(),
                              .progress = progress_[shard.index()].get(),
+                             .all_progress = progress_,
                              .keys = keys_},
                             std::move((*material)[shard.index()]));
   });

@@ -154,7 +154,8 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           {{"reason", {"start_line", "header", "uri", "length", "too_large", "framing"}}})),
       sip_responses_dropped(registry.AddCounter(
           "sip_responses_dropped_total", "SIP responses that were not forwarded.",
-          {{"reason", {"branch", "no_transaction", "source", "flow_gone", "malformed"}}})),
+          {{"reason",
+            {"branch", "no_transaction", "source", "flow_gone", "malformed", "overload"}}})),
       sip_acks_dropped(
           registry.AddCounter("sip_acks_dropped_total",
                               "ACK requests that were not forwarded; they are never answered.",

@@ -52,7 +52,8 @@ enum class ResponseDropReason : uint8_t {
   kNoTransaction,  // Too late.
   kSource,         // Not from where the request went.
   kFlowGone,       // The connection that the request came on has closed.
-  kMalformed
+  kMalformed,
+  kOverload  // The mailbox of the transaction's shard is full.
 };
 enum class AckDropReason : uint8_t { kNoTransaction, kRefused };
 enum class BufferPool : uint8_t { kReceive, kSend };

@@ -121,6 +121,11 @@ std::string_view FirstValueOf(const MessageView& message, HeaderId id) {
   return values.Next(value) ? value : std::string_view();
 }
 
+AdmissionSource AdmissionSourceOf(const MessageSource& source) {
+  return source.connection != nullptr ? AdmissionSourceOf(*source.connection)
+                                      : AdmissionSource{source.zone, source.address};
+}
+
 }  // namespace
 
 EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
@@ -129,6 +134,7 @@ EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
       connections_(connections),
       admission_(*options.admission),
       signer_(options.keys.branch),
+      loop_key_(options.keys.loop),
       local_tag_(options.keys.to_tag),
       transactions_(options.transactions_max, options.keys.transaction),
       endpoints_(context, connections, *this,
@@ -196,6 +202,12 @@ void EdgeProxy::OnBadFraming(const MessageSource& source, const Frame& frame,
          {.closes = true, .parsed = false});
 }
 
+ResponseSource EdgeProxy::ResponseSourceOf(const MessageSource& source) const {
+  ResponseSource from{source.address, source.peer(), {}, context_.shard.index(), source.zone};
+  if (source.connection != nullptr) from.connection = source.connection->id();
+  return from;
+}
+
 void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, Framing framing) {
   const core::MonotonicTime begin = context_.reactor().io().MonotonicNow();
   const ParseOutcome outcome =
@@ -210,9 +222,7 @@ void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, F
       }
       return;
     }
-    ResponseSource from{source.address, source.peer(), {}, context_.shard.index(), source.zone};
-    if (source.connection != nullptr) from.connection = source.connection->id();
-    OnResponse(from);
+    OnResponse(ResponseSourceOf(source));
   } else {
     context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kIn, view_.method()));
     if (outcome != ParseOutcome::kOk) {
@@ -264,6 +274,15 @@ void EdgeProxy::OnMail(uint32_t kind, std::span<const std::byte> record) {
       if (mail.snapshot != context_.snapshot->version) return;
       return ApplyProbe(mail.next_hop, mail.target, mail.is_alive != 0);
     }
+    case kMailCancel: {
+      CancelMail mail;
+      const std::string_view bytes = read(mail);
+      if (ParseMessage(bytes, Framing::kDatagram, view_,
+                       context_.snapshot->config.limits.headers_max) == ParseOutcome::kOk) {
+        OnCancelMail(mail);
+      }
+      return;
+    }
     default:
       UNREACHABLE();
   }
@@ -288,7 +307,7 @@ void EdgeProxy::OnRequest(const MessageSource& source) {
   if (Transaction* const known = transactions_.FindByKey(key)) {
     return OnRetransmission(source, *known);  // The same request again: §17.2.
   }
-  const uint32_t loop_hash = LoopHash(view_);
+  const uint32_t loop_hash = LoopHash(view_, loop_key_);
   const RouteDecision decision = DecideRoute(view_, source.zone, *context_.snapshot, hop_);
   if (decision.kind == RouteKind::kAnswerItself) return Answer(source, 200, "OK", {}, true);
   if (const auto reason = ValidateRequest(view_, loop_hash, signer_)) {
@@ -370,11 +389,8 @@ bool EdgeProxy::PassesLimits(const MessageSource& source) {
     Refuse(source, ReasonCode::kLimit);
     return false;
   }
-  const AdmissionSource from = source.connection != nullptr
-                                   ? AdmissionSourceOf(*source.connection)
-                                   : AdmissionSource{source.zone, source.address};
-  const auto reason =
-      admission_.RefusalOf(from, ClassOf(view_), AdmissionTurnOf(context_.reactor()));
+  const auto reason = admission_.RefusalOf(AdmissionSourceOf(source), ClassOf(view_),
+                                           AdmissionTurnOf(context_.reactor()));
   if (reason.has_value()) Refuse(source, *reason);
   return !reason.has_value();
 }
@@ -418,7 +434,10 @@ void EdgeProxy::OnAck(const MessageSource& source, bool from_covered) {
 // The ACK of a 2xx is a request of its own (§13.2.2.4): judged before, forwarded without state; but
 // where its target must be looked up or dialled, it waits for that like any other.
 void EdgeProxy::ForwardAck(const MessageSource& source, bool from_covered) {
-  const uint32_t loop_hash = LoopHash(view_);
+  if (!admission_.MayAcknowledge(AdmissionSourceOf(source), context_.reactor().now())) {
+    return DropAck(AckDropReason::kRefused);
+  }
+  const uint32_t loop_hash = LoopHash(view_, loop_key_);
   const RouteDecision decision = DecideRoute(view_, source.zone, *context_.snapshot, hop_);
   if (ValidateRequest(view_, loop_hash, signer_).has_value() ||
       decision.kind == RouteKind::kRefuse || decision.kind == RouteKind::kAnswerItself ||
@@ -437,22 +456,68 @@ void EdgeProxy::ForwardAck(const MessageSource& source, bool from_covered) {
 void EdgeProxy::OnCancel(const MessageSource& source) {
   Transaction* const transaction =
       transactions_.FindByKey(transactions_.KeyOf(source.peer(), view_));
-  if (transaction == nullptr || !transaction->is_invite()) {
+  if (transaction != nullptr && transaction->is_invite()) {
+    Answer(source, 200, "OK", {}, true);  // §9.2: whatever becomes of the INVITE.
+    return CancelTransaction(*transaction);
+  }
+  CancelMail mail;
+  mail.source = ResponseSourceOf(source);
+  mail.listener = source.listener;
+  const uint32_t next = (context_.shard.index() + 1) % context_.shard.shards();
+  if (next != context_.shard.index() && MailCancel(next, mail)) return;
+  Answer(source, 481, "Call/Transaction Does Not Exist", {}, true);
+}
+
+// The CANCEL in view_.
+void EdgeProxy::OnCancelMail(CancelMail mail) {
+  const uint32_t home = mail.source.shard;
+  if (home == context_.shard.index()) {
+    Connection* const connection = connections_.Find(mail.source.connection);
+    core::DatagramSocket* const socket =
+        mail.source.connection == ConnectionId() ? endpoints_.socket(mail.listener) : nullptr;
+    if (connection == nullptr && socket == nullptr) return;
+    const MessageSource source{mail.source.zone, mail.source.address, mail.listener, connection,
+                               socket};
+    if (mail.state == CancelMail::State::kFound) return Answer(source, 200, "OK", {}, true);
     return Answer(source, 481, "Call/Transaction Does Not Exist", {}, true);
   }
-  Answer(source, 200, "OK", {}, true);  // §9.2: whatever becomes of the INVITE.
-  if (transaction->cancel != CancelState::kNone) return;
-  if (!transaction->is_sent && transaction->client == ClientState::kCalling) {
-    transaction->cancel = CancelState::kWanted;
-    transaction->core::ListLink::Unlink();
-    transaction->client = ClientState::kTerminated;
-    return FinishWith(*transaction, 487, "Request Terminated", {});  // Nobody rings.
+  Transaction* const transaction =
+      transactions_.FindByKey(transactions_.KeyOf(mail.source.peer, view_));
+  const uint32_t next = (context_.shard.index() + 1) % context_.shard.shards();
+  if (transaction != nullptr && transaction->is_invite()) {
+    mail.state = CancelMail::State::kFound;
+  } else if (next == home) {
+    mail.state = CancelMail::State::kNowhere;
   }
-  if (transaction->client == ClientState::kProceeding) return SendCancel(*transaction);
+  // Without room for the answer the peer sends it again.
+  static_cast<void>(MailCancel(mail.state == CancelMail::State::kWanted ? next : home, mail));
+  if (mail.state == CancelMail::State::kFound) CancelTransaction(*transaction);
+}
+
+bool EdgeProxy::MailCancel(uint32_t shard, const CancelMail& mail) {
+  const std::string_view bytes = view_.bytes();
+  const std::span<char> record = context_.mail_scratch;
+  if (sizeof mail + bytes.size() > record.size()) return false;
+  std::memcpy(record.data(), &mail, sizeof mail);
+  std::memcpy(record.data() + sizeof mail, bytes.data(), bytes.size());
+  return context_.shard.Post(shard, kMailCancel,
+                             std::as_bytes(std::span(record.data(), sizeof mail + bytes.size())),
+                             core::MailPriority::kLow);
+}
+
+void EdgeProxy::CancelTransaction(Transaction& transaction) {
+  if (transaction.cancel != CancelState::kNone) return;
+  if (!transaction.is_sent && transaction.client == ClientState::kCalling) {
+    transaction.cancel = CancelState::kWanted;
+    transaction.core::ListLink::Unlink();
+    transaction.client = ClientState::kTerminated;
+    return FinishWith(transaction, 487, "Request Terminated", {});  // Nobody rings.
+  }
+  if (transaction.client == ClientState::kProceeding) return SendCancel(transaction);
   // §9.1: not before the next hop has shown that it has the INVITE, for as long as that may take.
-  if (transaction->client != ClientState::kCalling) return;
-  transaction->cancel = CancelState::kWanted;
-  if (!transaction->is_left) ScheduleDeadlineAt(*transaction, transaction->sent_at + kTimerB);
+  if (transaction.client != ClientState::kCalling) return;
+  transaction.cancel = CancelState::kWanted;
+  if (!transaction.is_left) ScheduleDeadlineAt(transaction, transaction.sent_at + kTimerB);
 }
 
 // -- The transaction begins --------------------------------------------------------------------
@@ -498,6 +563,7 @@ Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
     case RouteKind::kInsideTarget:
       transaction->source = TargetSource::kInsideTarget;
       transaction->inside_target = decision.inside_target;
+      transaction->is_secure |= decision.inside_target.secure;  // RFC 5630 §3.1.1.
       break;
     case RouteKind::kFlow:
       transaction->source = TargetSource::kFlow;
@@ -588,6 +654,7 @@ std::optional<ReasonCode> EdgeProxy::StoreRequest(const MessageSource& source,
   // A Route from outside leads nowhere, strict or not: it must not become the Request-URI.
   if (decision.own.next_is_strict && decision.kind == RouteKind::kLocate) {
     EditForStrictNextHop(view_, decision.own, edit_);
+    transaction.next_is_strict = true;
   } else {
     OwnRoutes leaving = decision.own;
     if (decision.drops_routes) leaving.count = leaving.total;

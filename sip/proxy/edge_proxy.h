@@ -45,7 +45,8 @@ struct ProxyKeys {
   tls::MacKey branch;
   tls::MacKey transaction;
   tls::MacKey to_tag;
-  tls::MacKey dns;  // Of the cache's hash.
+  tls::MacKey dns;   // Of the cache's hash.
+  tls::MacKey loop;  // Of LoopHash.
 };
 
 struct EdgeProxyOptions {
@@ -107,6 +108,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnRetransmission(const MessageSource& source, Transaction& transaction);
   void OnAck(const MessageSource& source, bool from_covered);
   void OnCancel(const MessageSource& source);
+  void CancelTransaction(Transaction& transaction);
+  [[nodiscard]] ResponseSource ResponseSourceOf(const MessageSource& source) const;
   void Begin(const MessageSource& source, const RouteDecision& decision, uint64_t key,
              uint32_t loop_hash, bool from_covered);
   void ForwardAck(const MessageSource& source, bool from_covered);
@@ -180,6 +183,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnResponse(const ResponseSource& source);
   [[nodiscard]] bool IsExpected(const Endpoint& endpoint, const ResponseSource& source) const;
   [[nodiscard]] bool MailResponse(uint32_t shard, const ResponseSource& source);
+  [[nodiscard]] bool MailCancel(uint32_t shard, const CancelMail& mail);
+  void OnCancelMail(CancelMail mail);
   void OnLateResponse(Transaction& transaction, const Endpoint& endpoint);
   void AbandonAttempt(Transaction& transaction);
   void ApplyResponse(Transaction& transaction);
@@ -251,6 +256,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   ConnectionTable& connections_;
   Admission& admission_;
   const BranchSigner signer_;
+  const tls::MacKey loop_key_;
   const LocalTag local_tag_;
   TransactionTable transactions_;
   EndpointPool endpoints_;

@@ -146,8 +146,9 @@ void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::
   }
   context_.Count(context_.metrics.requests_rejected.Slot(reason));
   if (!ParseStored(transaction)) return FinishWith(transaction, 0, {}, {});
-  LogRefusal({transaction.reply.zone, transaction.peer, transaction.reply.listener,
-              connections_.Find(transaction.reply.connection), transaction.reply.address},
+  const Connection* const connection = connections_.Find(transaction.reply.connection);
+  LogRefusal({transaction.reply.zone, transaction.peer, transaction.reply.listener, connection,
+              connection != nullptr ? connection->peer() : transaction.reply.address},
              reason, stored_.method_text(), cause);
   const ReasonText& text = TextOf(reason);
   uint16_t status = text.status;

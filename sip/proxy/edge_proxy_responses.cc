@@ -88,10 +88,10 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
   if (branch->shard != context_.shard.index()) {
     // One that came by mail is where its branch says, or nowhere.
     const bool has_travelled = source.shard != context_.shard.index();
-    if (has_travelled || branch->shard >= context_.shard.shards() ||
-        !MailResponse(branch->shard, source)) {
-      DropResponse(ResponseDropReason::kNoTransaction);
+    if (has_travelled || branch->shard >= context_.shard.shards()) {
+      return DropResponse(ResponseDropReason::kNoTransaction);
     }
+    if (!MailResponse(branch->shard, source)) DropResponse(ResponseDropReason::kOverload);
     return;
   }
   Transaction* const transaction = transactions_.Find({branch->slot, branch->generation});
@@ -120,14 +120,16 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
   ApplyResponse(*transaction);
 }
 
+// From outside anybody who has ever seen a branch of ours can send this: not before other mail.
 bool EdgeProxy::MailResponse(uint32_t shard, const ResponseSource& source) {
   const std::string_view bytes = view_.bytes();
   const std::span<char> record = context_.mail_scratch;
   if (sizeof source + bytes.size() > record.size()) return false;
   std::memcpy(record.data(), &source, sizeof source);
   std::memcpy(record.data() + sizeof source, bytes.data(), bytes.size());
-  return context_.shard.Post(shard, kMailResponse,
-                             std::as_bytes(std::span(record.data(), sizeof source + bytes.size())));
+  return context_.shard.Post(
+      shard, kMailResponse, std::as_bytes(std::span(record.data(), sizeof source + bytes.size())),
+      source.zone == Zone::kOutside ? core::MailPriority::kLow : core::MailPriority::kNormal);
 }
 
 // From the outside a response counts on the connection that the request left on, or on one that
@@ -152,7 +154,7 @@ bool EdgeProxy::IsExpected(const Endpoint& endpoint, const ResponseSource& sourc
       }
       break;
   }
-  return endpoint.key.transport == TransportProtocol::kTls && endpoint.peer > 1 &&
+  return endpoint.key.transport == TransportProtocol::kTls && endpoint.peer > kAnonymousPeer &&
          endpoint.peer == source.peer;
 }
 
@@ -422,15 +424,16 @@ void EdgeProxy::SendCancel(Transaction& transaction) {
   }
   // §16.8: what cannot be cancelled is answered as if it had timed out, and ends.
   if (size == 0) return FinishLocally(transaction, ReasonCode::kTimeout, {});
-  // Out of the list while sending, which may find that the connection is lost.
-  transaction.core::ListLink::Unlink();
+  // Out of the list while sending, which may find that the connection is lost. Where it waits for
+  // the way back to the caller it stays there.
+  if (!transaction.awaits_reply_path) transaction.core::ListLink::Unlink();
   const bool is_sent = endpoints_.Send(*endpoint, {context_.send_scratch.data(), size});
-  if (!is_sent && transaction.is_reliable) {
+  if (!is_sent && transaction.is_reliable && !transaction.awaits_reply_path) {
     transaction.cancel = CancelState::kSent;
     return OnEndpointLost(
         transaction, {ReasonCode::kNextHopUnreachable, "the connection to the next hop was lost"});
   }
-  endpoints_.Await(*endpoint, transaction);
+  if (!transaction.awaits_reply_path) endpoints_.Await(*endpoint, transaction);
   context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, Method::kCancel));
   if (transaction.cancel == CancelState::kSent) return;
   transaction.cancel = CancelState::kSent;

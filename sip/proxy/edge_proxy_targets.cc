@@ -77,8 +77,8 @@ TransportAddress WhereOf(const Endpoint& endpoint) {
 }
 
 // The URI that says where a request from the inside goes next (§16.6 step 7).
-Uri NextUri(const MessageView& request) {
-  const HeaderField* const field = request.First(HeaderId::kRoute);
+Uri NextUri(const MessageView& request, bool next_is_strict) {
+  const HeaderField* const field = next_is_strict ? nullptr : request.First(HeaderId::kRoute);
   std::string_view value;
   NameAddr route;
   if (field == nullptr) return request.parsed_request_uri();
@@ -387,7 +387,7 @@ LocationSupport EdgeProxy::Supported(Zone zone) const {
 
 EdgeProxy::Finding EdgeProxy::ListLocated(Transaction& transaction) {
   if (!ParseStored(transaction)) return Finding::kNothing;
-  const Uri uri = NextUri(stored_);
+  const Uri uri = NextUri(stored_, transaction.next_is_strict);
   if (!uri.is_sip_or_sips()) {
     transaction.failure = {ReasonCode::kUriScheme, "the URI names no host"};
     return Finding::kNothing;
@@ -477,7 +477,8 @@ void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
   } else if (transaction->source == TargetSource::kLocate) {
     if (ParseStored(*transaction)) {
       AddLocations(*transaction, locations,
-                   OutboundKey(LocatedName(NextUri(stored_), PeerOf(*transaction))));
+                   OutboundKey(LocatedName(NextUri(stored_, transaction->next_is_strict),
+                                           PeerOf(*transaction))));
     }
   } else if (transaction->snapshot == context_.snapshot->version) {
     const NextHopConfig& config = context_.snapshot->config.next_hops[transaction->next_hop];
@@ -547,12 +548,10 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
   FinishLocally(transaction, transaction.failure.reason, transaction.failure.text);
 }
 
-// One that is known to be down is not tried while there are others; and dialling it for every
-// request would only make them wait, so that is left to its back-off and its probes.
+// One that is known to be down is left to its back-off and its probes: whoever asks hears at once
+// that nobody is there, instead of in half a minute.
 bool EdgeProxy::IsWorthTrying(const Transaction& transaction, const Endpoint& endpoint) const {
-  if (transaction.is_probe || endpoint.health->IsUsable(context_.reactor().now())) return true;
-  const bool must_dial = endpoint.key.kind == EndpointKind::kStream && !endpoint.is_open;
-  return !transaction.has_more_targets() && !must_dial;
+  return transaction.is_probe || endpoint.health->IsUsable(context_.reactor().now());
 }
 
 // Puts the same address over TCP in the place of this attempt and the datagram behind it, for the
@@ -806,14 +805,15 @@ void EdgeProxy::NamePeer(const Transaction& transaction, const Endpoint& endpoin
 // Architecture §4. Only where the connection has proved somebody: then that is who may use it.
 void EdgeProxy::NameDialog(const Transaction& transaction, const Endpoint& endpoint,
                            RouteSide& side) {
-  if (endpoint.peer == 0 || endpoint.key.transport != TransportProtocol::kTls) return;
+  if (endpoint.peer <= kAnonymousPeer || endpoint.key.transport != TransportProtocol::kTls) return;
   if (!ParseStored(transaction)) return;
   const PeerKeyText peer(endpoint.peer);
+  const bool proves_name = !endpoint.identity.empty() && ChecksName(endpoint.key);
   const DialogClaim claim{
       .call_id = stored_.call_id(),
       .local_tag = stored_.from().tag,
       .remote = &stored_.to().uri,
-      .identity = endpoint.identity.empty() ? peer.view() : std::string_view(endpoint.identity)};
+      .identity = proves_name ? std::string_view(endpoint.identity) : peer.view()};
   const int64_t now = absl::ToUnixSeconds(context_.reactor().io().WallNow());
   const size_t size = context_.snapshot->dialog_tokens.Write(claim, now, side.dialog);
   side.uri.dialog_token = {side.dialog.data(), size};

@@ -75,8 +75,13 @@ class EdgeShard::DatagramEntry final : private core::DatagramHandler {
   void OnDatagram(std::span<const std::byte> bytes, const core::SocketAddress& source) override {
     const EdgeSnapshot& snapshot = *shard_.context_.snapshot;
     const ListenerConfig& config = snapshot.config.listeners[index_];
-    if (shard_.RejectionOf(config, source).has_value() &&
-        !(config.zone == Zone::kInside && snapshot.IsNextHop(source))) {
+    // Next hops are let in without being listed; where others are listed, with their answers only.
+    const bool is_welcome =
+        config.zone == Zone::kInside && snapshot.IsNextHop(source) &&
+        (config.allow.empty() ||
+         std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())
+             .starts_with("SIP/2.0 "));
+    if (!is_welcome && shard_.RejectionOf(config, source).has_value()) {
       return shard_.context_.Count(
           shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kAcl));
     }
@@ -135,6 +140,7 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
                .client_contexts = material_.client_contexts,
                .client_sessions = client_sessions_,
                .identities = *options.identities,
+               .peer_key = material_.snapshot->peer_key,
                .receive_scratch = {receive_scratch_.get(), kReceiveScratchBytes},
                .send_scratch = {send_scratch_.get(), kSendScratchBytes},
                .mail_scratch = {mail_scratch_.get(), kMailScratchBytes}},
@@ -323,10 +329,15 @@ void EdgeShard::BeginDrain() {
 }
 
 void EdgeShard::CloseIdleConnections() {
-  connections_.ForEach([this](ConnectionId, Connection& connection) {
-    if (connection.is_open() && !connection.is_deferred() && !proxy_.IsInUse(connection)) {
-      connection.Close(ConnectionCloseReason::kDrain);
-    }
+  // Of a flow's transactions on other shards we know only that there are some.
+  const bool others_wait =
+      std::ranges::any_of(options_.all_progress, [this](const std::unique_ptr<ShardProgress>& one) {
+        return one.get() != options_.progress && one->unanswered > 0;
+      });
+  connections_.ForEach([this, others_wait](ConnectionId, Connection& connection) {
+    if (!connection.is_open() || connection.is_deferred() || proxy_.IsInUse(connection)) return;
+    if (others_wait && connection.used_by_other_shards()) return;
+    connection.Close(ConnectionCloseReason::kDrain);
   });
 }
 

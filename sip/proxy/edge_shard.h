@@ -52,6 +52,7 @@ struct EdgeShardOptions {
   tls::IdentityCache* identities;
   tls::SignatureMemo* memo;  // The one that this shard's TLS contexts use.
   ShardProgress* progress;
+  std::span<const std::unique_ptr<ShardProgress>> all_progress = {};  // Of every shard.
   ProxyKeys keys;
   core::DnsQuerier* dns = nullptr;  // Instead of the shard's own resolver (simulation).
 };

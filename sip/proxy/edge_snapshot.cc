@@ -12,12 +12,18 @@ namespace {
 
 ServedNames NamesOf(const EdgeConfig& config) {
   std::vector<ServedNames::Advertised> advertised;
+  std::vector<core::SocketAddress> addresses;
   for (const ListenerConfig& listener : config.listeners) {
     advertised.push_back({listener.advertise_host, listener.advertise_port});
+    addresses.push_back(listener.address);
+    if (!listener.address.IsUnspecified()) continue;
+    for (const core::SocketAddress& own : core::InterfaceAddresses()) {
+      addresses.push_back(own.WithPort(listener.address.port()));
+    }
   }
   std::vector<std::string> domains = config.domains;
   domains.push_back(config.domain);
-  return ServedNames(std::move(domains), std::move(advertised));
+  return ServedNames(std::move(domains), std::move(advertised), std::move(addresses));
 }
 
 std::vector<Egress> AllEgress(const EdgeConfig& config) {
@@ -62,7 +68,7 @@ EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
       route_tokens(identity.secret),
       dialog_tokens(identity.secret),
       hop_tokens(identity.secret),
-      peer_key(identity.secret.DeriveMacKey(0, tls::kPeerKeyLabel)) {}
+      peer_key(identity.secret.DeriveMacKey(identity.secret.size() - 1, tls::kPeerKeyLabel)) {}
 
 bool EdgeSnapshot::IsNextHop(const core::SocketAddress& source) const {
   return std::any_of(config.next_hops.begin(), config.next_hops.end(),

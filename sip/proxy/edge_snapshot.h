@@ -62,7 +62,8 @@ struct EdgeSnapshot {
   const RouteTokenSigner route_tokens;
   const DialogTokenSigner dialog_tokens;
   const HopTokenSigner hop_tokens;
-  const tls::MacKey peer_key;  // For PeerKey.
+  // For PeerKey. Of the oldest key of the secret: so instances agree while it is rotated.
+  const tls::MacKey peer_key;
 };
 
 }  // namespace sallyport::sip

@@ -77,6 +77,11 @@ std::string_view RefusalHeaders(ReasonCode reason, const MessageView& request,
     case ReasonCode::kNextHopUnreachable:
     case ReasonCode::kNextHopTls:
     case ReasonCode::kNextHopIdentity:
+      // No time is told where only an operator can help.
+      if (context.retry_after_seconds == 0) {
+        return Format(storage, "Warning: 399 %.*s \"%.*s\"\r\n", Width(edge), edge.data(),
+                      Width(context.cause), context.cause.data());
+      }
       return Format(storage, "Retry-After: %u\r\nWarning: 399 %.*s \"%.*s\"\r\n",
                     context.retry_after_seconds, Width(edge), edge.data(), Width(context.cause),
                     context.cause.data());

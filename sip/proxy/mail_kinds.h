@@ -15,6 +15,7 @@ enum MailKind : uint32_t {
   kMailFlowRequest,              // FlowMail, then the bytes: send them on that flow.
   kMailFlowLost,                 // FlowMail: that flow is gone.
   kMailHealth,                   // HealthMail: what the prober found.
+  kMailCancel,                   // CancelMail, then the bytes of a CANCEL.
 };
 
 // Which target the prober has heard of. Of a configuration, so that indices mean the same.

@@ -22,8 +22,8 @@ struct MessageSource {
   core::DatagramSocket* socket = nullptr;
 
   [[nodiscard]] PeerKey peer() const {
-    if (zone == Zone::kInside) return 0;
-    return connection == nullptr ? PeerKey{1} : connection->peer_key();
+    if (zone == Zone::kInside) return kInsidePeer;
+    return connection == nullptr ? kAnonymousPeer : connection->peer_key();
   }
 };
 
@@ -34,6 +34,16 @@ struct ResponseSource {
   ConnectionId connection;  // Zero: a datagram.
   uint32_t shard = 0;       // Of the connection.
   Zone zone = Zone::kOutside;
+};
+
+// A CANCEL that the shard it came to cannot place: the INVITE may have come on another connection
+// of the peer. It asks one shard after the other and comes home with what to answer.
+struct CancelMail {
+  enum class State : uint8_t { kWanted, kFound, kNowhere };
+
+  ResponseSource source;  // `shard` is home.
+  uint32_t listener = 0;
+  State state = State::kWanted;
 };
 
 // How a peer that proved no single domain is named in a dialog token (dialog_token.h).

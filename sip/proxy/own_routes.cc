@@ -27,7 +27,8 @@ bool IsLoose(const Uri& uri) { return FindParam(uri.params, "lr").has_value(); }
 // who has the same host.
 bool IsRecordRouteOfOurs(const Uri& uri, const ServedNames& names) {
   return (LooksLikeToken(uri.user, TokenKind::kFlow) ||
-          LooksLikeToken(uri.user, TokenKind::kInsideTarget)) &&
+          LooksLikeToken(uri.user, TokenKind::kInsideTarget) ||
+          LooksLikeToken(uri.user, TokenKind::kHop)) &&
          names.IsEdgeHost(uri) && IsLoose(uri);
 }
 

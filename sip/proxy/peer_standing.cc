@@ -12,11 +12,12 @@
 #include "tls/keyed_mac.h"
 
 namespace sallyport::sip {
-namespace {
-
-// Equal for all certificates that prove the same identities; another for everybody else.
-PeerKey PeerKeyOf(const SipIdentities& identities, const tls::MacKey& key) {
+PeerKey PeerKeyOf(const SipIdentities& identities, const tls::Sha256Digest& fingerprint,
+                  const tls::MacKey& key) {
   std::string text;
+  if (identities.domains_size() + identities.users_size() == 0) {
+    text.append("certificate ").append(fingerprint.begin(), fingerprint.end());
+  }
   for (size_t i = 0; i < identities.domains_size(); ++i) {
     text.append(identities.domain(i)).push_back(';');
   }
@@ -26,16 +27,15 @@ PeerKey PeerKeyOf(const SipIdentities& identities, const tls::MacKey& key) {
     text.append("@").append(user.host).push_back(';');
   }
   const PeerKey peer = tls::KeyedMac64(key, std::as_bytes(std::span(text)));
-  return peer == 0 ? 1 : peer;  // 0 is the inside.
+  return peer <= kAnonymousPeer ? kAnonymousPeer + 1 : peer;
 }
-
-}  // namespace
 
 tls::PeerIdentityRef GiveStanding(ShardContext& context, const TlsProfileConfig& profile,
                                   Connection& connection) {
   auto standing = std::make_unique<PeerStanding>();
   tls::Session& session = *connection.session();
   tls::PeerIdentityRef certificate;
+  PeerKey key = kAnonymousPeer;
   if (session.peer().verified) {
     tls::IdentityLookup lookup =
         context.identities.FindOrRead(session.peer().leaf_der, session.peer().fingerprint);
@@ -52,14 +52,14 @@ tls::PeerIdentityRef GiveStanding(ShardContext& context, const TlsProfileConfig&
     standing->identities = DeriveSipIdentities(*certificate, profile.identity);
     standing->has_identity = true;
     standing->refused = context.snapshot->config.unmatched == UnmatchedPeer::kRefuse;
+    key = PeerKeyOf(standing->identities, session.peer().fingerprint, context.peer_key);
   }
-  const PeerKey key = PeerKeyOf(standing->identities, context.snapshot->peer_key);
   connection.set_standing(std::move(standing), key);
   return certificate;
 }
 
 void GiveNoStanding(Connection& connection) {
-  connection.set_standing(std::make_unique<PeerStanding>(), PeerKey{1});
+  connection.set_standing(std::make_unique<PeerStanding>(), kAnonymousPeer);
 }
 
 }  // namespace sallyport::sip

@@ -34,11 +34,11 @@ bool HasLooped(const MessageView& request, uint32_t loop_hash, const BranchSigne
 
 }  // namespace
 
-uint32_t LoopHash(const MessageView& request) {
-  const size_t hash =
-      absl::HashOf(request.request_uri(), request.from().tag, request.to().tag, request.call_id(),
-                   request.cseq().number, FirstValue(request, HeaderId::kProxyRequire),
-                   FirstValue(request, HeaderId::kRoute));
+uint32_t LoopHash(const MessageView& request, const tls::MacKey& key) {
+  const size_t hash = absl::HashOf(key, request.request_uri(), request.from().tag, request.to().tag,
+                                   request.call_id(), request.cseq().number,
+                                   FirstValue(request, HeaderId::kProxyRequire),
+                                   FirstValue(request, HeaderId::kRoute));
   return static_cast<uint32_t>(hash ^ hash >> 32);
 }
 
@@ -46,7 +46,7 @@ std::optional<ReasonCode> ValidateRequest(const MessageView& request, uint32_t l
                                           const BranchSigner& signer) {
   const MaxBreadthOutcome breadth = ReadMaxBreadth(request);
   if (breadth == MaxBreadthOutcome::kMalformed) return ReasonCode::kMalformed;
-  if (!request.parsed_request_uri().is_sip_or_sips()) return ReasonCode::kUriScheme;
+  if (request.parsed_request_uri().scheme == Uri::Scheme::kOther) return ReasonCode::kUriScheme;
   if (request.max_forwards() == 0) return ReasonCode::kMaxForwards;
   // The usual request has one Via, and it is not ours.
   const bool has_one_via = request.Count(HeaderId::kVia) == 1 && request.top_via_rest().empty();

@@ -11,15 +11,17 @@
 #include "sip/message/message_view.h"
 #include "sip/policy/reason_code.h"
 #include "sip/proxy/branch.h"
+#include "tls/keyed_mac.h"
 
 namespace sallyport::sip {
 
 // What routing depends on, and nothing that a loop changes: Request-URI, tags, Call-ID, CSeq
 // number, Proxy-Require and Route (§16.6 step 8). Not the method: a CANCEL or ACK gets its
-// INVITE's.
-[[nodiscard]] uint32_t LoopHash(const MessageView& request);
+// INVITE's. Everybody below can read it in our Via; `key`, of this process, hides how it is made
+// (the hash is seeded with an address).
+[[nodiscard]] uint32_t LoopHash(const MessageView& request, const tls::MacKey& key);
 
-// Nothing: go on. `loop_hash` is LoopHash(request).
+// Nothing: go on. `loop_hash` is LoopHash of the request.
 [[nodiscard]] std::optional<ReasonCode> ValidateRequest(const MessageView& request,
                                                         uint32_t loop_hash,
                                                         const BranchSigner& signer);

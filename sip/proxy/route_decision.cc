@@ -44,7 +44,8 @@ RouteDecision ByRoutes(const MessageView& request, Zone from, const EdgeSnapshot
 // §11, §16.3 step 3: OPTIONS that ends at the edge.
 bool IsForEdge(const MessageView& request, const OwnRoutes& own, const EdgeSnapshot& snapshot) {
   const Uri& uri = own.request_uri;
-  return request.method() == Method::kOptions && uri.user.empty() && snapshot.names.Serves(uri);
+  return request.method() == Method::kOptions && uri.user.empty() &&
+         (snapshot.names.Serves(uri) || snapshot.names.IsEdgeHost(uri));
 }
 
 // §16.5: a maddr decides where a request goes, whatever its host is.
@@ -64,10 +65,13 @@ RouteDecision DecideOutside(const MessageView& request, const OwnRoutes& own,
     decision.inside_target = *target;
     return decision;
   }
-  if (!snapshot.names.Serves(own.request_uri) || NamesAnotherAddress(own)) {
+  const bool is_number = own.request_uri.scheme == Uri::Scheme::kTel;
+  if (!is_number && (!snapshot.names.Serves(own.request_uri) || NamesAnotherAddress(own))) {
     return Refuse(ReasonCode::kRelay);
   }
-  RouteDecision decision = ByRoutes(request, Zone::kOutside, snapshot, ToInside(snapshot));
+  RouteDecision decision =
+      ByRoutes(request, Zone::kOutside, snapshot,
+               is_number ? Refuse(ReasonCode::kUriScheme) : ToInside(snapshot));
   decision.drops_routes = own.has_route_left;
   return decision;
 }
@@ -102,7 +106,10 @@ RouteDecision DecideInside(const MessageView& request, const OwnRoutes& own,
   RouteDecision located = ByKind(RouteKind::kLocate);
   located.identity = hop.identity();
   if (own.has_route_left) return located;  // §16.6 step 7: the topmost Route is the next hop.
-  if (!snapshot.names.Serves(own.request_uri)) {
+  if (own.request_uri.scheme == Uri::Scheme::kTel) {
+    return ByRoutes(request, Zone::kInside, snapshot, Refuse(ReasonCode::kUriScheme));
+  }
+  if (!snapshot.names.Serves(own.request_uri) && !snapshot.names.IsEdgeHost(own.request_uri)) {
     return ByRoutes(request, Zone::kInside, snapshot, located);
   }
   if (IsForEdge(request, own, snapshot)) return ByKind(RouteKind::kAnswerItself);

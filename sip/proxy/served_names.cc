@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/socket_address.h"
 #include "sip/message/grammar.h"
 #include "sip/message/host.h"
 
@@ -26,8 +25,11 @@ bool IsSameHost(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-ServedNames::ServedNames(std::vector<std::string> domains, std::vector<Advertised> advertised)
-    : domains_(std::move(domains)), advertised_(std::move(advertised)) {}
+ServedNames::ServedNames(std::vector<std::string> domains, std::vector<Advertised> advertised,
+                         std::vector<core::SocketAddress> addresses)
+    : domains_(std::move(domains)),
+      advertised_(std::move(advertised)),
+      addresses_(std::move(addresses)) {}
 
 bool ServedNames::IsDomain(std::string_view host) const {
   return std::any_of(domains_.begin(), domains_.end(),
@@ -47,10 +49,20 @@ bool ServedNames::IsAdvertised(std::string_view host, uint16_t port) const {
   });
 }
 
-bool ServedNames::IsEdge(const Uri& uri) const { return uri.user.empty() && IsEdgeHost(uri); }
+// Without a port it is the one of the scheme or of the transport.
+bool ServedNames::IsListening(std::string_view host, uint16_t port) const {
+  if (!MayBeAddress(host)) return false;
+  const auto address = core::SocketAddress::FromHost(host, port);
+  if (!address.has_value()) return false;
+  return std::ranges::any_of(addresses_, [&](const core::SocketAddress& own) {
+    return port != 0 ? own == *address
+                     : own.HasSameHost(*address) && (own.port() == 5060 || own.port() == 5061);
+  });
+}
 
 bool ServedNames::IsEdgeHost(const Uri& uri) const {
-  return uri.is_sip_or_sips() && IsAdvertised(uri.host, uri.port);
+  return uri.is_sip_or_sips() &&
+         (IsAdvertised(uri.host, uri.port) || IsListening(uri.host, uri.port));
 }
 
 bool ServedNames::IsOwnRoute(const Uri& uri) const {
@@ -58,7 +70,7 @@ bool ServedNames::IsOwnRoute(const Uri& uri) const {
 }
 
 bool ServedNames::IsOwnAddress(std::string_view host, uint16_t port) const {
-  return IsAdvertised(host, port) || (port == 0 && IsDomain(host));
+  return IsAdvertised(host, port) || (port == 0 && IsDomain(host)) || IsListening(host, port);
 }
 
 }  // namespace sallyport::sip

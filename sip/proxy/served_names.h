@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/socket_address.h"
 #include "sip/message/uri.h"
 
 namespace sallyport::sip {
@@ -20,13 +21,14 @@ class ServedNames {
     uint16_t port;
   };
 
-  ServedNames(std::vector<std::string> domains, std::vector<Advertised> advertised);
+  // `addresses`: where we listen. Whoever knows us by address may write one in Route.
+  ServedNames(std::vector<std::string> domains, std::vector<Advertised> advertised,
+              std::vector<core::SocketAddress> addresses = {});
 
   // A request for this URI is for the inside: its host is one of the domains or advertised names.
   [[nodiscard]] bool Serves(const Uri& uri) const;
-  // The URI names the edge itself: an advertised name with its port or none, and no user.
-  [[nodiscard]] bool IsEdge(const Uri& uri) const;
-  // The same with any user: our Record-Route and Path URIs carry a token there.
+  // The URI names the edge itself, whatever its user (our Record-Route and Path URIs carry a token
+  // there): an advertised name with its port or none, or an address that we listen on.
   [[nodiscard]] bool IsEdgeHost(const Uri& uri) const;
   // A Route value that brought the request to us: the edge, or a domain of ours without a port.
   // Whatever its user: one that is no token of ours is still addressed to us.
@@ -37,9 +39,11 @@ class ServedNames {
  private:
   [[nodiscard]] bool IsAdvertised(std::string_view host, uint16_t port) const;
   [[nodiscard]] bool IsDomain(std::string_view host) const;
+  [[nodiscard]] bool IsListening(std::string_view host, uint16_t port) const;
 
   const std::vector<std::string> domains_;
   const std::vector<Advertised> advertised_;
+  const std::vector<core::SocketAddress> addresses_;
 };
 
 }  // namespace sallyport::sip

@@ -32,6 +32,8 @@ struct ShardContext {
   std::vector<std::shared_ptr<tls::Context>> client_contexts;
   tls::ClientSessions& client_sessions;
   tls::IdentityCache& identities;
+  // The first snapshot's: who is equal to whom does not change while the process lives.
+  tls::MacKey peer_key;
 
   // Room for one record's plaintext as it comes in, and for one message as it goes out. Both are
   // free again when the call that uses them returns; one never holds what the other reads.

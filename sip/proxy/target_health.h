@@ -8,7 +8,7 @@
 //
 // Without probes, an open circuit lets a trial request through after a back-off that doubles from
 // 250 ms to 8 s; its answer decides. With probes, kHalfOpen is not used: the target comes back when
-// enough probes (or requests that were tried for want of anything better) succeeded in a row.
+// enough probes succeeded in a row.
 //
 // A sign of life is any response to a request but 503, also a 4xx or 5xx. A 503 with Retry-After
 // takes the target out until then (RFC 3261 §21.5.4); without one it says nothing about the next

@@ -4,8 +4,7 @@
 // and every instance and after every reload; a target that goes takes only its own calls with it,
 // and one whose weight grows only draws calls towards itself.
 //
-// Unusable targets come last instead of not at all: where nothing is usable, a request that is
-// tried may still succeed, and one that is refused cannot.
+// Unusable targets come last instead of not at all: they may be usable when their turn comes.
 // Pure: no state, no chance, no allocation.
 #pragma once
 

@@ -103,10 +103,11 @@ struct Transaction : core::ListLink {
   bool is_outbound = false;        // RFC 5626: `ob` in Path or Contact; no other way than the flow.
   bool flow_is_only_way = false;   // kFlow: the token said so, and says so for its dialog.
   bool is_secure = false;          // A sips Request-URI: TLS hops only (RFC 5630).
-  bool is_probe = false;           // An OPTIONS of our own: no server side.
-  bool heard = false;              // The attempt was answered, if only provisionally.
-  bool is_left = false;       // The target has closed the connection; `deadline` waits a little.
-  bool has_given_up = false;  // INVITE: a silent target has it; its answer may come late.
+  bool next_is_strict = false;  // kLocate: the Request-URI, not Route, names the next hop (§16.6).
+  bool is_probe = false;        // An OPTIONS of our own: no server side.
+  bool heard = false;           // The attempt was answered, if only provisionally.
+  bool is_left = false;         // The target has closed the connection; `deadline` waits a little.
+  bool has_given_up = false;    // INVITE: a silent target has it; its answer may come late.
 
   // The attempt: which target, under which branch.
   TargetSource source = TargetSource::kNextHop;

@@ -1,6 +1,7 @@
 """SIGHUP: what changes, for whom, and what a bad configuration leaves as it was."""
 import hashlib
 import os
+import secrets
 import shutil
 import signal
 import time
@@ -8,7 +9,7 @@ import time
 from harness import edge as edge_process
 from harness import next_hop, scene, tls_client
 from harness.certificates import Authority
-from harness.messages import request
+from harness.messages import ack_for, cancel_for, request
 
 
 def fingerprint(client):
@@ -150,6 +151,26 @@ class ReloadTest(scene.SceneTest):
         self.assertEqual(len(other.seen(wanted.call_id)), 1)
         self.assertEqual(self.hop.seen(wanted.call_id), [])
         other.close()
+
+    def test_rotation_of_the_secret_leaves_everybody_who_he_is(self):
+        """A CANCEL is of the same peer, also on a connection that is younger than the secret."""
+        secret = self.fresh.config["edge"]["secret"].removeprefix("file:")
+        with open(secret, encoding="ascii") as text:
+            old = text.read()
+        invite = request("INVITE")
+        self.hop.rules[invite.call_id] = lambda hop, m: m.method == "INVITE" and hop.respond(m, 180, "Ringing")
+        caller = self.client()
+        caller.send(invite)
+        self.assertEqual([caller.receive().status for _ in range(2)], [100, 180])
+        for content in (secrets.token_hex(32) + "\n" + old, secrets.token_hex(32) + "\n"):
+            with open(secret, "w", encoding="ascii") as out:
+                out.write(content)
+            self.fresh.reload({})
+        self.assertEqual(self.client().exchange(cancel_for(invite)).status, 200)
+        (cancel,) = self.hop.wait(invite.call_id, "CANCEL")
+        self.hop.respond(cancel, 200, "OK")
+        self.hop.respond(self.hop.seen(invite.call_id, "INVITE")[0], 487, "Request Terminated")
+        caller.send(ack_for(invite, caller.receive_final(invite.call_id)))
 
     def test_transaction_under_way_survives(self):
         client = self.client()

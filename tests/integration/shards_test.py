@@ -4,8 +4,8 @@ Every test runs with one shard and with four. With four, connections spread over
 addresses, while all that one UDP socket or TCP connection sends from the inside arrives at one of them: most requests
 to a flow cross shards, and so do most of the answers.
 """
-from harness import inside, next_hop, scene
-from harness.messages import request, response_to, unique
+from harness import inside, next_hop, scene, tls_client
+from harness.messages import ack_for, cancel_for, request, response_to, unique
 
 CLIENTS = 12
 
@@ -225,6 +225,48 @@ class Shards:
         who.send(who.request("ACK", phone.contact, invite.branch, call_id=invite.call_id, to=final.header("to"),
                              headers=["Route: " + phone.path], omit=("contact",)))
         self.receive(phone, invite.call_id, "ACK")
+
+    def test_cancel_on_another_connection_of_the_same_identity(self):
+        """RFC 3261 §9.2: whatever connection it comes on; another identity's finds nothing."""
+        self.hop.rule = lambda hop, m: m.method == "INVITE" and hop.respond(m, 180, "Ringing")
+        stranger = self.client("URI:sip:b.example")
+        for _ in range(6):
+            caller, other = self.client(), self.client()
+            invite = request("INVITE")
+            caller.send(invite)
+            self.assertEqual([caller.receive().status for _ in range(2)], [100, 180])
+            foreign = cancel_for(invite, sender="<sip:bob@b.example>;tag=1")
+            self.assertEqual(stranger.exchange(foreign).status, 481)
+            self.assertEqual(self.hop.seen(invite.call_id, "CANCEL"), [])
+            self.assertEqual(other.exchange(cancel_for(invite)).status, 200)
+            (cancel,) = self.hop.wait(invite.call_id, "CANCEL")
+            self.hop.respond(cancel, 200, "OK")
+            self.hop.respond(self.hop.seen(invite.call_id, "INVITE")[0], 487, "Request Terminated")
+            final = caller.receive_final(invite.call_id)
+            self.assertEqual(final.status, 487)
+            caller.send(ack_for(invite, final))
+            self.assertEqual(other.exchange(cancel_for(request("INVITE"))).status, 481)
+
+    def test_drain_waits_for_phones_that_ring(self):
+        """Their flows are of all shards, and who waits for them is on one."""
+        edge = self.another_edge({"timeouts": {"drain": "30s"}})
+        phones, (who, _) = self.phones(6, edge=edge), self.insides(edge)
+        calls = [self.to_phone(who, phone, "INVITE", headers=[self.inside_contact()]) for phone in phones]
+        for call in calls:
+            who.send(call)
+        seen = [self.receive(phone, call.call_id, "INVITE") for phone, call in zip(phones, calls)]
+        for phone, invite in zip(phones, seen):
+            phone.answer(invite, 180, "Ringing")
+        for call in calls:
+            self.assertEqual(who.receive(call.call_id).status, 180)
+        edge.terminate()
+        # Longer than a connection that other shards use counts as busy after its last byte.
+        with self.assertRaises(tls_client.Silence):
+            phones[0].client.receive(timeout=7.0)
+        for phone, invite in zip(phones, seen):
+            phone.answer(invite, 486, "Busy Here")
+        for call in calls:
+            self.assertEqual(who.receive(call.call_id).status, 486)
 
     def test_closed_flow_is_430(self):
         phones, insides = self.phones(), self.insides()

@@ -108,6 +108,21 @@ TEST(LimitsSimulationTest, AckAndCancelAreNeverRefused) {
   EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kLimit)), 0U);
 }
 
+// An ACK has no answer, but it reaches the inside.
+TEST(LimitsSimulationTest, FloodOfAcksIsDropped) {
+  for (const char* limit : {"identity-messages-per-second = 5", "source-messages-per-second = 5"}) {
+    SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = limit});
+    SimulatedPeer& alice = edge.Connect("a.example");
+    Sender(alice, "a.example").Send("ACK", 100, ";tag=uas");
+    edge.Settle();
+    EXPECT_EQ(Arrived(edge).size(), 20U) << limit;
+    EXPECT_EQ(edge.Counter(edge.metrics().sip_acks_dropped.Slot(AckDropReason::kRefused)), 80U);
+    Sender(alice, "a.example").Send("MESSAGE", 5);  // They have a budget of their own.
+    edge.Settle();
+    EXPECT_EQ(Arrived(edge).size(), 5U) << limit;
+  }
+}
+
 TEST(LimitsSimulationTest, SourceOverItsConnectionsIsClosedAtOnce) {
   SimulatedEdge edge({.limits = "source-connections = 2"});
   SimulatedPeer& alice = edge.Connect("a.example");

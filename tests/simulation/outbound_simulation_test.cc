@@ -90,6 +90,24 @@ uint64_t Rejected(const SimulatedEdge& edge, ReasonCode reason) {
 
 using Lines = std::vector<std::string>;
 
+// -- Found by Route ----------------------------------------------------------------------------
+
+TEST(OutboundSimulationTest, Rfc3261_16_6_7_StrictNextHopIsTheNewRequestUri) {
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  KnowTls(edge, "c.example", "192.0.2.2");
+  SimulatedServer& callee = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  SimulatedServer& strict = edge.Serve(kSecond, &SimulatedCertificate("c.example"));
+  RequestText request = Leaving("s");
+  request.headers = "Route: <sip:c.example>\r\n";
+  edge.NextHopSend(request.Text());
+  edge.Run(absl::Milliseconds(300));
+  const std::string seen = TakeOne(strict);
+  EXPECT_EQ(StartLine(seen), "MESSAGE sip:c.example SIP/2.0");
+  EXPECT_EQ(Value(seen, "Route"), "<sip:bob@b.example>");
+  EXPECT_EQ(callee.connections(), 0);
+}
+
 // -- Found by DNS ------------------------------------------------------------------------------
 
 TEST(OutboundSimulationTest, Rfc3263_4_RequestLeavesByNaptrSrvAndAddress) {
@@ -979,6 +997,44 @@ TEST(NextHopGroupTest, DialogOfAMemberThatIsGoneGoesToTheOthers) {
   edge.NextHopSend(call.Text());
   edge.Run(absl::Milliseconds(200));
   EXPECT_TRUE(TakeOne(second).starts_with("BYE "));
+}
+
+TEST(NextHopGroupTest, CancelWhileDnsIsAskedForTheNextMemberEndsTheCall) {
+  SimulatedEdge edge({.extra = Partner("\"tcp:192.0.2.1:5061;priority=1\", "
+                                       "\"tcp:sip2.b.example:5061;priority=2\"")});
+  edge.dns().A("sip2.b.example", "192.0.2.2");
+  edge.dns().set_latency(absl::Seconds(1));
+  SimulatedServer& first = edge.Serve(kFirst);
+  SimulatedServer& second = edge.Serve(kSecond);
+  const RequestText call = Leaving("c", "INVITE");
+  edge.NextHopSend(call.Text());
+  edge.Run(absl::Milliseconds(200));
+  const std::string invite = TakeOne(first);
+  first.Send(ResponseText(invite, 180, "Ringing"));
+  edge.Settle();
+  first.Send(ResponseText(invite, 503, "No"));
+  edge.Settle();
+  edge.NextHopSend(Companion(call, "CANCEL"));
+  edge.Run(absl::Seconds(3));
+  Lines lines = InsideLines(edge);
+  ASSERT_GE(lines.size(), 4U);
+  lines.resize(4);  // The 487 is sent until its ACK.
+  EXPECT_EQ(lines, (Lines{"SIP/2.0 100 Trying", "SIP/2.0 180 Ringing", "SIP/2.0 200 OK",
+                          "SIP/2.0 487 Request Terminated"}));
+  EXPECT_EQ(second.connections(), 0);
+  EXPECT_EQ(StartLines(first.TakeMessages()), (Lines{"ACK sip:bob@b.example SIP/2.0"}));
+}
+
+// Nobody waits half a minute for a server that is known to be down.
+TEST(NextHopGroupTest, OnlyMemberThatIsDownIs503AtOnce) {
+  SimulatedEdge edge(
+      {.extra = kOutsideUdp + Partner("\"udp:192.0.2.9:5060\"",
+                                      "health = { interval = \"2s\", timeout = \"1s\" }\n")});
+  edge.network().Bind(*core::SocketAddress::Parse("192.0.2.9:5060"));
+  edge.Run(absl::Seconds(10));  // Its probes are not answered.
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Settle();
+  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 503 Service Unavailable"}));
 }
 
 // With nobody else to ask, what is under way goes on: UDP retransmission may outlive a restart.

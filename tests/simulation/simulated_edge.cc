@@ -221,7 +221,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
   shard_options.identities = &identities_;
   shard_options.memo = &memo_;
   shard_options.progress = &progress_;
-  shard_options.keys = {Key(1), Key(2), Key(3), Key(4)};
+  shard_options.keys = {Key(1), Key(2), Key(3), Key(4), Key(5)};
   dns_ = std::make_unique<sallyport::test::DnsTable>(shard_->reactor());
   dns_->set_latency(absl::Milliseconds(5));
   shard_options.dns = dns_.get();

@@ -60,6 +60,25 @@ TEST(MailboxTest, FullIsAnOutcomeAndPasses) {
   EXPECT_FALSE(box.Push(20, BytesOf(text)));
 }
 
+TEST(MailboxTest, LowPriorityLeavesHalfOfItToOthers) {
+  Mailbox box(0, 4096);
+  const std::string text(100, 'x');
+  Recorder recorder;
+  for (int round = 0; round < 5; ++round) {
+    int low = 0;
+    while (box.Push(20, BytesOf(text), MailPriority::kLow)) ++low;
+    EXPECT_GE(low, 2048 / 112 - 1);  // A filler at the end of the ring may take the place of one.
+    EXPECT_LE(low, 2048 / 112);
+    int others = 0;
+    while (box.Push(21, BytesOf(text))) ++others;
+    EXPECT_GE(others, 2048 / 112 - 1);
+    EXPECT_FALSE(box.Push(20, BytesOf(text), MailPriority::kLow));
+    while (box.Drain(100, recorder) > 0) {
+    }
+  }
+  EXPECT_TRUE(box.Push(20, BytesOf(std::string(2040, 'x')), MailPriority::kLow));
+}
+
 TEST(MailboxTest, TheLongestRecordFitsWhereverTheRingStands) {
   Mailbox box(0, 4096);
   const std::string longest(box.record_bytes_max(), 'l');

@@ -132,6 +132,7 @@ class DialledConnectionTest : public testing::Test {
                  .client_contexts = {},
                  .client_sessions = sessions_,
                  .identities = identities_,
+                 .peer_key = {},
                  .receive_scratch = receive_scratch_,
                  .send_scratch = send_scratch_,
                  .mail_scratch = {}} {

@@ -7,6 +7,7 @@
 
 #include "sip/message/message_parser.h"
 #include "sip/proxy/flow_token.h"
+#include "sip/proxy/hop_token.h"
 #include "sip/proxy/route_token.h"
 
 namespace sallyport::sip {
@@ -185,6 +186,16 @@ TEST(OwnRoutesTest, Rfc3261_16_4_StrictRouteIsUndone) {
   EXPECT_TRUE(request.routes.has_route_left);
   EXPECT_EQ(request.routes.next_route, "sip:p.example;lr");
   EXPECT_EQ(request.Out(), std::string(kUri) + "\nRoute: <sip:p.example;lr>\r\n");
+}
+
+TEST(OwnRoutesTest, Rfc3261_16_4_StrictRouteToAnEarlierNextHopIsUndone) {
+  std::string hop(HopTokenSigner::kTextBytesMax, '\0');
+  hop.resize(HopTokenSigner(TestSecret()).Write(0, {}, "b.example", hop.data()));
+  const Request request("sip:" + hop + "@edge.example:5061;lr",
+                        "Route: <" + std::string(kUri) + ">\r\n");
+  EXPECT_TRUE(request.routes.strict_fixup);
+  EXPECT_EQ(request.routes.top_user, hop);
+  EXPECT_EQ(request.Out(), std::string(kUri) + "\n");
 }
 
 TEST(OwnRoutesTest, Rfc3261_16_4_StrictRouteOfBothSidesIsUndone) {

@@ -23,12 +23,13 @@ std::string Wire(const std::string& uri, const std::string& headers) {
          headers + "Content-Length: 0\r\n\r\n";
 }
 
+constexpr tls::MacKey kKey{7};
 constexpr char kVia[] = "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n";
 
 std::optional<ReasonCode> Validate(const std::string& wire) {
   MessageView request;
   EXPECT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk) << wire;
-  return ValidateRequest(request, LoopHash(request), Signer());
+  return ValidateRequest(request, LoopHash(request, kKey), Signer());
 }
 
 TEST(RequestValidationTest, Rfc3261_16_3_ChecksInTheOrderOfTheSection) {
@@ -77,7 +78,8 @@ TEST(RequestValidationTest, Rfc3261_16_3_4_TellsLoopFromSpiral) {
   MessageView request;
   const std::string wire = Wire(uri, kVia);
   ASSERT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk);
-  const uint32_t hash = LoopHash(request);
+  const uint32_t hash = LoopHash(request, kKey);
+  EXPECT_NE(hash, LoopHash(request, tls::MacKey{8})) << "everybody could tell how it is made";
   const std::string other = "SIP/2.0/TLS a.example;branch=z9hG4bK1";
   EXPECT_EQ(Validate(Wire(uri, "Via: " + OwnVia(hash) + "\r\n")), ReasonCode::kLoop);
   EXPECT_EQ(Validate(Wire(uri, "Via: " + other + "\r\nVia: " + OwnVia(hash) + "\r\n")),

@@ -185,7 +185,6 @@ TEST(RouteDecisionTest, EdgeHostIsTheEdgeWhateverTheUser) {
                           "sip:token@192.0.2.1:5071;lr"}) {
     EXPECT_TRUE(names.IsEdgeHost(parsed(uri))) << uri;
     EXPECT_TRUE(names.IsOwnRoute(parsed(uri))) << uri;
-    EXPECT_FALSE(names.IsEdge(parsed(uri))) << uri;
   }
   for (const char* uri : {"sip:token@edge.example:5062", "sip:token@voice.example:5061",
                           "sip:token@other.example", "tel:+1900"}) {
@@ -197,6 +196,43 @@ TEST(RouteDecisionTest, EdgeHostIsTheEdgeWhateverTheUser) {
   EXPECT_TRUE(names.IsOwnAddress("192.0.2.1", 5071));
   EXPECT_TRUE(names.IsOwnAddress("voice.example", 0));
   EXPECT_FALSE(names.IsOwnAddress("voice.example", 5061));
+}
+
+// Somebody inside who knows us by the address that we listen on: an outbound proxy, say.
+TEST(RouteDecisionTest, Rfc3261_16_4_AddressThatWeListenOnIsUs) {
+  for (const char* own : {"sip:127.0.0.1:5070;lr", "sip:127.0.0.1:5070;transport=tcp;lr",
+                          "sip:127.0.0.1:5071;lr", "sip:127.0.0.1;lr"}) {
+    const Decided decided = Decide({.uri = "sip:carol@b.example",
+                                    .headers = "Route: <" + std::string(own) + ">\r\n",
+                                    .from = Zone::kInside});
+    EXPECT_EQ(decided.own_routes, 1U) << own;
+    EXPECT_EQ(decided.kind, RouteKind::kNextHop) << own;
+    EXPECT_EQ(decided.next_hop, 1U) << own;
+  }
+  for (const char* other : {"sip:127.0.0.1:5079;lr", "sip:127.0.0.2:5070;lr"}) {
+    EXPECT_EQ(Decide({.uri = "sip:carol@b.example",
+                      .headers = "Route: <" + std::string(other) + ">\r\n",
+                      .from = Zone::kInside})
+                  .kind,
+              RouteKind::kLocate)
+        << other;
+  }
+  EXPECT_EQ(Decide({.method = "OPTIONS", .uri = "sip:127.0.0.1:5070", .from = Zone::kInside}).kind,
+            RouteKind::kAnswerItself);
+  EXPECT_EQ(Decide({.uri = "sip:bob@127.0.0.1:5070", .from = Zone::kInside}).next_hop, 0U);
+  // It is none of our domains: nobody outside is let in by it.
+  EXPECT_EQ(Decide({.uri = "sip:bob@127.0.0.1:5061"}).reason, ReasonCode::kRelay);
+}
+
+TEST(RouteDecisionTest, TelephoneNumbersGoWhereARouteTakesThem) {
+  EXPECT_EQ(Decide({.uri = "tel:+1-900-5"}).next_hop, 2U);
+  EXPECT_EQ(Decide({.uri = "tel:+1-800-5"}).reason, ReasonCode::kUriScheme);
+  EXPECT_EQ(Decide({.uri = "tel:+1-900-5", .from = Zone::kInside}).reason, ReasonCode::kUriScheme);
+  EXPECT_EQ(Decide({.uri = "tel:+1-900-5",
+                    .headers = "Route: <sip:c.example;lr>\r\n",
+                    .from = Zone::kInside})
+                .kind,
+            RouteKind::kLocate);
 }
 
 TEST(RouteDecisionTest, OptionsToUsWithoutHopsIsAnsweredHere) {
