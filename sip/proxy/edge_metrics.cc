@@ -83,9 +83,23 @@ MetricLabel DnsLookups() {
   return label;
 }
 
+// IANA's registry of response codes, the final ones.
+constexpr auto kFinalCodes = std::to_array<uint16_t>(
+    {200, 202, 204, 300, 301, 302, 305, 380, 400, 401, 402, 403, 404, 405, 406, 407, 408, 410,
+     412, 413, 414, 415, 416, 417, 420, 421, 422, 423, 424, 425, 428, 429, 430, 433, 436, 437,
+     438, 439, 440, 469, 470, 480, 481, 482, 483, 484, 485, 486, 487, 488, 489, 491, 493, 494,
+     500, 501, 502, 503, 504, 505, 513, 555, 580, 600, 603, 604, 606, 607, 608});
+
+MetricLabel FinalCodes() {
+  MetricLabel label{"code", {}};
+  for (const uint16_t code : kFinalCodes) label.values.push_back(std::to_string(code));
+  label.values.emplace_back("other");
+  return label;
+}
+
 MetricLabel NextHops(std::vector<std::string> names) {
   names.emplace_back("_other");
-  return {"next_hop", std::move(names)};
+  return {"peer", std::move(names)};
 }
 
 }  // namespace
@@ -160,6 +174,12 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           registry.AddCounter("sip_acks_dropped_total",
                               "ACK requests that were not forwarded; they are never answered.",
                               {{"reason", {"no_transaction", "refused"}}})),
+      sip_final_responses(registry.AddCounter(
+          "sip_final_responses_total", "Final responses to those who asked, by who made them.",
+          {FinalCodes(), {"source", {"local", "forwarded"}}})),
+      sip_flow_failures(registry.AddCounter("sip_flow_failures_total",
+                                            "Requests for a flow that is not there.",
+                                            {{"reason", {"gone", "bad_hmac", "other_instance"}}})),
       sip_message_processing(registry.AddHistogram(
           "sip_message_processing_seconds",
           "From a message being complete to its effect being queued.",
@@ -188,19 +208,25 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
           "rate_limiter_forgotten_total",
           "Sources and identities that a full table of rates forgot before they were idle.")),
 
-      next_hop_connects(registry.AddCounter(
-          "next_hop_connects_total", "Connections opened towards next hops.",
+      upstream_health_checks(registry.AddCounter(
+          "upstream_health_checks_total", "OPTIONS sent to targets of next hops, by their outcome.",
+          {NextHops(next_hops), {"result", {"ok", "failed"}}})),
+      upstream_response(registry.AddHistogram(
+          "upstream_response_seconds", "From sending a request to the first response to it.",
+          {NextHops(next_hops)}, kHandshakeBounds, kNanoseconds)),
+      outbound_connects(registry.AddCounter(
+          "outbound_connects_total", "Connections opened towards next hops.",
           {NextHops(next_hops), {"result", {"ok", "timeout", "refused", "tls"}}})),
-      next_hop_requests(registry.AddCounter("next_hop_requests_total",
+      upstream_requests(registry.AddCounter("upstream_requests_total",
                                             "Requests sent to next hops, retransmissions excluded.",
                                             {NextHops(next_hops)})),
-      next_hop_identity_mismatches(registry.AddCounter(
-          "next_hop_identity_mismatches_total",
+      upstream_identity_mismatches(registry.AddCounter(
+          "upstream_identity_mismatches_total",
           "Servers whose certificate did not prove the domain that was asked for.",
           {NextHops(next_hops)})),
 
-      next_hop_connect_duration(registry.AddHistogram(
-          "next_hop_connect_duration_seconds",
+      outbound_connect_duration(registry.AddHistogram(
+          "outbound_connect_duration_seconds",
           "From dialling a next hop to its connection being open, TLS included.", {},
           kHandshakeBounds, kNanoseconds)),
       endpoints(registry.AddGauge("endpoints", "Ways out that the shards know.")),
@@ -258,6 +284,12 @@ size_t EdgeMetrics::NextHopLabel(std::string_view name) const {
                              next_hop_names.begin());
 }
 
+size_t EdgeMetrics::FinalCodeLabel(uint16_t status) {
+  const auto* const found = std::ranges::lower_bound(kFinalCodes, status);
+  const bool is_registered = found != kFinalCodes.end() && *found == status;
+  return is_registered ? static_cast<size_t>(found - kFinalCodes.begin()) : kFinalCodes.size();
+}
+
 void EdgeMetrics::ReportBuild(const std::string& version, const std::string& tls_library,
                               const std::string& crypto_backend, const std::string& io_backend) {
   registry.AddCallback(
@@ -275,8 +307,8 @@ void EdgeMetrics::ReportCertificates(std::function<std::vector<core::MetricSampl
 }
 
 void EdgeMetrics::ReportNextHopHealth(std::function<std::vector<core::MetricSample>()> samples) {
-  registry.AddCallback(MetricType::kGauge, "next_hop_healthy",
-                       "1 if a next hop takes requests, 0 if all its targets failed.", {"next_hop"},
+  registry.AddCallback(MetricType::kGauge, "upstream_healthy",
+                       "1 if a next hop takes requests, 0 if all its targets failed.", {"peer"},
                        std::move(samples));
 }
 

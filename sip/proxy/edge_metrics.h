@@ -55,6 +55,9 @@ enum class ResponseDropReason : uint8_t {
   kMalformed,
   kOverload  // The mailbox of the transaction's shard is full.
 };
+enum class FinalSource : uint8_t { kLocal, kForwarded };
+enum class FlowFailure : uint8_t { kGone, kForged, kElsewhere };
+enum class ProbeResult : uint8_t { kOk, kFailed };
 enum class AckDropReason : uint8_t { kNoTransaction, kRefused };
 enum class BufferPool : uint8_t { kReceive, kSend };
 enum class MemoryArea : uint8_t { kBuffers, kTransactions, kEndpoints };
@@ -69,6 +72,8 @@ struct EdgeMetrics {
 
   // The label of a next hop; "_other" for one that was not there at the start. Linear.
   [[nodiscard]] size_t NextHopLabel(std::string_view name) const;
+  // Of a registered status code; all others share one.
+  [[nodiscard]] static size_t FinalCodeLabel(uint16_t status);
 
   const std::vector<std::string> next_hop_names;
   core::MetricRegistry registry;
@@ -100,6 +105,8 @@ struct EdgeMetrics {
   core::MetricSlots sip_parse_errors;           // (ParseErrorReason)
   core::MetricSlots sip_responses_dropped;      // (ResponseDropReason)
   core::MetricSlots sip_acks_dropped;           // (AckDropReason)
+  core::MetricSlots sip_final_responses;        // (FinalCodeLabel, FinalSource)
+  core::MetricSlots sip_flow_failures;          // (FlowFailure)
   core::HistogramSlots sip_message_processing;  // ns (MessageKind)
   core::MetricSlots sip_transactions_active;    // gauge (TransactionKind)
   core::MetricSlots sip_transaction_timeouts;   // (TransactionTimer)
@@ -115,11 +122,13 @@ struct EdgeMetrics {
   core::MetricSlots rate_limiter_forgotten;  // keys that made room before they were idle
 
   // Next hops.
-  core::MetricSlots next_hop_connects;             // (next hop, ConnectResult)
-  core::MetricSlots next_hop_requests;             // (next hop)
-  core::MetricSlots next_hop_identity_mismatches;  // (next hop) RFC 5922 §7.3: the alarm.
+  core::MetricSlots upstream_health_checks;        // (next hop, ProbeResult)
+  core::HistogramSlots upstream_response;          // ns, to the first response; (next hop)
+  core::MetricSlots outbound_connects;             // (next hop, ConnectResult)
+  core::MetricSlots upstream_requests;             // (next hop)
+  core::MetricSlots upstream_identity_mismatches;  // (next hop) RFC 5922 §7.3: the alarm.
 
-  core::HistogramSlots next_hop_connect_duration;  // ns, of those that opened
+  core::HistogramSlots outbound_connect_duration;  // ns, of those that opened
   core::MetricSlots endpoints;                     // gauge
   core::MetricSlots outbound_connections;          // gauge
   core::MetricSlots dns_queries;                   // (core::DnsType, DnsLookup)

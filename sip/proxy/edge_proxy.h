@@ -192,7 +192,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void ApplyClientStep(Transaction& transaction, const ClientStep& step);
   void SendResponseOn(Transaction& transaction);
   // Towards the access side; kept for retransmission where that side may lose it.
-  bool SendReply(Transaction& transaction, std::string_view response, uint16_t status);
+  bool SendReply(Transaction& transaction, std::string_view response, uint16_t status,
+                 FinalSource source);
   bool KeepResponse(Transaction& transaction, std::string_view response);
   [[nodiscard]] bool SendOn(const ReplyPath& path, std::string_view message);
   void DialReplyPath(Transaction& transaction);
@@ -251,6 +252,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] ReplyPath ReplyPathOf(const MessageSource& source) const;
   void DropResponse(ResponseDropReason reason);
   void DropAck(AckDropReason reason);
+  void CountResponse(uint16_t status, FinalSource source);
+  void ObserveResponseTime(const Transaction& transaction);
 
   ShardContext& context_;
   ConnectionTable& connections_;

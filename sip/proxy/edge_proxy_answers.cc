@@ -28,6 +28,10 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
                        const RefusalDetail& detail) {
   const ReasonText& text = TextOf(reason);
   context_.Count(context_.metrics.requests_rejected.Slot(reason));
+  if (reason == ReasonCode::kFlowToken || reason == ReasonCode::kFlowGone) {
+    context_.Count(context_.metrics.sip_flow_failures.Slot(
+        reason == ReasonCode::kFlowToken ? FlowFailure::kForged : FlowFailure::kElsewhere));
+  }
   LogRefusal({source.zone, source.peer(), source.listener, source.connection, source.address},
              reason, view_.is_request() ? view_.method_text() : std::string_view(), detail.cause);
   const bool is_answered =
@@ -101,7 +105,7 @@ void EdgeProxy::Answer(const MessageSource& source, uint16_t status, std::string
            ? source.connection->Send(std::string_view(context_.send_scratch.data(), size))
            : SendOn(ReplyPathOf(source), {context_.send_scratch.data(), size}));
   if (!is_sent) return;
-  context_.Count(context_.metrics.sip_responses.Slot(MetricDirection::kOut, status / 100 - 1));
+  CountResponse(status, FinalSource::kLocal);
 }
 
 // RFC 3261 §18.2.2, RFC 3581 §4: back over the connection, or to the source address; there to the
@@ -145,6 +149,9 @@ void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::
     return FinishWith(transaction, 487, "Request Terminated", {});  // It was not wanted any more.
   }
   context_.Count(context_.metrics.requests_rejected.Slot(reason));
+  if (reason == ReasonCode::kFlowGone) {
+    context_.Count(context_.metrics.sip_flow_failures.Slot(FlowFailure::kGone));
+  }
   if (!ParseStored(transaction)) return FinishWith(transaction, 0, {}, {});
   const Connection* const connection = connections_.Find(transaction.reply.connection);
   LogRefusal({transaction.reply.zone, transaction.peer, transaction.reply.listener, connection,
@@ -197,7 +204,8 @@ void EdgeProxy::FinishWith(Transaction& transaction, uint16_t status, std::strin
                                          .via_rport = stored_.top_via().rport,
                                          .extra_headers = headers},
                                         stored_, context_.send_scratch);
-      static_cast<void>(SendReply(transaction, {context_.send_scratch.data(), size}, status));
+      static_cast<void>(SendReply(transaction, {context_.send_scratch.data(), size}, status,
+                                  FinalSource::kLocal));
     }
   }
   SettleTransaction(transaction);
@@ -205,6 +213,21 @@ void EdgeProxy::FinishWith(Transaction& transaction, uint16_t status, std::strin
 
 void EdgeProxy::DropResponse(ResponseDropReason reason) {
   context_.Count(context_.metrics.sip_responses_dropped.Slot(reason));
+}
+
+void EdgeProxy::CountResponse(uint16_t status, FinalSource source) {
+  const EdgeMetrics& metrics = context_.metrics;
+  context_.Count(metrics.sip_responses.Slot(MetricDirection::kOut, status / 100 - 1));
+  if (status < 200) return;
+  context_.Count(metrics.sip_final_responses.Slot(EdgeMetrics::FinalCodeLabel(status), source));
+}
+
+void EdgeProxy::ObserveResponseTime(const Transaction& transaction) {
+  const Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
+  if (endpoint == nullptr) return;
+  const absl::Duration waited = context_.reactor().now() - transaction.sent_at;
+  context_.metrics.upstream_response.Observe(
+      context_.stats, static_cast<uint64_t>(absl::ToInt64Nanoseconds(waited)), endpoint->label);
 }
 
 void EdgeProxy::DropAck(AckDropReason reason) {
@@ -365,6 +388,10 @@ void EdgeProxy::FinishProbe(Transaction& transaction, bool is_alive) {
   transaction.core::ListLink::Unlink();
   EraseTransaction(transaction);
   if (mail.snapshot != context_.snapshot->version) return;
+  const NextHopConfig& config = context_.snapshot->config.next_hops[mail.next_hop];
+  context_.Count(context_.metrics.upstream_health_checks.Slot(
+      context_.metrics.NextHopLabel(config.name),
+      is_alive ? ProbeResult::kOk : ProbeResult::kFailed));
   ApplyProbe(mail.next_hop, mail.target, is_alive);
   for (uint32_t shard = 0; shard < context_.shard.shards(); ++shard) {
     if (shard == context_.shard.index()) continue;

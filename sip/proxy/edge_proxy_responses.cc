@@ -202,7 +202,7 @@ void EdgeProxy::AbandonAttempt(Transaction& transaction) {
 
 void EdgeProxy::ApplyResponse(Transaction& transaction) {
   const uint16_t status = view_.status_code();
-  transaction.heard = true;
+  if (!std::exchange(transaction.heard, true)) ObserveResponseTime(transaction);
   const bool was_left = std::exchange(transaction.is_left, false);
   if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
     const core::MonotonicTime now = context_.reactor().now();
@@ -313,12 +313,13 @@ void EdgeProxy::SendResponseOn(Transaction& transaction) {
   if (!edit_.ok()) return DropResponse(ResponseDropReason::kMalformed);
   const size_t size = edit_.CopyTo(context_.send_scratch);
   static_cast<void>(SendReply(transaction, {context_.send_scratch.data(), size},
-                              hides_overload ? uint16_t{500} : status));
+                              hides_overload ? uint16_t{500} : status, FinalSource::kForwarded));
 }
 
 // -- Towards the access side -------------------------------------------------------------------
 
-bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, uint16_t status) {
+bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, uint16_t status,
+                          FinalSource source) {
   const bool is_success = status >= 200 && status < 300;
   const bool is_kept = !response.empty() && !transaction.reply_is_reliable &&
                        !(transaction.is_invite() && is_success);
@@ -328,7 +329,7 @@ bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, u
     context_.reactor().timers().Schedule(transaction.retransmit, context_.reactor().now() + kT1);
   }
   if (!response.empty() && SendOn(transaction.reply, response)) {
-    context_.Count(context_.metrics.sip_responses.Slot(MetricDirection::kOut, status / 100 - 1));
+    CountResponse(status, source);
     return true;
   }
   // RFC 3261 §18.2.2: the connection is gone. Inside we may open another to where Via says.

@@ -598,7 +598,7 @@ bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
   transaction.sent_targets = static_cast<uint8_t>(transaction.attempt + 1);
   transaction.sent_at = context_.reactor().now();
   if (!transaction.is_probe) {
-    context_.Count(context_.metrics.next_hop_requests.Slot(endpoint.label));
+    context_.Count(context_.metrics.upstream_requests.Slot(endpoint.label));
   }
   context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, transaction.method));
   if (transaction.is_ack) {

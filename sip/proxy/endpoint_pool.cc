@@ -328,8 +328,8 @@ void EndpointPool::OnConnectionOpen(Connection& connection) {
   }
   endpoint->is_open = true;
   endpoint->peer = connection.peer_key();
-  context_.Count(context_.metrics.next_hop_connects.Slot(endpoint->label, ConnectResult::kOk));
-  context_.metrics.next_hop_connect_duration.Observe(
+  context_.Count(context_.metrics.outbound_connects.Slot(endpoint->label, ConnectResult::kOk));
+  context_.metrics.outbound_connect_duration.Observe(
       context_.stats,
       static_cast<uint64_t>(context_.reactor().now().nanoseconds - endpoint->dialled.nanoseconds));
   if (endpoint->waiting.empty()) endpoint->health->OnRequestWithdrawn();  // All were cancelled.
@@ -356,7 +356,7 @@ bool EndpointPool::ProvesIdentity(Endpoint& endpoint, Connection& connection) {
   const ServerVerdict verdict =
       CheckServer(expected, connection.standing()->identities, *certificate);
   if (verdict == ServerVerdict::kAccepted) return true;
-  context_.Count(context_.metrics.next_hop_identity_mismatches.Slot(endpoint.label));
+  context_.Count(context_.metrics.upstream_identity_mismatches.Slot(endpoint.label));
   context_.log.Write(
       core::LogLevel::kError, "next-hop-identity",
       "Certificate identity does not match requested domain",
@@ -412,7 +412,7 @@ void EndpointPool::NoteFailure(Endpoint& endpoint, const FailureCause& cause,
                                                                   : TargetFailure::kRefused;
   static_cast<void>(
       endpoint.health->OnFailure(context_.reactor().now(), failure, endpoint.dialled));
-  context_.Count(context_.metrics.next_hop_connects.Slot(endpoint.label, result));
+  context_.Count(context_.metrics.outbound_connects.Slot(endpoint.label, result));
   context_.log.Write(core::LogLevel::kWarning, "next-hop-unreachable",
                      "could not connect to next hop",
                      {{"target", endpoint.key.address.ToString()},

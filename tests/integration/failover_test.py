@@ -149,22 +149,22 @@ class HealthTest(scene.SceneTest):
 
     def test_half_open_next_hop_goes_down_and_comes_up(self):
         client = self.client()
-        self.edge.wait_metric("next_hop_healthy", 1, next_hop="core")
+        self.edge.wait_metric("upstream_healthy", 1, peer="core")
         for _ in range(2):
             self.hop.rule = next_hop.silent
-            self.edge.wait_metric("next_hop_healthy", 0, next_hop="core", timeout=30.0)
+            self.edge.wait_metric("upstream_healthy", 0, peer="core", timeout=30.0)
             self.hop.rule = next_hop.accept
-            self.edge.wait_metric("next_hop_healthy", 1, next_hop="core", timeout=30.0)
+            self.edge.wait_metric("upstream_healthy", 1, peer="core", timeout=30.0)
             self.assertEqual(client.exchange(request()).status, 200)
 
     def test_refusing_next_hop_goes_down_and_comes_up(self):
         port = edge_process.free_port()
         edge = self.another_edge({"next-hop": [{"name": "core", "zone": "inside", "targets": [
             "tcp:127.0.0.1:%d" % port], "health": {"interval": "1s", "timeout": "300ms"}}]})
-        edge.wait_metric("next_hop_healthy", 0, next_hop="core", timeout=30.0)
+        edge.wait_metric("upstream_healthy", 0, peer="core", timeout=30.0)
         hop = next_hop.NextHop("tcp", port=port)
         self.addCleanup(hop.close)
-        edge.wait_metric("next_hop_healthy", 1, next_hop="core", timeout=30.0)
+        edge.wait_metric("upstream_healthy", 1, peer="core", timeout=30.0)
         self.assertEqual(self.client(edge=edge).exchange(request()).status, 200)
 
 

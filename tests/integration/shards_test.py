@@ -281,6 +281,7 @@ class Shards:
         # Their listeners alone: connections from the inside stay.
         for name in ("federation", "partners"):
             self.edge.wait_metric("connections_active", 0, listener=name)
+        before = self.edge.metrics().value("sip_flow_failures_total", reason="gone")
         for who in insides:
             for phone in phones:
                 for method in ("MESSAGE", "INVITE"):

@@ -227,7 +227,7 @@ TEST(OutboundSimulationTest, Rfc5922_7_3_CertificateOfAnotherDomainIs502AndGetsN
     EXPECT_TRUE(server.connection()->saw_end() || server.connection()->saw_reset());
     EXPECT_EQ(Rejected(edge, ReasonCode::kNextHopIdentity), 1U);
     const size_t label = edge.metrics().NextHopLabel("");
-    EXPECT_EQ(edge.Counter(edge.metrics().next_hop_identity_mismatches.Slot(label)), 1U);
+    EXPECT_EQ(edge.Counter(edge.metrics().upstream_identity_mismatches.Slot(label)), 1U);
   }
 }
 
@@ -1034,7 +1034,16 @@ TEST(NextHopGroupTest, OnlyMemberThatIsDownIs503AtOnce) {
   edge.Run(absl::Seconds(10));  // Its probes are not answered.
   edge.NextHopSend(Leaving("1").Text());
   edge.Settle();
-  EXPECT_EQ(InsideLines(edge), (Lines{"SIP/2.0 503 Service Unavailable"}));
+  const std::vector<std::string> answers = TakeInside(edge);
+  ASSERT_EQ(StartLines(answers), (Lines{"SIP/2.0 503 Service Unavailable"}));
+  EXPECT_EQ(Value(answers[0], "Retry-After"), "");  // Towards the inside: who can know?
+  const EdgeMetrics& metrics = edge.metrics();
+  EXPECT_EQ(edge.Counter(metrics.sip_final_responses.Slot(EdgeMetrics::FinalCodeLabel(503),
+                                                          FinalSource::kLocal)),
+            1U);
+  const size_t label = metrics.NextHopLabel("partner");
+  EXPECT_GE(edge.Counter(metrics.upstream_health_checks.Slot(label, ProbeResult::kFailed)), 3U);
+  EXPECT_EQ(edge.Counter(metrics.upstream_health_checks.Slot(label, ProbeResult::kOk)), 0U);
 }
 
 // With nobody else to ask, what is under way goes on: UDP retransmission may outlive a restart.
@@ -1080,7 +1089,7 @@ TEST(NextHopGroupTest, CircuitOpensWithARefusalAndClosesWithASuccess) {
   SimulatedServer& second = edge.Serve(kSecond);
   const auto refused = [&edge] {
     const size_t label = edge.metrics().NextHopLabel("partner");
-    return edge.Counter(edge.metrics().next_hop_connects.Slot(label, ConnectResult::kRefused));
+    return edge.Counter(edge.metrics().outbound_connects.Slot(label, ConnectResult::kRefused));
   };
   for (int i = 0; i < 5; ++i) {
     edge.NextHopSend(Leaving(absl::StrCat("a", i)).Text());

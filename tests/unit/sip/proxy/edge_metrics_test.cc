@@ -52,7 +52,7 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
   block.Add(metrics.sip_acks_dropped.Slot(AckDropReason::kRefused), 15);
   block.Add(metrics.sip_transaction_timeouts.Slot(TransactionTimer::kH), 16);
   block.Add(metrics.sip_keepalives.Slot(MetricDirection::kOut, KeepaliveKind::kOptions), 17);
-  block.Add(metrics.next_hop_connects.Slot(1, ConnectResult::kRefused), 18);
+  block.Add(metrics.outbound_connects.Slot(1, ConnectResult::kRefused), 18);
   block.Add(metrics.memory.Slot(MemoryArea::kTransactions), 19);
   block.Add(metrics.memory.Slot(MemoryArea::kEndpoints), 22);
   block.Add(metrics.connections_rejected.Slot(ConnectionRejectReason::kRate), 23);
@@ -79,7 +79,7 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
            "sip_acks_dropped_total{reason=\"refused\"} 15",
            "sip_transaction_timeouts_total{timer=\"H\"} 16",
            "sip_keepalives_total{direction=\"out\",kind=\"options\"} 17",
-           "next_hop_connects_total{next_hop=\"_other\",result=\"refused\"} 18",
+           "outbound_connects_total{peer=\"_other\",result=\"refused\"} 18",
            "memory_bytes{area=\"transactions\"} 19",
            "memory_bytes{area=\"endpoints\"} 22",
            "connections_rejected_total{reason=\"rate\"} 23",
@@ -144,6 +144,24 @@ TEST(AlertsTest, UseOnlyMetricsThatExist) {
     }
   }
   EXPECT_GT(found, 10u);
+}
+
+TEST(EdgeMetricsTest, EveryFinalCodeHasALabel) {
+  EXPECT_EQ(EdgeMetrics::FinalCodeLabel(200), 0U);
+  size_t last = 0;
+  const size_t other = EdgeMetrics::FinalCodeLabel(299);
+  for (uint16_t status = 201; status < 700; ++status) {
+    const size_t label = EdgeMetrics::FinalCodeLabel(status);
+    if (label == other) continue;
+    EXPECT_EQ(label, last + 1) << status;
+    last = label;
+  }
+  EXPECT_EQ(other, last + 1);
+  constexpr uint16_t kOurs[] = {400, 403, 408, 416, 420, 430, 440, 480, 481,
+                                482, 483, 487, 500, 502, 503, 505, 513};
+  for (const uint16_t ours : kOurs) {
+    EXPECT_NE(EdgeMetrics::FinalCodeLabel(ours), other) << ours;
+  }
 }
 
 }  // namespace
