@@ -356,7 +356,10 @@ EdgeProxy::Finding EdgeProxy::ListInsideTarget(Transaction& transaction) {
     transaction.failure = {ReasonCode::kNextHopTls, "that TLS next hop is not configured any more"};
     return Finding::kNothing;
   }
-  AddTarget(transaction, key.value_or(KeyAt(Zone::kInside, target.transport, target.address)));
+  // When DNS is asked for the others, it has been tried already.
+  if (!transaction.has_unlisted) {
+    AddTarget(transaction, key.value_or(KeyAt(Zone::kInside, target.transport, target.address)));
+  }
   if (key.has_value()) {
     const Finding others = ListNextHop(transaction, *home);
     if (others == Finding::kPending) return others;
@@ -539,6 +542,7 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
   const bool may_list_more = (is_outdated || transaction.has_unlisted) && !transaction.is_probe &&
                              transaction.cancel == CancelState::kNone;
   if (may_list_more) {
+    if (is_outdated) transaction.has_unlisted = false;  // Everything anew.
     // Whom nothing was sent to makes room; its branch has never been seen.
     transaction.target_count = transaction.next_target = transaction.sent_targets;
     // Nobody has the request while DNS is asked (OnCancel, OnDeadline).
@@ -549,9 +553,14 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
 }
 
 // One that is known to be down is left to its back-off and its probes: whoever asks hears at once
-// that nobody is there, instead of in half a minute.
+// that nobody is there, instead of in half a minute. While a trial is on its way nobody knows, and
+// without another target the request goes there, too. A flow is as good as its connection.
 bool EdgeProxy::IsWorthTrying(const Transaction& transaction, const Endpoint& endpoint) const {
-  return transaction.is_probe || endpoint.health->IsUsable(context_.reactor().now());
+  if (transaction.is_probe || endpoint.key.kind == EndpointKind::kFlow) return true;
+  if (endpoint.health->IsUsable(context_.reactor().now())) return true;
+  const bool must_dial = endpoint.key.kind == EndpointKind::kStream && !endpoint.is_open;
+  return endpoint.health->state() == HealthState::kHalfOpen && !transaction.has_more_targets() &&
+         !must_dial;
 }
 
 // Puts the same address over TCP in the place of this attempt and the datagram behind it, for the
