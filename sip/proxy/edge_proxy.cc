@@ -397,7 +397,12 @@ bool EdgeProxy::PassesLimits(const MessageSource& source) {
 
 void EdgeProxy::OnRetransmission(const MessageSource& source, Transaction& transaction) {
   context_.Count(context_.metrics.sip_retransmissions.Slot(MetricDirection::kIn));
-  if (transaction.reply_is_reliable) return;
+  if (transaction.reply_is_reliable) {  // What was sent has arrived; nobody is left in doubt.
+    const bool is_pending =
+        transaction.is_invite() && transaction.server == ServerState::kProceeding;
+    if (is_pending) Answer(source, 100, "Trying", {}, true);
+    return;
+  }
   const ServerStep step = transaction.is_invite()
                               ? AdvanceInviteServer(transaction.server, ServerEvent::kRequest,
                                                     transaction.reply_is_reliable)

@@ -354,5 +354,29 @@ TEST(TransportSimulationTest, Rfc5626_4_4_1_PongAndDatagramKeepAliveAreSilent) {
   EXPECT_EQ(edge.InsideTake(kTelephone), "");
 }
 
+// A peer that sends its INVITE again over TLS, which it need not, is told that we have it.
+TEST(TransportSimulationTest, Rfc3261_17_2_1_InviteThatComesAgainOverTlsIsAnswered) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  SimulatedPeer& again = edge.Connect("a.example");
+  const std::string invite = RequestText{.method = "INVITE"}.Text();
+  alice.Send(invite);
+  edge.Settle();
+  const std::string forwarded = edge.NextHopTake().value_or("");
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 100 Trying");
+  for (SimulatedPeer* const peer : {&alice, &again}) {
+    peer->Send(invite);
+    edge.Settle();
+    EXPECT_EQ(StartLine(peer->Take()), "SIP/2.0 100 Trying");
+  }
+  EXPECT_FALSE(edge.NextHopTake().has_value());
+  edge.NextHopSend(ResponseText(forwarded, 486, "Busy Here"));
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 486 Busy Here");
+  alice.Send(invite);
+  edge.Settle();
+  EXPECT_EQ(alice.Take(), "");  // On a reliable transport the final has arrived.
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test
