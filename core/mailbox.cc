@@ -27,10 +27,14 @@ bool Mailbox::Push(uint32_t kind, std::span<const std::byte> record, MailPriorit
   const uint64_t offset = written & (capacity_ - 1);
   const uint64_t to_end = capacity_ - offset;
   const uint64_t filler = needed > to_end ? to_end : 0;
-  const uint64_t room = priority == MailPriority::kLow ? capacity_ / 2 : capacity_;
-  if (written + filler + needed - read_seen_ > room) {
+  const auto has_room = [&] {
+    const uint64_t used = written - read_seen_;
+    if (used + filler + needed > capacity_) return false;
+    return priority == MailPriority::kNormal || used + needed <= capacity_ / 2;
+  };
+  if (!has_room()) {
     read_seen_ = read_.load(std::memory_order_acquire);  // Pairs with Drain's release store.
-    if (written + filler + needed - read_seen_ > room) return false;
+    if (!has_room()) return false;
   }
   if (filler != 0) {
     const Header skip{kFillerKind, static_cast<uint32_t>(filler - kHeaderBytes)};

@@ -82,6 +82,10 @@ class Admission {
   [[nodiscard]] bool MayServe(const AdmissionSource& source, uint64_t turn,
                               core::MonotonicTime now);
 
+  // Of what MayServe let pass: done.
+  [[nodiscard]] bool is_serving() const { return fair_turns_.is_serving(); }
+  void StopServing(core::MonotonicTime now) { fair_turns_.Stop(now); }
+
   // A request about to begin a transaction. Nothing, or why it is refused (503).
   [[nodiscard]] std::optional<ReasonCode> RefusalOf(const AdmissionSource& source,
                                                     RequestClass request_class,
@@ -121,6 +125,10 @@ class Admission {
   OverloadControl overload_;
   uint64_t observed_turn_ = UINT64_MAX;
 };
+
+inline void StopServingNow(Admission& admission, core::Reactor& reactor) {
+  if (admission.is_serving()) admission.StopServing(reactor.io().MonotonicNow());
+}
 
 // MayServe in the turn that is being run.
 inline bool MayServeNow(Admission& admission, const AdmissionSource& source,

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "core/check.h"
 #include "sip/message/host.h"
 
@@ -352,6 +353,7 @@ void Connection::ServePartial() {
 
 size_t Connection::ServeFrames(std::string_view unread) {
   const char* const begin = unread.data();
+  const absl::Cleanup served = [this] { handler_.OnServed(*this); };
   while (is_open() && !unread.empty()) {
     if (!handler_.MayServe(*this)) {
       Defer();

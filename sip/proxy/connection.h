@@ -60,6 +60,8 @@ class ConnectionHandler {
   // Asked before each frame is cut. False: not in this turn any more. What has arrived is kept, in
   // order, nothing more is received, and the next turn asks again.
   virtual bool MayServe(Connection&) { return true; }
+  // After the last of some frames that came together.
+  virtual void OnServed(Connection&) {}
   // It has begun to end: no frame comes any more, nothing can be sent. May come from inside Send,
   // Close and Abort.
   virtual void OnConnectionClosing(Connection& connection) = 0;

@@ -172,6 +172,8 @@ bool EdgeProxy::MayServe(Connection& connection) {
   return MayServeNow(admission_, AdmissionSourceOf(connection), context_.reactor());
 }
 
+void EdgeProxy::OnServed(Connection&) { StopServingNow(admission_, context_.reactor()); }
+
 void EdgeProxy::OnDatagram(std::string_view bytes, const core::SocketAddress& source,
                            uint32_t listener, core::DatagramSocket& socket) {
   if (bytes.find_first_not_of("\r\n") == std::string_view::npos) return;  // A keep-alive.
@@ -494,8 +496,11 @@ void EdgeProxy::OnCancelMail(CancelMail mail) {
   } else if (next == home) {
     mail.state = CancelMail::State::kNowhere;
   }
-  // Without room for the answer the peer sends it again.
-  static_cast<void>(MailCancel(mail.state == CancelMail::State::kWanted ? next : home, mail));
+  const bool goes_on = mail.state == CancelMail::State::kWanted;
+  if (goes_on && MailCancel(next, mail)) return;
+  if (goes_on)
+    mail.state = CancelMail::State::kNowhere;  // There is no room: 481 is better than silence.
+  static_cast<void>(MailCancel(home, mail));
   if (mail.state == CancelMail::State::kFound) CancelTransaction(*transaction);
 }
 
@@ -505,9 +510,10 @@ bool EdgeProxy::MailCancel(uint32_t shard, const CancelMail& mail) {
   if (sizeof mail + bytes.size() > record.size()) return false;
   std::memcpy(record.data(), &mail, sizeof mail);
   std::memcpy(record.data() + sizeof mail, bytes.data(), bytes.size());
-  return context_.shard.Post(shard, kMailCancel,
-                             std::as_bytes(std::span(record.data(), sizeof mail + bytes.size())),
-                             core::MailPriority::kLow);
+  return context_.shard.Post(
+      shard, kMailCancel, std::as_bytes(std::span(record.data(), sizeof mail + bytes.size())),
+      mail.state == CancelMail::State::kWanted ? core::MailPriority::kLow
+                                               : core::MailPriority::kNormal);
 }
 
 void EdgeProxy::CancelTransaction(Transaction& transaction) {
@@ -554,6 +560,7 @@ Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
   transaction->reply_is_reliable = source.connection != nullptr;
   transaction->method = view_.method();
   transaction->is_ack = view_.method() == Method::kAck;
+  transaction->is_in_dialog = !view_.to().tag.empty();
   transaction->is_secure = view_.parsed_request_uri().scheme == Uri::Scheme::kSips;
   // The same on every instance, and after a restart.
   transaction->selector = TargetHashId(view_.call_id());

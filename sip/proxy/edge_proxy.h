@@ -96,6 +96,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnEndpointFrame(Connection& connection, const Endpoint* endpoint, const Frame& frame,
                        std::string_view unread) override;
   bool MayServe(Connection& connection) override;
+  void OnServed(Connection& connection) override;
   void OnStreamFrame(const MessageSource& source, const Frame& frame, std::string_view unread);
   void OnBadFraming(const MessageSource& source, const Frame& frame, std::string_view unread);
   void OnMessage(const MessageSource& source, std::string_view bytes, Framing framing);

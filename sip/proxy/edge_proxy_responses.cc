@@ -202,7 +202,9 @@ void EdgeProxy::AbandonAttempt(Transaction& transaction) {
 
 void EdgeProxy::ApplyResponse(Transaction& transaction) {
   const uint16_t status = view_.status_code();
-  if (!std::exchange(transaction.heard, true)) ObserveResponseTime(transaction);
+  if (!std::exchange(transaction.heard, true) && !transaction.is_probe) {
+    ObserveResponseTime(transaction);
+  }
   const bool was_left = std::exchange(transaction.is_left, false);
   if (Endpoint* const endpoint = endpoints_.Find(transaction.endpoint)) {
     const core::MonotonicTime now = context_.reactor().now();
@@ -211,7 +213,8 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
     } else if (status != 503) {
       NoteHealth(*endpoint, endpoint->health->OnSuccess(now));
     } else {
-      transaction.core::ListLink::Unlink();  // Its own fate is decided below.
+      // Its own fate is decided below.
+      if (!transaction.awaits_reply_path) transaction.core::ListLink::Unlink();
       NoteHealth(*endpoint, endpoint->health->OnUnavailable(
                                 now, absl::Seconds(RetryAfterOf(view_).value_or(0))));
     }
@@ -244,7 +247,7 @@ bool EdgeProxy::FailsOver(Transaction& transaction) {
   const bool is_alias = endpoint != nullptr && endpoint->key.kind == EndpointKind::kFlow &&
                         transaction.source != TargetSource::kFlow;
   if (is_alias) ++transaction.next_target;  // That one would be the same server, dialled.
-  if (transaction.cancel != CancelState::kNone || !transaction.has_more_targets() ||
+  if (transaction.cancel != CancelState::kNone || !endpoints_.HasMoreTargets(transaction) ||
       IsAnswered(transaction.client)) {
     return false;
   }
@@ -258,7 +261,9 @@ void EdgeProxy::ApplyClientStep(Transaction& transaction, const ClientStep& step
   transaction.client = step.next;
   // From a final response on no loss of the connection concerns it, not even one that our own ACK
   // brings about.
-  if (IsAnswered(step.next)) transaction.core::ListLink::Unlink();
+  if (IsAnswered(step.next) && !transaction.awaits_reply_path) {
+    transaction.core::ListLink::Unlink();
+  }
   switch (step.action) {
     case ClientAction::kNone:
       break;
@@ -502,7 +507,7 @@ void EdgeProxy::OnDeadline(Transaction& transaction) {
                  endpoint->health->OnFailure(context_.reactor().now(), TargetFailure::kSilence,
                                              transaction.sent_at));
     }
-    if (transaction.cancel == CancelState::kNone && transaction.has_more_targets()) {
+    if (transaction.cancel == CancelState::kNone && endpoints_.HasMoreTargets(transaction)) {
       transaction.failure = {ReasonCode::kTimeout, "the next hop does not answer"};
       return TryNextTarget(transaction);
     }

@@ -432,7 +432,8 @@ EndpointKey EdgeProxy::OutboundKey(const LocatedName& name) const {
 EdgeProxy::Finding EdgeProxy::ListNamed(Transaction& transaction, const LocationRequest& request,
                                         const EndpointKey& like) {
   const LocationOutcome outcome =
-      locator_.Locate(request, locations_, {transaction.id.slot, transaction.id.generation});
+      locator_.Locate(request, locations_,
+                      {transaction.id.slot, transaction.id.generation, transaction.asked_target});
   switch (outcome.status) {
     case LocationStatus::kPending:
       return Finding::kPending;
@@ -469,8 +470,9 @@ bool EdgeProxy::ChecksName(const EndpointKey& key) const {
 void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
                           std::span<const Location> locations) {
   Transaction* const transaction = transactions_.Find({cookie.slot, cookie.generation});
-  // Gone, cancelled, or served by another target meanwhile.
+  // Gone, cancelled, or served by another target meanwhile; or it waits for what another is called.
   if (transaction == nullptr || !transaction->awaits_location ||
+      cookie.target != transaction->asked_target ||
       transaction->client == ClientState::kTerminated) {
     return;
   }
@@ -553,14 +555,15 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
 }
 
 // One that is known to be down is left to its back-off and its probes: whoever asks hears at once
-// that nobody is there, instead of in half a minute. While a trial is on its way nobody knows, and
-// without another target the request goes there, too. A flow is as good as its connection.
+// that nobody is there, instead of in half a minute. Unless there is no other and nothing to dial:
+// a dialog is that target's alone, and while a trial is on its way nobody knows. A flow is as good
+// as its connection.
 bool EdgeProxy::IsWorthTrying(const Transaction& transaction, const Endpoint& endpoint) const {
   if (transaction.is_probe || endpoint.key.kind == EndpointKind::kFlow) return true;
   if (endpoint.health->IsUsable(context_.reactor().now())) return true;
   const bool must_dial = endpoint.key.kind == EndpointKind::kStream && !endpoint.is_open;
-  return endpoint.health->state() == HealthState::kHalfOpen && !transaction.has_more_targets() &&
-         !must_dial;
+  if (must_dial || endpoints_.HasMoreTargets(transaction)) return false;
+  return transaction.is_in_dialog || endpoint.health->state() == HealthState::kHalfOpen;
 }
 
 // Puts the same address over TCP in the place of this attempt and the datagram behind it, for the
@@ -620,9 +623,10 @@ bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
     context_.reactor().timers().Schedule(transaction.retransmit, context_.reactor().now() + kT1);
   }
   const absl::Duration silence_max = context_.snapshot->config.timeouts.target;
-  ScheduleDeadline(transaction, transaction.is_probe             ? transaction.probe_timeout
-                                : transaction.has_more_targets() ? std::min(silence_max, kTimerB)
-                                                                 : kTimerB);
+  ScheduleDeadline(transaction, transaction.is_probe ? transaction.probe_timeout
+                                : endpoints_.HasMoreTargets(transaction)
+                                    ? std::min(silence_max, kTimerB)
+                                    : kTimerB);
   return true;
 }
 
@@ -647,7 +651,7 @@ void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cau
   transaction.failure = cause;
   if (transaction.is_probe) return FinishProbe(transaction, false);
   // RFC 3261 §16.9: as if it had answered 503, so the next one gets it. Not once it is cancelled.
-  if (transaction.cancel == CancelState::kNone && transaction.has_more_targets()) {
+  if (transaction.cancel == CancelState::kNone && endpoints_.HasMoreTargets(transaction)) {
     return TryNextTarget(transaction);
   }
   if (FallsBack(transaction)) return FindTargets(transaction);

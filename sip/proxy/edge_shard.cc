@@ -85,12 +85,16 @@ class EdgeShard::DatagramEntry final : private core::DatagramHandler {
       return shard_.context_.Count(
           shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kAcl));
     }
-    // Who is not configured gets a share of the turn like anybody; here nothing waits for more.
+    // Who is not configured gets a share of the turn like anybody; here nothing waits for more, so
+    // their number counts and not the time.
+    const core::Reactor& reactor = shard_.context_.reactor();
     if (config.zone == Zone::kOutside && !snapshot.IsNextHop(source) &&
-        !MayServeNow(shard_.admission_, {config.zone, source}, shard_.context_.reactor())) {
+        !shard_.admission_.MayServe({config.zone, source}, reactor.counters().turns,
+                                    reactor.now())) {
       return shard_.context_.Count(
           shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kRate));
     }
+    shard_.admission_.StopServing(reactor.now());
     shard_.proxy_.OnDatagram({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, source,
                              index_, socket_);
   }
@@ -310,6 +314,8 @@ void EdgeShard::OnFrame(Connection& connection, const Frame& frame, std::string_
 bool EdgeShard::MayServe(Connection& connection) {
   return MayServeNow(admission_, AdmissionSourceOf(connection), context_.reactor());
 }
+
+void EdgeShard::OnServed(Connection&) { StopServingNow(admission_, context_.reactor()); }
 
 void EdgeShard::OnConnectionClosing(Connection& connection) { proxy_.OnConnectionLost(connection); }
 

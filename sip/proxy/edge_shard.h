@@ -83,6 +83,7 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   void OnConnectionOpen(Connection& connection) override;
   void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) override;
   bool MayServe(Connection& connection) override;
+  void OnServed(Connection& connection) override;
   void OnConnectionClosing(Connection& connection) override;
   void OnConnectionClosed(Connection& connection) override;
   void LogRejection(const ListenerConfig& listener, const core::SocketAddress& peer,

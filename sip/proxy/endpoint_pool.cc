@@ -431,12 +431,25 @@ void EndpointPool::LoseAll(Endpoint& endpoint, FailureCause cause) {
   }
 }
 
+bool EndpointPool::HasMoreTargets(const Transaction& transaction) const {
+  if (transaction.has_unlisted) return true;
+  for (uint8_t i = transaction.next_target; i < transaction.target_count; ++i) {
+    const Endpoint* const endpoint = Find(transaction.targets[i]);
+    if (endpoint == nullptr) continue;
+    if (endpoint->key.kind == EndpointKind::kFlow ||
+        endpoint->health->IsUsable(context_.reactor().now())) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void EndpointPool::GiveUp(Endpoint& endpoint, const FailureCause& cause) {
   core::IntrusiveList<Transaction> all;
   core::IntrusiveList<Transaction> leaving;
   all.TakeAll(endpoint.waiting);
   while (Transaction* const transaction = all.PopFront()) {
-    const bool stays = transaction->heard || !transaction->has_more_targets() ||
+    const bool stays = transaction->heard || !HasMoreTargets(*transaction) ||
                        transaction->cancel != CancelState::kNone;
     (stays ? endpoint.waiting : leaving).PushBack(*transaction);
   }

@@ -101,6 +101,7 @@ class EndpointHandler {
                                std::string_view unread) = 0;
   // Asked before each frame of a connection that we dialled is cut: ConnectionHandler's.
   virtual bool MayServe(Connection& connection) = 0;
+  virtual void OnServed(Connection& connection) = 0;
   // The endpoint that this transaction waits for is open; it is in no list any more.
   virtual void OnEndpointOpen(Endpoint& endpoint, Transaction& transaction) = 0;
   // It is lost, or could not be reached; the transaction is in no list any more.
@@ -155,6 +156,8 @@ class EndpointPool final : private ConnectionHandler {
   [[nodiscard]] Endpoint* FindOrCreate(const EndpointKey& key);
   [[nodiscard]] Endpoint* Find(EndpointId id) { return endpoints_.Find(id); }
   [[nodiscard]] const Endpoint* Find(EndpointId id) const { return endpoints_.Find(id); }
+  // Another target that is not known to be down, or that DNS may still name.
+  [[nodiscard]] bool HasMoreTargets(const Transaction& transaction) const;
 
   // Whether OPTIONS are sent to it: then they decide when it is up again. Forgets what was known if
   // that changes.
@@ -198,6 +201,7 @@ class EndpointPool final : private ConnectionHandler {
   void OnConnectionOpen(Connection& connection) override;
   void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) override;
   bool MayServe(Connection& connection) override { return handler_.MayServe(connection); }
+  void OnServed(Connection& connection) override { handler_.OnServed(connection); }
   void OnConnectionClosing(Connection& connection) override;
   void OnConnectionClosed(Connection& connection) override;
 

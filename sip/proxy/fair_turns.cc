@@ -12,8 +12,7 @@ FairTurns::FairTurns(const FairTurnsOptions& options)
 
 bool FairTurns::Take(uint64_t peer_key, uint64_t turn, core::MonotonicTime now) {
   if (turn != turn_) BeginTurn(turn);
-  if (served_ != nullptr) served_->time += now - served_since_;
-  served_ = nullptr;
+  Stop(now);
   Place* const place = PlaceOf(peer_key);
   if (place == nullptr || place->messages == options_.messages_max ||
       place->time >= options_.time_max) {
@@ -23,6 +22,11 @@ bool FairTurns::Take(uint64_t peer_key, uint64_t turn, core::MonotonicTime now) 
   served_ = place;
   served_since_ = now;
   return true;
+}
+
+void FairTurns::Stop(core::MonotonicTime now) {
+  if (served_ != nullptr) served_->time += now - served_since_;
+  served_ = nullptr;
 }
 
 // Null: no room.

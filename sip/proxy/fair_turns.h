@@ -6,8 +6,8 @@
 //   if (!fair_turns.Take(peer_key, turn, now)) ... the connection stops serving, and goes on next
 //   turn.
 //
-// What passes from one Take to the next is time of who took first. Everybody gets one message of a
-// turn, however long it takes.
+// What passes until the next Take, or until Stop, is time of who took. Everybody gets one message
+// of a turn, however long it takes.
 //
 // An open-addressed table, emptied by the number of the turn. Bounds: at most identities_max times
 // messages_max messages in one turn; an identity for which there is no room waits for the next.
@@ -38,6 +38,10 @@ class FairTurns {
   // One message of `peer_key` (a keyed hash) in this turn; numbers of turns only grow. `now` is the
   // clock's reading and not the turn's. False: not in this turn any more.
   [[nodiscard]] bool Take(uint64_t peer_key, uint64_t turn, core::MonotonicTime now);
+
+  // What happens from here on is nobody's.
+  [[nodiscard]] bool is_serving() const { return served_ != nullptr; }
+  void Stop(core::MonotonicTime now);
 
  private:
   struct Place {

@@ -5,6 +5,8 @@
 
 #include "sip/message/grammar.h"
 #include "sip/message/host.h"
+#include "sip/message/params.h"
+#include "sip/proxy/transport_parameter.h"
 
 namespace sallyport::sip {
 namespace {
@@ -49,28 +51,28 @@ bool ServedNames::IsAdvertised(std::string_view host, uint16_t port) const {
   });
 }
 
-// Without a port it is the one of the scheme or of the transport.
-bool ServedNames::IsListening(std::string_view host, uint16_t port) const {
-  if (!MayBeAddress(host)) return false;
-  const auto address = core::SocketAddress::FromHost(host, port);
-  if (!address.has_value()) return false;
-  return std::ranges::any_of(addresses_, [&](const core::SocketAddress& own) {
-    return port != 0 ? own == *address
-                     : own.HasSameHost(*address) && (own.port() == 5060 || own.port() == 5061);
-  });
+// Without a port it is the standard one: another program may have the other on this machine.
+bool ServedNames::IsListening(const Uri& uri) const {
+  if (!MayBeAddress(uri.host)) return false;
+  const std::optional<std::string_view> transport = FindParam(uri.params, "transport");
+  const bool is_tls = uri.scheme == Uri::Scheme::kSips ||
+                      (transport.has_value() && TransportOf(*transport) == TransportProtocol::kTls);
+  const auto port = static_cast<uint16_t>(uri.port != 0 ? uri.port : is_tls ? 5061 : 5060);
+  const auto address = core::SocketAddress::FromHost(uri.host, port);
+  return address.has_value() &&
+         std::find(addresses_.begin(), addresses_.end(), *address) != addresses_.end();
 }
 
 bool ServedNames::IsEdgeHost(const Uri& uri) const {
-  return uri.is_sip_or_sips() &&
-         (IsAdvertised(uri.host, uri.port) || IsListening(uri.host, uri.port));
+  return uri.is_sip_or_sips() && (IsAdvertised(uri.host, uri.port) || IsListening(uri));
 }
 
 bool ServedNames::IsOwnRoute(const Uri& uri) const {
-  return uri.is_sip_or_sips() && IsOwnAddress(uri.host, uri.port);
+  return uri.is_sip_or_sips() && (IsOwnAddress(uri.host, uri.port) || IsListening(uri));
 }
 
 bool ServedNames::IsOwnAddress(std::string_view host, uint16_t port) const {
-  return IsAdvertised(host, port) || (port == 0 && IsDomain(host)) || IsListening(host, port);
+  return IsAdvertised(host, port) || (port == 0 && IsDomain(host));
 }
 
 }  // namespace sallyport::sip

@@ -39,7 +39,7 @@ class ServedNames {
  private:
   [[nodiscard]] bool IsAdvertised(std::string_view host, uint16_t port) const;
   [[nodiscard]] bool IsDomain(std::string_view host) const;
-  [[nodiscard]] bool IsListening(std::string_view host, uint16_t port) const;
+  [[nodiscard]] bool IsListening(const Uri& uri) const;
 
   const std::vector<std::string> domains_;
   const std::vector<Advertised> advertised_;

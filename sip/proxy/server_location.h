@@ -42,6 +42,7 @@ struct LocationRequest {
 struct LocationCookie {
   uint32_t slot = 0;
   uint32_t generation = 0;
+  uint16_t target = 0;  // Which of a next hop's was asked for.
   friend bool operator==(const LocationCookie&, const LocationCookie&) = default;
 };
 

@@ -73,7 +73,6 @@ struct Transaction : core::ListLink {
 
   bool is_invite() const { return method == Method::kInvite; }
   bool has_untried() const { return next_target < target_count; }
-  bool has_more_targets() const { return has_untried() || has_unlisted; }
   std::string_view identity() const { return {identity_text.data(), identity_bytes}; }
   void SetIdentity(std::string_view text) {  // A longer one is left out: then nothing is excused.
     if (text.size() > identity_text.size()) return;
@@ -90,6 +89,7 @@ struct Transaction : core::ListLink {
   ClientState client = ClientState::kTrying;
   CancelState cancel = CancelState::kNone;
   Method method = Method::kOther;
+  bool is_in_dialog = false;
   bool is_ack = false;  // The ACK of a 2xx that waits for its target: no server side, no answer.
   bool reply_is_reliable = true;
   bool is_reliable = false;        // The transport of the attempt.

@@ -1051,6 +1051,50 @@ TEST(NextHopGroupTest, CancelWhileDnsIsAskedForTheNextMemberEndsTheCall) {
   EXPECT_EQ(StartLines(first.TakeMessages()), (Lines{"ACK sip:bob@b.example SIP/2.0"}));
 }
 
+// It refuses new calls for a minute (§21.5.4) and goes on with those that it has.
+TEST(NextHopGroupTest, DialogsOfATargetThatHoldsOffGoOn) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const auto send = [&](const std::string& method, const std::string& call,
+                        const std::string& to_tag, const std::string& headers = "") {
+    alice.Send(RequestText{.method = method,
+                           .branch = call + method,
+                           .to = "<sip:bob@edge.example>" + to_tag,
+                           .call_id = call,
+                           .headers = headers}
+                   .Text());
+    edge.Settle();
+    return edge.NextHopTake().value_or("");
+  };
+  edge.NextHopSend(
+      ResponseText(send("INVITE", "1", ""), 200, "OK", "Contact: <sip:bob@127.0.0.1:5080>\r\n"));
+  edge.Settle();
+  const std::string routes = RouteLinesForCaller(alice.TakeMessages().back());
+  edge.NextHopSend(ResponseText(send("INVITE", "2", ""), 503, "No", "Retry-After: 60\r\n"));
+  edge.Settle();
+  EXPECT_TRUE(edge.NextHopTake().value_or("").starts_with("ACK "));
+  EXPECT_EQ(send("INVITE", "3", ""), "");
+  EXPECT_TRUE(send("ACK", "1", ";tag=uas", routes).starts_with("ACK "));
+  EXPECT_TRUE(send("BYE", "1", ";tag=uas", routes).starts_with("BYE "));
+}
+
+// Two named members, and DNS says of the second first that it is not: the first is waited for.
+TEST(NextHopGroupTest, AnswerOfDnsIsForTheMemberThatWasAskedFor) {
+  SimulatedEdge edge({.extra = Partner("\"tcp:192.0.2.9:5061;priority=1\", "
+                                       "\"tls:sip1.b.example:5061;priority=2\", "
+                                       "\"tls:nowhere.example:5061;priority=3\"")});
+  edge.dns().A("sip1.b.example", "192.0.2.1");
+  edge.dns().set_latency(absl::Seconds(10));
+  SimulatedServer& first = edge.Serve(kFirst, &SimulatedCertificate("sip1.b.example"));
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(absl::Milliseconds(200));
+  edge.dns().AnswerOne(core::DnsType::kA, "nowhere.example");
+  edge.Run(absl::Milliseconds(200));
+  edge.dns().AnswerOne(core::DnsType::kA, "sip1.b.example");
+  edge.Run(absl::Milliseconds(200));
+  EXPECT_TRUE(TakeOne(first).starts_with("MESSAGE "));
+}
+
 // Nobody waits half a minute for a server that is known to be down.
 TEST(NextHopGroupTest, OnlyMemberThatIsDownIs503AtOnce) {
   SimulatedEdge edge(

@@ -82,6 +82,17 @@ TEST(FairTurnsTest, TimeIsOfWhoTookTheMessage) {
   EXPECT_TRUE(turns.Take(2, 1, kNow + absl::Microseconds(900))) << "nothing was served for it";
 }
 
+TEST(FairTurnsTest, WhatHappensAfterStopIsNobodys) {
+  FairTurns turns({.messages_max = 32, .time_max = absl::Microseconds(250), .identities_max = 4});
+  EXPECT_TRUE(turns.Take(1, 1, kNow));
+  EXPECT_TRUE(turns.is_serving());
+  turns.Stop(kNow + absl::Microseconds(100));
+  EXPECT_FALSE(turns.is_serving());
+  turns.Stop(kNow + absl::Seconds(1));
+  EXPECT_TRUE(turns.Take(1, 1, kNow + absl::Seconds(2)));
+  EXPECT_FALSE(turns.Take(1, 1, kNow + absl::Seconds(2) + absl::Microseconds(150)));
+}
+
 TEST(FairTurnsTest, NobodyIsServedWhereNothingMayBe) {
   FairTurns none({.messages_max = 0, .identities_max = 4});
   EXPECT_FALSE(none.Take(1, 1, kNow));

@@ -200,8 +200,9 @@ TEST(RouteDecisionTest, EdgeHostIsTheEdgeWhateverTheUser) {
 
 // Somebody inside who knows us by the address that we listen on: an outbound proxy, say.
 TEST(RouteDecisionTest, Rfc3261_16_4_AddressThatWeListenOnIsUs) {
-  for (const char* own : {"sip:127.0.0.1:5070;lr", "sip:127.0.0.1:5070;transport=tcp;lr",
-                          "sip:127.0.0.1:5071;lr", "sip:127.0.0.1;lr"}) {
+  for (const char* own :
+       {"sip:127.0.0.1:5070;lr", "sip:127.0.0.1:5070;transport=tcp;lr", "sip:127.0.0.1:5071;lr",
+        "sip:127.0.0.1;transport=tls;lr", "sips:127.0.0.1;lr"}) {
     const Decided decided = Decide({.uri = "sip:carol@b.example",
                                     .headers = "Route: <" + std::string(own) + ">\r\n",
                                     .from = Zone::kInside});
@@ -209,7 +210,7 @@ TEST(RouteDecisionTest, Rfc3261_16_4_AddressThatWeListenOnIsUs) {
     EXPECT_EQ(decided.kind, RouteKind::kNextHop) << own;
     EXPECT_EQ(decided.next_hop, 1U) << own;
   }
-  for (const char* other : {"sip:127.0.0.1:5079;lr", "sip:127.0.0.2:5070;lr"}) {
+  for (const char* other : {"sip:127.0.0.1:5079;lr", "sip:127.0.0.2:5070;lr", "sip:127.0.0.1;lr"}) {
     EXPECT_EQ(Decide({.uri = "sip:carol@b.example",
                       .headers = "Route: <" + std::string(other) + ">\r\n",
                       .from = Zone::kInside})
