@@ -4,7 +4,6 @@
 #include <benchmark/benchmark.h>
 
 #include <array>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -19,9 +18,7 @@ namespace sallyport::sip {
 namespace {
 
 std::string ReadMessage(const std::string& name) {
-  const std::filesystem::path folder =
-      std::filesystem::path(__FILE__).parent_path() / "../tests/corpus/messages";
-  std::ifstream file(folder / name, std::ios::binary);
+  std::ifstream file(SALLYPORT_TEST_CORPUS "/messages/" + name, std::ios::binary);
   CHECK(file.good());
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
