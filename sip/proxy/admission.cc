@@ -9,14 +9,14 @@ namespace {
 // that send at the same time; beyond, the table forgets and limits nobody (rate_table.h).
 constexpr uint32_t kRateKeys = 65536;
 
-// Of one identity in one turn. Long turns carry more per system call, short ones let others in
-// sooner: beside a flood p99 was 2.2 to 2.5 times that without with 64 and 1.0 to 1.1 times with 32
-// (bench/fairness, two runs each).
-constexpr uint32_t kTurnMessagesMax = 32;
-
-// The same for messages that take longer: with a build that takes 300 us for one, p99 beside a
-// flood went from 2.5 to 51 ms without this and goes to 3.9 with it.
-constexpr absl::Duration kTurnTimeMax = absl::Microseconds(250);
+// Long turns carry more per system call, short ones let others in sooner: beside a flood p99 is 0.7
+// to 1.2 times that without with 8 messages, 1.2 to 1.8 times with 16, and 1.1 to 3.5 times with 32
+// (bench/fairness); but with 8 a request relayed for one peer alone costs half as much again
+// (bench/compare). The times are what those take here: with a build that takes 300 us for a
+// message, p99 beside a flood went from 2.5 to 51 ms while only messages were counted.
+constexpr TurnShare kTurnShare{.messages_max = 8, .time_max = absl::Microseconds(60)};
+constexpr TurnShare kTurnShareAlone{.messages_max = 32, .time_max = absl::Microseconds(250)};
+constexpr absl::Duration kAloneAfter = absl::Seconds(10);
 
 // Of ACKs for each request. A 2xx that is sent again asks for another.
 constexpr uint32_t kAcknowledgementsMax = 4;
@@ -38,7 +38,8 @@ Admission::Admission(const tls::MacKey& key, uint32_t connections_max, const Lim
       handshakes_(kRateKeys),
       source_messages_(kRateKeys),
       identity_messages_(kRateKeys),
-      fair_turns_({.messages_max = kTurnMessagesMax, .time_max = kTurnTimeMax}),
+      fair_turns_(
+          {.share = kTurnShare, .share_alone = kTurnShareAlone, .alone_after = kAloneAfter}),
       overload_({.queue_delay_max = limits.queue_delay_max}, now) {
   SetLimits(limits);
 }

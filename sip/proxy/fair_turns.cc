@@ -13,9 +13,12 @@ FairTurns::FairTurns(const FairTurnsOptions& options)
 bool FairTurns::Take(uint64_t peer_key, uint64_t turn, core::MonotonicTime now) {
   if (turn != turn_) BeginTurn(turn);
   Stop(now);
+  if (peer_key != last_peer_ && last_peer_ != 0) others_until_ = now;
+  last_peer_ = peer_key;
+  const bool is_alone = now - others_until_ >= options_.alone_after;
+  const TurnShare& share = is_alone ? options_.share_alone : options_.share;
   Place* const place = PlaceOf(peer_key);
-  if (place == nullptr || place->messages == options_.messages_max ||
-      place->time >= options_.time_max) {
+  if (place == nullptr || place->messages >= share.messages_max || place->time >= share.time_max) {
     return false;
   }
   ++place->messages;

@@ -23,9 +23,17 @@
 
 namespace sallyport::sip {
 
+struct TurnShare {
+  uint32_t messages_max = 32;
+  absl::Duration time_max = absl::InfiniteDuration();
+};
+
 struct FairTurnsOptions {
-  uint32_t messages_max = 32;                          // Of one identity in one turn.
-  absl::Duration time_max = absl::InfiniteDuration();  // For the same.
+  TurnShare share = {};  // Of one identity in one turn.
+  // The same while nobody else has come for `alone_after`: long turns carry more per system call,
+  // and who is alone keeps nobody waiting.
+  TurnShare share_alone = {};
+  absl::Duration alone_after = absl::InfiniteDuration();
   uint32_t identities_max = 1024;  // Served in one turn: completions of a turn, and those deferred.
 };
 
@@ -58,7 +66,9 @@ class FairTurns {
   const size_t place_mask_;
   const std::unique_ptr<Place[]> places_;
   uint64_t turn_ = 0;
-  uint32_t epoch_ = 1;  // Counts turns in which somebody took something.
+  uint64_t last_peer_ = 0;            // Who took last; 0: nobody yet.
+  core::MonotonicTime others_until_;  // When that was last somebody else than before.
+  uint32_t epoch_ = 1;                // Counts turns in which somebody took something.
   uint32_t identities_ = 0;
   Place* served_ = nullptr;  // Whose message is being served, since:
   core::MonotonicTime served_since_;

@@ -180,7 +180,7 @@ TEST(FairnessSimulationTest, FloodStaysInThePeersSocketAndNotInOurMemory) {
   const size_t before = buffers.bytes_in_use();
   size_t arrived = 0;
   size_t backlog_most = 0;
-  for (int turn = 0; turn < 200; ++turn) {
+  for (int turn = 0; turn < 1000 && arrived < 3U * kFlood; ++turn) {
     edge.shard().RunTurn();
     arrived += Arrived(edge).size();
     // A transaction keeps its request in a block of 1 KiB; what waits to be sent is small.
