@@ -498,22 +498,17 @@ void EdgeProxy::OnCancelMail(CancelMail mail) {
   }
   const bool goes_on = mail.state == CancelMail::State::kWanted;
   if (goes_on && MailCancel(next, mail)) return;
-  if (goes_on)
-    mail.state = CancelMail::State::kNowhere;  // There is no room: 481 is better than silence.
+  // There is no room: 481 is better than silence.
+  if (goes_on) mail.state = CancelMail::State::kNowhere;
   static_cast<void>(MailCancel(home, mail));
   if (mail.state == CancelMail::State::kFound) CancelTransaction(*transaction);
 }
 
 bool EdgeProxy::MailCancel(uint32_t shard, const CancelMail& mail) {
-  const std::string_view bytes = view_.bytes();
-  const std::span<char> record = context_.mail_scratch;
-  if (sizeof mail + bytes.size() > record.size()) return false;
-  std::memcpy(record.data(), &mail, sizeof mail);
-  std::memcpy(record.data() + sizeof mail, bytes.data(), bytes.size());
-  return context_.shard.Post(
-      shard, kMailCancel, std::as_bytes(std::span(record.data(), sizeof mail + bytes.size())),
-      mail.state == CancelMail::State::kWanted ? core::MailPriority::kLow
-                                               : core::MailPriority::kNormal);
+  return context_.PostMessage(shard, kMailCancel, mail, view_.bytes(),
+                              mail.state == CancelMail::State::kWanted
+                                  ? core::MailPriority::kLow
+                                  : core::MailPriority::kNormal);
 }
 
 void EdgeProxy::CancelTransaction(Transaction& transaction) {

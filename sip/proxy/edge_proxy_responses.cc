@@ -122,13 +122,8 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
 
 // From outside anybody who has ever seen a branch of ours can send this: not before other mail.
 bool EdgeProxy::MailResponse(uint32_t shard, const ResponseSource& source) {
-  const std::string_view bytes = view_.bytes();
-  const std::span<char> record = context_.mail_scratch;
-  if (sizeof source + bytes.size() > record.size()) return false;
-  std::memcpy(record.data(), &source, sizeof source);
-  std::memcpy(record.data() + sizeof source, bytes.data(), bytes.size());
-  return context_.shard.Post(
-      shard, kMailResponse, std::as_bytes(std::span(record.data(), sizeof source + bytes.size())),
+  return context_.PostMessage(
+      shard, kMailResponse, source, view_.bytes(),
       source.zone == Zone::kOutside ? core::MailPriority::kLow : core::MailPriority::kNormal);
 }
 

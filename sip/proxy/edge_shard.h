@@ -36,7 +36,7 @@ struct ShardMaterial {
   std::vector<std::shared_ptr<tls::Context>> client_contexts;  // By TLS profile; null: unused.
 };
 
-// Read by the control thread while it drains, and by scrapes.
+// Read by the control thread and the other shards while they drain, and by scrapes.
 struct ShardProgress {
   std::atomic<uint32_t> listeners{0};
   std::atomic<uint32_t> connections{0};

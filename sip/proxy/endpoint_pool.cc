@@ -302,13 +302,7 @@ bool EndpointPool::SendToFlow(Endpoint& endpoint, std::string_view message) {
   }
   // The mail's record is one piece: header, then message.
   const FlowMail header{endpoint.key.flow, context_.shard.index(), endpoint.key.listener};
-  const std::span<char> record = context_.mail_scratch;
-  if (sizeof header + message.size() > record.size()) return false;
-  std::memcpy(record.data(), &header, sizeof header);
-  std::memcpy(record.data() + sizeof header, message.data(), message.size());
-  return context_.shard.Post(
-      endpoint.key.shard, kMailFlowRequest,
-      std::as_bytes(std::span(record.data(), sizeof header + message.size())));
+  return context_.PostMessage(endpoint.key.shard, kMailFlowRequest, header, message);
 }
 
 // -- Dialled connections -----------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // Who has had enough of this turn: how many messages of one identity a turn of the shard's loop
 // still serves, and for how long. A peer that sends ten times what we can handle gets its share of
 // each turn and waits in its own socket; a turn stays short, and others are served in the next one
-// at the latest.
+// at the latest. Who is alone for a while has more.
 //
 //   if (!fair_turns.Take(peer_key, turn, now)) ... the connection stops serving, and goes on next
 //   turn.

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/log.h"
@@ -45,6 +47,17 @@ struct ShardContext {
 
   core::Reactor& reactor() const { return shard.reactor(); }
   void Count(uint32_t slot, uint64_t amount = 1) const { stats.Add(slot, amount); }
+  // Mail of a header and a message behind it, put together in mail_scratch. False: no room.
+  template <typename Header>
+  [[nodiscard]] bool PostMessage(uint32_t to, uint32_t kind, const Header& header,
+                                 std::string_view message,
+                                 core::MailPriority priority = core::MailPriority::kNormal) const {
+    const size_t size = sizeof header + message.size();
+    if (size > mail_scratch.size()) return false;
+    std::memcpy(mail_scratch.data(), &header, sizeof header);
+    message.copy(mail_scratch.data() + sizeof header, message.size());
+    return shard.Post(to, kind, std::as_bytes(mail_scratch.first(size)), priority);
+  }
 };
 
 inline constexpr size_t kReceiveScratchBytes = 64 * 1024;     // Several TLS records.
