@@ -1,7 +1,7 @@
 #include "bench/sipbench/server_process.h"
 
 #include <dirent.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -16,28 +16,17 @@
 namespace sallyport::bench {
 namespace {
 
-struct ProcessStat {
-  pid_t parent = 0;
-  uint64_t cpu_ticks = 0;
-};
-
 // proc(5): the name in parentheses may hold anything, so fields are counted from the last one.
-std::optional<ProcessStat> ReadStat(pid_t pid) {
+std::optional<pid_t> ParentOf(pid_t pid) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   const size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(text.substr(name_end + 1));
   std::string state;
-  ProcessStat stat;
-  fields >> state >> stat.parent;
-  std::string skipped;
-  for (int field = 5; field <= 13; ++field) fields >> skipped;
-  uint64_t user = 0;
-  uint64_t system = 0;
-  fields >> user >> system;
-  stat.cpu_ticks = user + system;
-  return stat;
+  pid_t parent = 0;
+  fields >> state >> parent;
+  return parent;
 }
 
 std::vector<pid_t> AllProcesses() {
@@ -57,7 +46,7 @@ std::vector<pid_t> AllProcesses() {
 std::vector<pid_t> ServerProcess::WithDescendants() const {
   std::vector<std::pair<pid_t, pid_t>> parents;  // process, parent
   for (const pid_t pid : AllProcesses()) {
-    if (const auto stat = ReadStat(pid)) parents.emplace_back(pid, stat->parent);
+    if (const auto parent = ParentOf(pid)) parents.emplace_back(pid, *parent);
   }
   std::vector<pid_t> family = roots_;
   for (size_t i = 0; i < family.size(); ++i) {
@@ -70,11 +59,14 @@ std::vector<pid_t> ServerProcess::WithDescendants() const {
 }
 
 double ServerProcess::CpuSeconds() const {
-  uint64_t ticks = 0;
+  double seconds = 0;
   for (const pid_t pid : WithDescendants()) {
-    if (const auto stat = ReadStat(pid)) ticks += stat->cpu_ticks;
+    clockid_t clock{};
+    timespec used{};
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) continue;
+    seconds += static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
   }
-  return static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return seconds;
 }
 
 ServerMemory ServerProcess::Memory() const {

@@ -1,5 +1,5 @@
-// What the server under test costs, read from /proc: the given processes and all that descend from
-// them, so that the workers of nginx, HAProxy and Kamailio are counted.
+// What the server under test costs: the given processes and all that descend from them, so that the
+// workers of nginx, HAProxy and Kamailio are counted.
 #pragma once
 
 #include <sys/types.h>
@@ -20,8 +20,8 @@ class ServerProcess {
 
   bool known() const { return !roots_.empty(); }
 
-  // User plus system time so far, to a hundredth of a second. A process that has exited takes its
-  // share with it.
+  // User plus system time so far, of all threads, in the nanoseconds of the scheduler: /proc counts
+  // in hundredths of a second. A process that has exited takes its share with it.
   double CpuSeconds() const;
 
   // From smaps_rollup; zero where it may not be read.
