@@ -2,7 +2,9 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -50,6 +52,24 @@ absl::StatusOr<ServerProcess> ClientFlags::Server() const {
     }
   }
   return ServerProcess(pids);
+}
+
+absl::StatusOr<std::vector<TlsIdentity>> ClientFlags::Identities(const std::string& folder) const {
+  if (folder.empty()) return std::vector<TlsIdentity>{identity};
+  std::vector<TlsIdentity> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() != ".pem") continue;
+    std::filesystem::path key = entry.path();
+    key.replace_extension(".key");
+    const bool own_key = std::filesystem::exists(key);
+    found.push_back({identity.ca, entry.path().string(), own_key ? key.string() : identity.key});
+  }
+  if (found.empty()) return absl::NotFoundError(folder + ": no NAME.pem in this directory");
+  std::sort(found.begin(), found.end(), [](const TlsIdentity& a, const TlsIdentity& b) {
+    return a.certificate < b.certificate;
+  });
+  return found;
 }
 
 bool ParseOrExplain(CommandLine* command_line, const std::vector<std::string>& arguments,

@@ -26,6 +26,9 @@ struct ClientFlags {
   absl::StatusOr<TlsVersion> Version() const;
   absl::StatusOr<std::unique_ptr<TlsClient>> MakeClient(const TlsIdentity& as) const;
   absl::StatusOr<ServerProcess> Server() const;
+  // NAME.pem of `folder` with NAME.key, or with --key where there is none, ordered by name; without
+  // a folder the one of --cert and --key.
+  absl::StatusOr<std::vector<TlsIdentity>> Identities(const std::string& folder) const;
 };
 
 // Parses, and prints what is wrong together with the help; false then.

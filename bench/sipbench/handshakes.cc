@@ -1,8 +1,6 @@
 // sipbench handshakes: what does a mutual-TLS handshake cost the server, and how many a second are
 // there?
-#include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "bench/sipbench/client_flags.h"
 #include "bench/sipbench/clock.h"
@@ -37,26 +35,6 @@ struct Flags {
               "--count of their number the server never sees a certificate twice");
   }
 };
-
-absl::StatusOr<std::vector<TlsIdentity>> Identities(const Flags& flags) {
-  if (flags.identities.empty()) return std::vector<TlsIdentity>{flags.client.identity};
-  std::vector<TlsIdentity> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(flags.identities, error)) {
-    if (entry.path().extension() != ".pem") continue;
-    std::filesystem::path key = entry.path();
-    key.replace_extension(".key");
-    const bool own_key = std::filesystem::exists(key);
-    found.push_back({flags.client.identity.ca, entry.path().string(),
-                     own_key ? key.string() : flags.client.identity.key});
-  }
-  if (found.empty())
-    return absl::NotFoundError(flags.identities + ": no NAME.pem in this directory");
-  std::sort(found.begin(), found.end(), [](const TlsIdentity& a, const TlsIdentity& b) {
-    return a.certificate < b.certificate;
-  });
-  return found;
-}
 
 struct Measured {
   double seconds = 0;
@@ -121,7 +99,7 @@ int RunHandshakes(const std::vector<std::string>& arguments) {
   if (!target.ok()) return Complain(target.status());
   const auto server = flags.client.Server();
   if (!server.ok()) return Complain(server.status());
-  const auto identities = Identities(flags);
+  const auto identities = flags.client.Identities(flags.identities);
   if (!identities.ok()) return Complain(identities.status());
 
   HandshakePlan plan{};
