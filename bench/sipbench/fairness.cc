@@ -195,16 +195,15 @@ int RunFairness(const std::vector<std::string>& arguments) {
 
   RequestPlan plan{};
   plan.target = *target;
-  plan.identity = client->get();
+  plan.senders = {{client->get(), flags.shape.from}};
   plan.shape = flags.shape;
   plan.connections = static_cast<uint32_t>(flags.connections);
   plan.window = 256;
   plan.rate = flags.rate;
   RequestPlan flood{};
   flood.target = *target;
-  flood.identity = flooder->get();
+  flood.senders = {{flooder->get(), flags.flooder_from}};
   flood.shape = flags.shape;
-  flood.shape.from = flags.flooder_from;
   flood.connections = static_cast<uint32_t>(flags.flood_connections);
   flood.window = static_cast<uint32_t>(flags.flood_window);
   flood.coalesce = true;

@@ -10,9 +10,17 @@ constexpr int64_t kIdleWait = kNanosecondsPerSecond / 10;
 }
 
 RequestLoad::RequestLoad(EventLoop* loop, const RequestPlan& plan)
-    : loop_(loop), plan_(plan), template_(plan.shape), peers_(plan.connections) {
+    : loop_(loop), plan_(plan), peers_(plan.connections) {
+  templates_.reserve(plan_.senders.size());
+  for (const RequestSender& sender : plan_.senders) {
+    RequestShape shape = plan_.shape;
+    shape.from = sender.from;
+    templates_.emplace_back(shape);
+  }
   for (size_t i = 0; i < peers_.size(); ++i) {
     Peer& peer = peers_[i];
+    peer.sender = &plan_.senders[i % plan_.senders.size()];
+    peer.request = &templates_[i % templates_.size()];
     peer.connection = std::make_unique<TlsConnection>(loop_, this, i);
     peer.slots.resize(plan_.window);
     for (uint32_t slot = plan_.window; slot > 0; --slot) peer.free_slots.push_back(slot - 1);
@@ -21,7 +29,8 @@ RequestLoad::RequestLoad(EventLoop* loop, const RequestPlan& plan)
 
 bool RequestLoad::Connect() {
   return std::all_of(peers_.begin(), peers_.end(), [this](Peer& peer) {
-    return peer.connection->Open(*plan_.identity, plan_.target, 0, TlsSession());
+    return peer.connection->Open(*peer.sender->client, plan_.target, peer.sender->source_host,
+                                 TlsSession());
   });
 }
 
@@ -78,8 +87,8 @@ void RequestLoad::Send(Peer& peer, int64_t due) {
   slot.due = due;
   slot.in_flight = true;
   scratch_.clear();
-  template_.AppendRequest({static_cast<uint32_t>(peer.connection->tag()), index, slot.sequence},
-                          &scratch_);
+  const RequestId id{static_cast<uint32_t>(peer.connection->tag()), index, slot.sequence};
+  peer.request->AppendRequest(id, &scratch_);
   Put(peer, scratch_);
   ++counts_.sent;
   ++in_flight_;
@@ -121,15 +130,15 @@ void RequestLoad::OnResponse(Peer& peer, std::string_view message) {
   if (id.sequence != slot.sequence || !slot.in_flight)
     return Fault("response to nothing in flight");
   if (facts->via_count != 1) Fault("not exactly one Via");
-  if (facts->cseq != uint64_t{id.sequence} + 1 || facts->cseq_method != template_.method())
+  if (facts->cseq != uint64_t{id.sequence} + 1 || facts->cseq_method != peer.request->method())
     Fault("wrong CSeq");
   if (facts->status < 200) {
     ++counts_.provisional;
     return;
   }
-  if (template_.method() == "INVITE") {
+  if (peer.request->method() == "INVITE") {
     scratch_.clear();
-    template_.AppendAck(id, facts->status < 300, &scratch_);
+    peer.request->AppendAck(id, facts->status < 300, &scratch_);
     Put(peer, scratch_);
   }
   counts_.latency.Add(MonotonicNanoseconds() - slot.due);

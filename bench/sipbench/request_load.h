@@ -18,10 +18,17 @@
 
 namespace sallyport::bench {
 
+// One peer of the server. The connections take the senders of a plan in turn.
+struct RequestSender {
+  const TlsClient* client = nullptr;  // Borrowed.
+  std::string from;                   // URI of From.
+  uint32_t source_host = 0;           // Host order; 0: the kernel's choice.
+};
+
 struct RequestPlan {
   sockaddr_in target;
-  const TlsClient* identity = nullptr;  // Borrowed.
-  RequestShape shape;
+  std::vector<RequestSender> senders;  // At least one.
+  RequestShape shape;                  // Its From is the sender's.
   uint32_t connections = 8;
   uint32_t window = 16;   // In flight per connection; with a rate the bound of it.
   double rate = 0;        // Requests a second over all connections; 0: as the window allows.
@@ -70,6 +77,8 @@ class RequestLoad final : public TlsConnectionOwner {
     bool in_flight = false;
   };
   struct Peer {
+    const RequestSender* sender = nullptr;
+    const RequestTemplate* request = nullptr;
     std::unique_ptr<TlsConnection> connection;
     std::vector<Slot> slots;
     std::vector<uint32_t> free_slots;
@@ -85,7 +94,7 @@ class RequestLoad final : public TlsConnectionOwner {
 
   EventLoop* const loop_;
   const RequestPlan plan_;
-  const RequestTemplate template_;
+  std::vector<RequestTemplate> templates_;  // One for each sender.
   std::vector<Peer> peers_;
   std::string scratch_;
   RequestCounts counts_;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <thread>
 
 #include "absl/strings/ascii.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr int64_t kConnectDeadline = 30 * kNanosecondsPerSecond;
 constexpr int64_t kLastAnswersDeadline = 2 * kNanosecondsPerSecond;
+constexpr uint32_t kFirstSource = 0x7F000101;  // 127.0.1.1
 
 struct Flags {
   ClientFlags client;
@@ -32,12 +34,16 @@ struct Flags {
   double warmup = 0.5;
   int64_t storm = 0;
   int64_t body_bytes = 100;
+  std::string identities;
   bool coalesce = false;
 
   void AddTo(CommandLine* line) {
     client.AddTo(line);
     line->Add("--method", &shape.method, "MESSAGE, OPTIONS or INVITE (which is acknowledged)");
     line->Add("--from", &shape.from, "URI of From");
+    line->Add("--identities", &identities,
+              "directory of DOMAIN.pem (and DOMAIN.key, else --key): the connections take them in "
+              "turn, each with its domain in From and a loopback address of its own");
     line->Add("--to", &shape.to, "URI of To");
     line->Add("--ruri", &shape.request_uri, "Request-URI");
     line->Add("--body-bytes", &body_bytes, "size of the body");
@@ -207,6 +213,31 @@ int MeasureAndPrint(const Flags& flags, const RequestPlan& plan, const ServerPro
   return sound ? 0 : 1;
 }
 
+// From of the peer whose certificate is in `file`: the user of `from` at the domain that names it.
+std::string FromOf(const std::string& file, const std::string& from) {
+  const std::string user = from.substr(0, from.find('@'));
+  return absl::StrCat(user, "@", std::filesystem::path(file).stem().string());
+}
+
+// Fills `senders`, which borrow from `clients`.
+absl::Status MakeSenders(const Flags& flags, std::vector<std::unique_ptr<TlsClient>>* clients,
+                         std::vector<RequestSender>* senders) {
+  const auto identities = flags.client.Identities(flags.identities);
+  if (!identities.ok()) return identities.status();
+  for (const TlsIdentity& identity : *identities) {
+    auto client = flags.client.MakeClient(identity);
+    if (!client.ok()) return client.status();
+    RequestSender sender{client->get(), flags.shape.from};
+    if (!flags.identities.empty()) {
+      sender.from = FromOf(identity.certificate, flags.shape.from);
+      sender.source_host = kFirstSource + static_cast<uint32_t>(senders->size());
+    }
+    senders->push_back(std::move(sender));
+    clients->push_back(*std::move(client));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 int RunRequests(const std::vector<std::string>& arguments) {
@@ -220,16 +251,16 @@ int RunRequests(const std::vector<std::string>& arguments) {
   if (!target.ok()) return Complain(target.status());
   const auto server = flags.client.Server();
   if (!server.ok()) return Complain(server.status());
-  const auto client = flags.client.MakeClient(flags.client.identity);
-  if (!client.ok()) return Complain(client.status());
+  RequestPlan plan{};
+  std::vector<std::unique_ptr<TlsClient>> clients;
+  const absl::Status made = MakeSenders(flags, &clients, &plan.senders);
+  if (!made.ok()) return Complain(made);
   // Contexts are not shared between threads: the storm has its own.
   const auto storm_client = flags.client.MakeClient(flags.client.identity);
   if (!storm_client.ok()) return Complain(storm_client.status());
 
   flags.shape.body_bytes = static_cast<size_t>(flags.body_bytes);
-  RequestPlan plan{};
   plan.target = *target;
-  plan.identity = client->get();
   plan.shape = flags.shape;
   plan.connections = static_cast<uint32_t>(flags.connections);
   plan.window = static_cast<uint32_t>(flags.window);
