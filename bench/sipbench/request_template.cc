@@ -3,6 +3,7 @@
 #include <charconv>
 #include <initializer_list>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace sallyport::bench {
@@ -33,6 +34,21 @@ void AppendAll(std::string* out, std::initializer_list<std::string_view> parts) 
   for (const std::string_view part : parts) out->append(part);
 }
 
+std::string ViaOf(const RequestShape& shape) {
+  const std::string sent_by = shape.sent_by.empty()
+                                  ? absl::StrCat(std::string(HostOf(shape.from)), ":5061")
+                                  : shape.sent_by;
+  return absl::StrCat("Via: SIP/2.0/", shape.transport, " ", sent_by, ";branch=");
+}
+
+std::string ContactOf(const RequestShape& shape) {
+  const std::string address(AddressOf(shape.from));
+  const std::string host = shape.sent_by.empty() ? std::string(HostOf(shape.from)) : shape.sent_by;
+  const size_t at = address.find('@');
+  return absl::StrCat("sip:", at == std::string::npos ? "" : address.substr(0, at + 1), host,
+                      ";transport=", absl::AsciiStrToLower(shape.transport));
+}
+
 bool ReadHex(std::string_view text, uint32_t* value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value, 16);
   return error == std::errc() && end == text.data() + text.size();
@@ -45,7 +61,8 @@ RequestTemplate::RequestTemplate(const RequestShape& shape)
       from_(shape.from),
       to_(shape.to),
       request_uri_(shape.request_uri),
-      contact_(absl::StrCat("sip:", std::string(AddressOf(shape.from)), ";transport=tls")),
+      via_(ViaOf(shape)),
+      contact_(ContactOf(shape)),
       body_(method_ == "OPTIONS" ? 0 : shape.body_bytes, 'x') {}
 
 void RequestTemplate::AppendRequest(const RequestId& id, std::string* out) const {
@@ -64,9 +81,8 @@ void RequestTemplate::Append(std::string_view method, std::string_view branch_su
   AppendAll(out, {method,
                   " ",
                   request_uri_,
-                  " SIP/2.0\r\nVia: SIP/2.0/TLS ",
-                  HostOf(from_),
-                  ":5061;branch=",
+                  " SIP/2.0\r\n",
+                  via_,
                   kBranchPrefix,
                   name,
                   branch_suffix,

@@ -14,6 +14,8 @@ struct RequestShape {
   std::string to = "sip:bob@edge.example";
   std::string request_uri = "sip:bob@edge.example";
   size_t body_bytes = 100;
+  std::string transport = "TLS";  // Of Via; in Contact in lower case.
+  std::string sent_by;            // Of Via and Contact; empty: From's host.
 };
 
 // Names one request: its branch, Call-ID and CSeq follow from it.
@@ -48,7 +50,8 @@ class RequestTemplate {
   const std::string from_;
   const std::string to_;
   const std::string request_uri_;
-  std::string contact_;
+  const std::string via_;  // Up to the branch.
+  const std::string contact_;
   std::string body_;
 };
 

@@ -36,6 +36,7 @@ struct Flags {
   int64_t body_bytes = 100;
   std::string identities;
   bool coalesce = false;
+  bool tcp = false;
 
   void AddTo(CommandLine* line) {
     client.AddTo(line);
@@ -46,6 +47,8 @@ struct Flags {
               "turn, each with its domain in From and a loopback address of its own");
     line->Add("--to", &shape.to, "URI of To");
     line->Add("--ruri", &shape.request_uri, "Request-URI");
+    line->Add("--tcp", &tcp, "plain TCP instead of TLS: the load plays a server inside");
+    line->Add("--sent-by", &shape.sent_by, "HOST:PORT of Via and Contact; empty: From's host");
     line->Add("--body-bytes", &body_bytes, "size of the body");
     line->Add("--connections", &connections, "in parallel");
     line->Add("--window", &window, "requests in flight per connection");
@@ -225,7 +228,7 @@ absl::Status MakeSenders(const Flags& flags, std::vector<std::unique_ptr<TlsClie
   const auto identities = flags.client.Identities(flags.identities);
   if (!identities.ok()) return identities.status();
   for (const TlsIdentity& identity : *identities) {
-    auto client = flags.client.MakeClient(identity);
+    auto client = flags.tcp ? TlsClient::CreateClear() : flags.client.MakeClient(identity);
     if (!client.ok()) return client.status();
     RequestSender sender{client->get(), flags.shape.from};
     if (!flags.identities.empty()) {
@@ -259,6 +262,7 @@ int RunRequests(const std::vector<std::string>& arguments) {
   const auto storm_client = flags.client.MakeClient(flags.client.identity);
   if (!storm_client.ok()) return Complain(storm_client.status());
 
+  if (flags.tcp) flags.shape.transport = "TCP";
   flags.shape.body_bytes = static_cast<size_t>(flags.body_bytes);
   plan.target = *target;
   plan.shape = flags.shape;

@@ -87,6 +87,10 @@ absl::StatusOr<std::unique_ptr<TlsClient>> TlsClient::Create(const TlsIdentity& 
   return client;
 }
 
+std::unique_ptr<TlsClient> TlsClient::CreateClear() {
+  return std::unique_ptr<TlsClient>(new TlsClient(nullptr, TlsVersion::k13, 0));
+}
+
 TlsClient::~TlsClient() { wolfSSL_CTX_free(context_); }
 
 TlsConnection::TlsConnection(EventLoop* loop, TlsConnectionOwner* owner, size_t tag)
@@ -123,6 +127,8 @@ bool TlsConnection::Open(const TlsClient& client, const sockaddr_in& target, uin
 }
 
 bool TlsConnection::PrepareSession(const TlsClient& client, const TlsSession& resume) {
+  is_clear_ = client.is_clear();
+  if (is_clear_) return true;
   session_ = wolfSSL_new(client.context());
   if (session_ == nullptr) return false;
   wolfSSL_SSLSetIORecv(session_, &TlsConnection::Receive);
@@ -197,7 +203,7 @@ void TlsConnection::OnEvents(uint32_t events) {
 
 void TlsConnection::Advance() {
   if (state_ == State::kHandshaking) {
-    const int result = wolfSSL_connect(session_);
+    const int result = is_clear_ ? WOLFSSL_SUCCESS : wolfSSL_connect(session_);
     if (result != WOLFSSL_SUCCESS) {
       const int error = wolfSSL_get_error(session_, result);
       if (error != WOLFSSL_ERROR_WANT_READ) Fail(TlsError(result));
@@ -208,7 +214,17 @@ void TlsConnection::Advance() {
         false;  // TLS 1.2 brings the ticket within the handshake; OnOpen says it all then.
     owner_->OnOpen(*this);
   }
-  if (state_ == State::kOpen) ReadPlaintext();
+  if (state_ != State::kOpen) return;
+  if (is_clear_) {
+    ReadClear();
+  } else {
+    ReadPlaintext();
+  }
+}
+
+void TlsConnection::ReadClear() {
+  if (!unread_.empty()) owner_->OnData(*this, unread_);
+  if (state_ == State::kOpen && end_of_stream_) Fail("closed by the server");
 }
 
 void TlsConnection::ReadPlaintext() {
@@ -231,6 +247,10 @@ void TlsConnection::ReadPlaintext() {
 
 bool TlsConnection::Seal(std::string_view plaintext) {
   if (state_ != State::kOpen) return false;
+  if (is_clear_) {
+    sealed_.append(plaintext);
+    return true;
+  }
   return wolfSSL_write(session_, plaintext.data(), static_cast<int>(plaintext.size())) > 0;
 }
 
@@ -252,7 +272,7 @@ void TlsConnection::Flush() {
 
 void TlsConnection::Close() {
   if (state_ == State::kOpen) {
-    wolfSSL_shutdown(session_);
+    if (!is_clear_) wolfSSL_shutdown(session_);
     if (!sealed_.empty()) {
       // Best effort: a full socket buffer loses the close_notify, and the server sees a bare FIN.
       static_cast<void>(send(socket_, sealed_.data(), sealed_.size(), MSG_NOSIGNAL));

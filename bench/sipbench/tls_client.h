@@ -1,5 +1,6 @@
-// The client side of mutual TLS: one context (who we are, whom we trust) and non-blocking
-// connections made from it. Thread: a context and its connections belong to one thread.
+// The client side of mutual TLS: one context (our certificate and the CA that we trust) and
+// non-blocking connections made from it; and the same connections without TLS, for a load that
+// plays a server inside. Thread: a context and its connections belong to one thread.
 #pragma once
 
 #include <netinet/in.h>
@@ -49,10 +50,13 @@ class TlsClient {
   static absl::StatusOr<std::unique_ptr<TlsClient>> Create(const TlsIdentity& identity,
                                                            TlsVersion version,
                                                            std::string_view group);
+  // Of connections that are plain TCP.
+  static std::unique_ptr<TlsClient> CreateClear();
   ~TlsClient();
   TlsClient(const TlsClient&) = delete;
   TlsClient& operator=(const TlsClient&) = delete;
 
+  bool is_clear() const { return context_ == nullptr; }
   WOLFSSL_CTX* context() const { return context_; }
   TlsVersion version() const { return version_; }
   int group() const { return group_; }
@@ -129,6 +133,7 @@ class TlsConnection final : public EventHandler {
   bool FinishConnecting();
   void Advance();  // Handshake step or plaintext, as far as the bytes at hand go.
   void ReadPlaintext();
+  void ReadClear();
   void Fail(const std::string& reason);
   std::string TlsError(int result) const;
   void Release();
@@ -138,8 +143,9 @@ class TlsConnection final : public EventHandler {
   const size_t tag_;
   State state_ = State::kClosed;
   int socket_ = -1;
-  WOLFSSL* session_ = nullptr;
-  std::string_view unread_;  // Ciphertext of this turn that the library has not taken yet.
+  bool is_clear_ = false;
+  WOLFSSL* session_ = nullptr;  // None where the connection is clear.
+  std::string_view unread_;     // Ciphertext of this turn that the library has not taken yet.
   bool end_of_stream_ = false;
   std::string sealed_;  // Records waiting for the socket.
   bool watches_writing_ = false;
