@@ -38,12 +38,15 @@ std::atomic<bool> stop_requested{false};
 
 struct Behaviour {
   int64_t answer = 200;
-  bool ring = false;  // 180 before the final response of an INVITE.
+  int64_t invite_answer = 0;  // 0: as any other request.
+  bool ring = false;          // 180 before the final response of an INVITE.
   bool log = false;
 };
 
 struct Counters {
   std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> invites{0};
+  std::atomic<uint64_t> record_route_bytes{0};  // Of INVITEs: whole lines.
   std::atomic<uint64_t> acks{0};
   std::atomic<uint64_t> cancels{0};
   std::atomic<uint64_t> unreadable{0};
@@ -98,10 +101,12 @@ class Answering {
       return AppendResponse(request, 200, "OK", contact_, out);
     }
     Count(counters_->requests);
-    if (behaviour_.ring && request.starts_with("INVITE "))
-      AppendResponse(request, 180, "Ringing", contact_, out);
-    AppendResponse(request, behaviour_.answer, behaviour_.answer == 200 ? "OK" : "Answer", contact_,
-                   out);
+    const bool is_invite = request.starts_with("INVITE ");
+    if (is_invite) CountRecordRoute(request);
+    if (behaviour_.ring && is_invite) AppendResponse(request, 180, "Ringing", contact_, out);
+    const int64_t code =
+        is_invite && behaviour_.invite_answer != 0 ? behaviour_.invite_answer : behaviour_.answer;
+    AppendResponse(request, code, code == 200 ? "OK" : "Answer", contact_, out);
   }
 
   void CountUnreadable() { Count(counters_->unreadable); }
@@ -109,6 +114,16 @@ class Answering {
  private:
   static void Count(std::atomic<uint64_t>& counter) {
     counter.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  void CountRecordRoute(std::string_view invite) {
+    uint64_t bytes = 0;
+    ForEachHeader(invite, [&](std::string_view name, std::string_view value) {
+      constexpr size_t kAround = 4;  // ": " and the line's end.
+      if (IsHeader(name, "Record-Route", 0)) bytes += name.size() + value.size() + kAround;
+    });
+    Count(counters_->invites);
+    counters_->record_route_bytes.fetch_add(bytes, std::memory_order_relaxed);
   }
 
   const Behaviour behaviour_;
@@ -330,6 +345,20 @@ absl::StatusOr<std::vector<Sockets>> BindAll(const std::string& udp, const std::
   return all;
 }
 
+void PrintCounters(const Counters& counters) {
+  const auto count = [](const std::atomic<uint64_t>& counter) {
+    return static_cast<unsigned long>(counter.load());
+  };
+  std::printf("sink: %lu requests, %lu ACK, %lu CANCEL, %lu unreadable", count(counters.requests),
+              count(counters.acks), count(counters.cancels), count(counters.unreadable));
+  if (counters.invites > 0) {
+    std::printf(
+        ", %.1f bytes of Record-Route in an INVITE",
+        static_cast<double>(counters.record_route_bytes) / static_cast<double>(counters.invites));
+  }
+  std::printf("\n");
+}
+
 }  // namespace
 
 int RunSink(const std::vector<std::string>& arguments) {
@@ -343,6 +372,8 @@ int RunSink(const std::vector<std::string>& arguments) {
   line.Add("--tcp", &tcp, "IPv4:PORT to accept streams on");
   line.Add("--threads", &threads, "how many share the addresses");
   line.Add("--answer", &behaviour.answer, "status code of final responses");
+  line.Add("--invite-answer", &behaviour.invite_answer,
+           "the same of an INVITE; 0: as --answer says");
   line.Add("--ring", &behaviour.ring, "180 before the final response of an INVITE");
   line.Add("--log", &behaviour.log,
            "print each request: first line, Via, From, routes and the identity headers");
@@ -368,11 +399,7 @@ int RunSink(const std::vector<std::string>& arguments) {
   std::vector<std::thread> workers;
   for (const Sockets& one : *sockets) workers.emplace_back(Serve, one, behaviour, &counters);
   for (std::thread& worker : workers) worker.join();
-  std::printf("sink: %lu requests, %lu ACK, %lu CANCEL, %lu unreadable\n",
-              static_cast<unsigned long>(counters.requests.load()),
-              static_cast<unsigned long>(counters.acks.load()),
-              static_cast<unsigned long>(counters.cancels.load()),
-              static_cast<unsigned long>(counters.unreadable.load()));
+  PrintCounters(counters);
   return 0;
 }
 
