@@ -28,12 +28,14 @@ constexpr size_t kReadBytes = 256 * 1024;
 thread_local std::array<char, kReadBytes> read_buffer;
 thread_local std::array<char, 17 * 1024> plaintext_buffer;  // One record at most (RFC 8446 §5.1).
 
-void InitialiseLibrary() {
+}  // namespace
+
+void InitialiseTlsLibrary() {
   static const bool done = [] { return wolfSSL_Init() == WOLFSSL_SUCCESS; }();
   CHECK(done);
 }
 
-absl::Status LoadIdentity(WOLFSSL_CTX* context, const TlsIdentity& identity) {
+absl::Status LoadTlsIdentity(WOLFSSL_CTX* context, const TlsIdentity& identity) {
   if (identity.ca.empty()) {
     wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, nullptr);
   } else if (wolfSSL_CTX_load_verify_locations(context, identity.ca.c_str(), nullptr) !=
@@ -54,8 +56,6 @@ absl::Status LoadIdentity(WOLFSSL_CTX* context, const TlsIdentity& identity) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
 TlsSession::~TlsSession() {
   if (session_ != nullptr) wolfSSL_SESSION_free(session_);
 }
@@ -71,7 +71,7 @@ TlsSession& TlsSession::operator=(TlsSession&& other) noexcept {
 absl::StatusOr<std::unique_ptr<TlsClient>> TlsClient::Create(const TlsIdentity& identity,
                                                              TlsVersion version,
                                                              std::string_view group) {
-  InitialiseLibrary();
+  InitialiseTlsLibrary();
   int group_number = 0;
   if (group == "x25519") group_number = WOLFSSL_ECC_X25519;
   if (group == "p256") group_number = WOLFSSL_ECC_SECP256R1;
@@ -80,7 +80,7 @@ absl::StatusOr<std::unique_ptr<TlsClient>> TlsClient::Create(const TlsIdentity& 
       version == TlsVersion::k13 ? wolfTLSv1_3_client_method() : wolfTLSv1_2_client_method());
   if (context == nullptr) return absl::ResourceExhaustedError("no TLS context");
   std::unique_ptr<TlsClient> client(new TlsClient(context, version, group_number));
-  if (absl::Status status = LoadIdentity(context, identity); !status.ok()) return status;
+  if (absl::Status status = LoadTlsIdentity(context, identity); !status.ok()) return status;
   wolfSSL_CTX_set_session_cache_mode(
       context, WOLFSSL_SESS_CACHE_OFF);  // Sessions are held by us, not looked up.
   wolfSSL_CTX_set_group_messages(context);

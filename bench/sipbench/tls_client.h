@@ -22,10 +22,14 @@ namespace sallyport::bench {
 enum class TlsVersion : uint8_t { k12, k13 };
 
 struct TlsIdentity {
-  std::string ca;           // PEM file; empty: the server's certificate is not verified.
-  std::string certificate;  // PEM file, leaf first; empty: no client certificate.
+  std::string ca;           // PEM file; empty: the other side's certificate is not verified.
+  std::string certificate;  // PEM file, leaf first; empty: none.
   std::string key;          // PEM file.
 };
+
+void InitialiseTlsLibrary();
+
+absl::Status LoadTlsIdentity(WOLFSSL_CTX* context, const TlsIdentity& identity);
 
 // What a later connection needs to resume an earlier one. Movable, owns one reference to the
 // library's session.
