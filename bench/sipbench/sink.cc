@@ -1,5 +1,5 @@
-// sipbench sink: a fast next hop without TLS, over UDP and TCP. Answers every request, or says what
-// it saw.
+// sipbench sink: a fast next hop, over UDP, TCP and TLS. Answers every request, or says what it
+// saw.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <memory>
 #include <thread>
+#include <tuple>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -25,6 +26,7 @@
 #include "bench/sipbench/sip_text.h"
 #include "bench/sipbench/socket_address.h"
 #include "bench/sipbench/subcommands.h"
+#include "bench/sipbench/tls_server.h"
 
 namespace sallyport::bench {
 namespace {
@@ -133,8 +135,11 @@ class Answering {
 
 class TcpPeer final : public EventHandler {
  public:
-  TcpPeer(EventLoop* loop, int socket, Answering* answering)
-      : socket_(socket), answering_(answering) {
+  // `tls` is null where the peer speaks plain TCP.
+  TcpPeer(EventLoop* loop, int socket, const TlsServer* tls, Answering* answering)
+      : socket_(socket),
+        answering_(answering),
+        session_(tls == nullptr ? nullptr : std::make_unique<TlsServerSession>(*tls)) {
     const int on = 1;
     setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     loop->Watch(socket_, EPOLLIN, this);
@@ -151,20 +156,35 @@ class TcpPeer final : public EventHandler {
     const ssize_t received = recv(socket_, buffer.data(), buffer.size(), 0);
     if (received < 0 && errno == EAGAIN) return;
     if (received <= 0) return Close();
-    unread_.append(buffer.data(), static_cast<size_t>(received));
+    const std::string_view bytes(buffer.data(), static_cast<size_t>(received));
+    const bool goes_on = session_ == nullptr || session_->Receive(bytes, &unread_);
+    if (session_ == nullptr) unread_.append(bytes);
     AnswerAll();
+    if (session_ != nullptr) SealAnswers();
+    if (!SendAll() || !goes_on) Close();
+  }
+
+ private:
+  // Answers and, in front of them, what is left of a handshake.
+  void SealAnswers() {
+    if (!out_.empty()) session_->Seal(out_);
+    out_.swap(session_->outgoing());
+    session_->outgoing().clear();
+  }
+
+  bool SendAll() {
     // The answers of one turn go out together. The generator's window bounds them, so blocking here
     // is not waiting.
     size_t sent = 0;
     while (sent < out_.size()) {
       const ssize_t result = send(socket_, out_.data() + sent, out_.size() - sent, MSG_NOSIGNAL);
-      if (result < 0) return Close();
+      if (result < 0) return false;
       sent += static_cast<size_t>(result);
     }
     out_.clear();
+    return true;
   }
 
- private:
   void AnswerAll() {
     std::string_view bytes = unread_;
     for (;;) {
@@ -188,21 +208,24 @@ class TcpPeer final : public EventHandler {
 
   int socket_;
   Answering* const answering_;
+  const std::unique_ptr<TlsServerSession> session_;
   std::string unread_;
   std::string out_;
 };
 
 class TcpListener final : public EventHandler {
  public:
-  TcpListener(EventLoop* loop, int socket, Answering* answering)
-      : loop_(loop), socket_(socket), answering_(answering) {
+  // `tls` is null for plain TCP, else borrowed.
+  TcpListener(EventLoop* loop, int socket, const TlsServer* tls, Answering* answering)
+      : loop_(loop), socket_(socket), tls_(tls), answering_(answering) {
     loop_->Watch(socket_, EPOLLIN, this);
   }
 
   void OnEvents(uint32_t) override {
     const int accepted =
         accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);  // Blocking: see TcpPeer.
-    if (accepted >= 0) peers_.push_back(std::make_unique<TcpPeer>(loop_, accepted, answering_));
+    if (accepted < 0) return;
+    peers_.push_back(std::make_unique<TcpPeer>(loop_, accepted, tls_, answering_));
   }
 
   // Only between turns: a turn may still call a handler that closed within it.
@@ -213,6 +236,7 @@ class TcpListener final : public EventHandler {
  private:
   EventLoop* const loop_;
   const int socket_;
+  const TlsServer* const tls_;
   Answering* const answering_;
   std::vector<std::unique_ptr<TcpPeer>> peers_;
 };
@@ -301,6 +325,7 @@ int Bind(const sockaddr_in& address, int type, bool shared) {
 struct Sockets {
   int udp = -1;
   int tcp = -1;
+  int tls = -1;
 };
 
 std::string ContactHeader(int socket, std::string_view parameters) {
@@ -313,36 +338,66 @@ std::string ContactHeader(int socket, std::string_view parameters) {
                       std::string(parameters), ">\r\n");
 }
 
-void Serve(const Sockets& sockets, const Behaviour& behaviour, Counters* counters) {
+// `tls` is this thread's own, null where nothing needs it.
+void Serve(const Sockets& sockets, const TlsServer* tls, const Behaviour& behaviour,
+           Counters* counters) {
   EventLoop loop;
   Answering datagrams(behaviour, ContactHeader(sockets.udp, ""), counters);
   Answering streams(behaviour, ContactHeader(sockets.tcp, ";transport=tcp"), counters);
+  Answering sealed(behaviour, ContactHeader(sockets.tls, ";transport=tls"), counters);
   std::unique_ptr<UdpSocket> udp;
-  std::unique_ptr<TcpListener> tcp;
+  std::vector<std::unique_ptr<TcpListener>> listeners;
   if (sockets.udp >= 0) udp = std::make_unique<UdpSocket>(&loop, sockets.udp, &datagrams);
-  if (sockets.tcp >= 0) tcp = std::make_unique<TcpListener>(&loop, sockets.tcp, &streams);
+  if (sockets.tcp >= 0) {
+    listeners.push_back(std::make_unique<TcpListener>(&loop, sockets.tcp, nullptr, &streams));
+  }
+  if (sockets.tls >= 0) {
+    listeners.push_back(std::make_unique<TcpListener>(&loop, sockets.tls, tls, &sealed));
+  }
   while (!stop_requested.load(std::memory_order_relaxed)) {
     loop.RunTurn(kNanosecondsPerSecond / 10);
-    if (tcp) tcp->ForgetClosed();
+    for (const std::unique_ptr<TcpListener>& listener : listeners) listener->ForgetClosed();
   }
 }
 
+struct Addresses {
+  std::string udp;
+  std::string tcp;
+  std::string tls;
+
+  bool empty() const { return udp.empty() && tcp.empty() && tls.empty(); }
+};
+
 // Sockets of every thread, or what is wrong with the addresses.
-absl::StatusOr<std::vector<Sockets>> BindAll(const std::string& udp, const std::string& tcp,
-                                             size_t threads) {
+absl::StatusOr<std::vector<Sockets>> BindAll(const Addresses& addresses, size_t threads) {
   std::vector<Sockets> all(threads);
   for (Sockets& sockets : all) {
-    for (const bool stream : {false, true}) {
-      const std::string& text = stream ? tcp : udp;
-      if (text.empty()) continue;
-      const auto address = ParseSocketAddress(text);
+    for (const auto& [text, type, bound] :
+         {std::tuple(&addresses.udp, SOCK_DGRAM, &sockets.udp),
+          std::tuple(&addresses.tcp, SOCK_STREAM, &sockets.tcp),
+          std::tuple(&addresses.tls, SOCK_STREAM, &sockets.tls)}) {
+      if (text->empty()) continue;
+      const auto address = ParseSocketAddress(*text);
       if (!address.ok()) return address.status();
-      const int bound = Bind(*address, stream ? SOCK_STREAM : SOCK_DGRAM, threads > 1);
-      if (bound < 0) return absl::UnavailableError(absl::StrCat(text, ": ", strerror(errno)));
-      (stream ? sockets.tcp : sockets.udp) = bound;
+      *bound = Bind(*address, type, threads > 1);
+      if (*bound < 0) return absl::UnavailableError(absl::StrCat(*text, ": ", strerror(errno)));
     }
   }
   return all;
+}
+
+// One for each thread; none at all where no address is for TLS.
+absl::StatusOr<std::vector<std::unique_ptr<TlsServer>>> TlsServers(const Addresses& addresses,
+                                                                   const TlsIdentity& identity,
+                                                                   size_t threads) {
+  std::vector<std::unique_ptr<TlsServer>> servers(threads);
+  if (addresses.tls.empty()) return servers;
+  for (std::unique_ptr<TlsServer>& server : servers) {
+    auto created = TlsServer::Create(identity);
+    if (!created.ok()) return created.status();
+    server = *std::move(created);
+  }
+  return servers;
 }
 
 void PrintCounters(const Counters& counters) {
@@ -362,14 +417,18 @@ void PrintCounters(const Counters& counters) {
 }  // namespace
 
 int RunSink(const std::vector<std::string>& arguments) {
-  std::string udp;
-  std::string tcp;
+  Addresses addresses;
+  TlsIdentity identity;
   int64_t threads = 1;
   bool realtime = false;
   Behaviour behaviour;
   CommandLine line;
-  line.Add("--udp", &udp, "IPv4:PORT to receive datagrams on");
-  line.Add("--tcp", &tcp, "IPv4:PORT to accept streams on");
+  line.Add("--udp", &addresses.udp, "IPv4:PORT to receive datagrams on");
+  line.Add("--tcp", &addresses.tcp, "IPv4:PORT to accept streams on");
+  line.Add("--tls", &addresses.tls, "IPv4:PORT to accept TLS on, with these:");
+  line.Add("--ca", &identity.ca, "PEM of the CA that clients must chain to; empty: none is asked");
+  line.Add("--cert", &identity.certificate, "PEM of our certificate, leaf first");
+  line.Add("--key", &identity.key, "PEM of its key");
   line.Add("--threads", &threads, "how many share the addresses");
   line.Add("--answer", &behaviour.answer, "status code of final responses");
   line.Add("--invite-answer", &behaviour.invite_answer,
@@ -381,9 +440,12 @@ int RunSink(const std::vector<std::string>& arguments) {
            "real-time priority, so that a busy generator on the same core delays nothing");
   if (!ParseOrExplain(&line, arguments, "sipbench sink: a next hop that answers everything"))
     return 2;
-  if (udp.empty() && tcp.empty())
-    return Complain(absl::InvalidArgumentError("sink needs --udp or --tcp"));
-  const auto sockets = BindAll(udp, tcp, static_cast<size_t>(std::max<int64_t>(threads, 1)));
+  if (addresses.empty())
+    return Complain(absl::InvalidArgumentError("sink needs --udp, --tcp or --tls"));
+  const auto worker_count = static_cast<size_t>(std::max<int64_t>(threads, 1));
+  const auto tls = TlsServers(addresses, identity, worker_count);
+  if (!tls.ok()) return Complain(tls.status());
+  const auto sockets = BindAll(addresses, worker_count);
   if (!sockets.ok()) return Complain(sockets.status());
 
   RaiseDescriptorLimit();
@@ -397,7 +459,9 @@ int RunSink(const std::vector<std::string>& arguments) {
   }
   Counters counters;
   std::vector<std::thread> workers;
-  for (const Sockets& one : *sockets) workers.emplace_back(Serve, one, behaviour, &counters);
+  for (size_t i = 0; i < worker_count; ++i) {
+    workers.emplace_back(Serve, (*sockets)[i], (*tls)[i].get(), behaviour, &counters);
+  }
   for (std::thread& worker : workers) worker.join();
   PrintCounters(counters);
   return 0;
