@@ -64,6 +64,7 @@ class HandshakeLoad final : public TlsConnectionOwner {
   struct Slot {
     std::unique_ptr<TlsConnection> connection;
     TlsSession session;
+    uint32_t resumptions = 0;  // In a row, each with the ticket of the one before.
     int64_t started = 0;
     bool warm = false;
   };
