@@ -47,6 +47,13 @@ void Report::Add(std::string_view name, const std::map<std::string, uint64_t>& c
                       absl::StrCat("{", absl::StrJoin(json, ", "), "}")});
 }
 
+void Report::Add(std::string_view name, const std::vector<double>& numbers) {
+  const std::string text = absl::StrJoin(numbers, ", ", [](std::string* out, double number) {
+    absl::StrAppendFormat(out, "%.4f", number);
+  });
+  entries_.push_back({std::string(name), text, absl::StrCat("[", text, "]")});
+}
+
 void Report::AddLatency(std::string_view prefix, const LatencyHistogram& latency) {
   const auto microseconds = [](int64_t nanoseconds) {
     return static_cast<double>(nanoseconds) / 1000;

@@ -18,6 +18,7 @@ class Report {
   void Add(std::string_view name, uint64_t number);
   void Add(std::string_view name, double number);
   void Add(std::string_view name, const std::map<std::string, uint64_t>& counts);
+  void Add(std::string_view name, const std::vector<double>& numbers);
   // p50, p90, p99, p99.9 and the maximum, in microseconds, as `<prefix>_p50_us` and so on.
   void AddLatency(std::string_view prefix, const LatencyHistogram& latency);
 

@@ -58,9 +58,9 @@ std::vector<pid_t> ServerProcess::WithDescendants() const {
   return family;
 }
 
-double ServerProcess::CpuSeconds() const {
+double ServerProcess::CpuSecondsOf(const std::vector<pid_t>& processes) {
   double seconds = 0;
-  for (const pid_t pid : WithDescendants()) {
+  for (const pid_t pid : processes) {
     clockid_t clock{};
     timespec used{};
     if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) continue;

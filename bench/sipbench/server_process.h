@@ -22,14 +22,16 @@ class ServerProcess {
 
   // User plus system time so far, of all threads, in the nanoseconds of the scheduler: /proc counts
   // in hundredths of a second. A process that has exited takes its share with it.
-  double CpuSeconds() const;
+  double CpuSeconds() const { return CpuSecondsOf(WithDescendants()); }
+  static double CpuSecondsOf(const std::vector<pid_t>& processes);
 
   // From smaps_rollup; zero where it may not be read.
   ServerMemory Memory() const;
 
- private:
+  // The given processes first.
   std::vector<pid_t> WithDescendants() const;
 
+ private:
   std::vector<pid_t> roots_;
 };
 
