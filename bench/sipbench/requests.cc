@@ -15,6 +15,7 @@
 #include "bench/sipbench/handshake_load.h"
 #include "bench/sipbench/report.h"
 #include "bench/sipbench/request_load.h"
+#include "bench/sipbench/slices.h"
 #include "bench/sipbench/subcommands.h"
 
 namespace sallyport::bench {
@@ -26,6 +27,7 @@ constexpr uint32_t kFirstSource = 0x7F000101;  // 127.0.1.1
 
 struct Flags {
   ClientFlags client;
+  SliceFlags slices;
   RequestShape shape;
   int64_t connections = 8;
   int64_t window = 16;
@@ -40,6 +42,7 @@ struct Flags {
 
   void AddTo(CommandLine* line) {
     client.AddTo(line);
+    slices.AddTo(line);
     line->Add("--method", &shape.method, "MESSAGE, OPTIONS or INVITE (which is acknowledged)");
     line->Add("--from", &shape.from, "URI of From");
     line->Add("--identities", &identities,
@@ -81,7 +84,7 @@ void PreferThisThread() {
   }
 }
 
-bool ConnectAll(EventLoop* loop, RequestLoad* load) {
+bool TryToConnect(EventLoop* loop, RequestLoad* load) {
   const int64_t deadline = MonotonicNanoseconds() + kConnectDeadline;
   if (!load->Connect()) return false;
   while (!load->all_open()) {
@@ -91,6 +94,19 @@ bool ConnectAll(EventLoop* loop, RequestLoad* load) {
   return true;
 }
 
+bool ConnectAll(EventLoop* loop, RequestLoad* load) {
+  if (TryToConnect(loop, load)) return true;
+  std::fprintf(stderr, "sipbench: could not open all connections\n");
+  for (const auto& [reason, count] : load->counts().faults) {
+    std::fprintf(stderr, "  %s x %lu\n", reason.c_str(), static_cast<unsigned long>(count));
+  }
+  return false;
+}
+
+int64_t After(double seconds) {
+  return MonotonicNanoseconds() + static_cast<int64_t>(seconds * kNanosecondsPerSecond);
+}
+
 void RunUntil(EventLoop* loop, RequestLoad* load, int64_t end) {
   for (int64_t now = MonotonicNanoseconds(); now < end; now = MonotonicNanoseconds()) {
     const int64_t wait = load->Turn();
@@ -98,28 +114,30 @@ void RunUntil(EventLoop* loop, RequestLoad* load, int64_t end) {
   }
 }
 
-Measured Measure(const Flags& flags, EventLoop* loop, RequestLoad* load,
-                 const ServerProcess& server) {
-  const auto after = [](double seconds) {
-    return MonotonicNanoseconds() + static_cast<int64_t>(seconds * kNanosecondsPerSecond);
-  };
-  load->Start();
-  RunUntil(loop, load, after(flags.warmup));
-  load->ResetCounts();
-  Measured measured;
-  const double cpu_before = server.CpuSeconds();
-  const int64_t begin = MonotonicNanoseconds();
-  RunUntil(loop, load, after(flags.seconds));
-  measured.seconds = static_cast<double>(MonotonicNanoseconds() - begin) / kNanosecondsPerSecond;
-  measured.cpu_seconds = server.CpuSeconds() - cpu_before;
-  const uint64_t completed_in_time = load->counts().completed;
+// Sends no more and waits for the answers to what was sent.
+void Drain(EventLoop* loop, RequestLoad* load) {
   load->Stop();
   const int64_t patience = MonotonicNanoseconds() + kLastAnswersDeadline;
   while (load->in_flight() > 0 && MonotonicNanoseconds() < patience) {
     load->Turn();
     loop->RunTurn(kNanosecondsPerSecond / 100);
   }
-  load->Turn();                      // The last ACKs.
+  load->Turn();  // The last ACKs.
+}
+
+Measured Measure(const Flags& flags, EventLoop* loop, RequestLoad* load,
+                 const ServerProcess& server) {
+  load->Start();
+  RunUntil(loop, load, After(flags.warmup));
+  load->ResetCounts();
+  Measured measured;
+  const double cpu_before = server.CpuSeconds();
+  const int64_t begin = MonotonicNanoseconds();
+  RunUntil(loop, load, After(flags.seconds));
+  measured.seconds = static_cast<double>(MonotonicNanoseconds() - begin) / kNanosecondsPerSecond;
+  measured.cpu_seconds = server.CpuSeconds() - cpu_before;
+  const uint64_t completed_in_time = load->counts().completed;
+  Drain(loop, load);
   measured.counts = load->counts();  // The late answers belong to the latencies and codes,
   measured.counts.completed = completed_in_time;  // but not to the CPU time taken before them.
   measured.unanswered = load->in_flight();
@@ -163,17 +181,22 @@ class Storm {
   uint64_t handshakes_ = 0;  // Written before the join that precedes its reading.
 };
 
-void Describe(const std::string& prefix, const Measured& measured, bool server_known,
-              Report* report) {
-  const RequestCounts& counts = measured.counts;
+void DescribeCounts(const std::string& prefix, const RequestCounts& counts, uint64_t unanswered,
+                    Report* report) {
   std::map<std::string, uint64_t> codes;
   for (const auto& [code, count] : counts.codes) codes[absl::StrCat(code)] = count;
   report->Add(prefix + "sent", counts.sent);
   report->Add(prefix + "completed", counts.completed);
-  report->Add(prefix + "unanswered", measured.unanswered);
+  report->Add(prefix + "unanswered", unanswered);
   report->Add(prefix + "provisional", counts.provisional);
   report->Add(prefix + "codes", codes);
   report->Add(prefix + "faults", counts.faults);
+}
+
+void Describe(const std::string& prefix, const Measured& measured, bool server_known,
+              Report* report) {
+  const RequestCounts& counts = measured.counts;
+  DescribeCounts(prefix, counts, measured.unanswered, report);
   report->Add(prefix + "seconds", measured.seconds);
   report->Add(prefix + "requests_per_second",
               static_cast<double>(counts.completed) / measured.seconds);
@@ -193,13 +216,7 @@ int MeasureAndPrint(const Flags& flags, const RequestPlan& plan, const ServerPro
                     const TlsClient* storm_client) {
   EventLoop loop;
   RequestLoad load(&loop, plan);
-  if (!ConnectAll(&loop, &load)) {
-    std::fprintf(stderr, "sipbench: could not open all connections\n");
-    for (const auto& [reason, count] : load.counts().faults) {
-      std::fprintf(stderr, "  %s x %lu\n", reason.c_str(), static_cast<unsigned long>(count));
-    }
-    return 1;
-  }
+  if (!ConnectAll(&loop, &load)) return 1;
   PreferThisThread();
   Report report;
   const Measured calm = Measure(flags, &loop, &load, server);
@@ -214,6 +231,53 @@ int MeasureAndPrint(const Flags& flags, const RequestPlan& plan, const ServerPro
   }
   report.Print(flags.client.json);
   return sound ? 0 : 1;
+}
+
+class RequestSlices final : public SlicedLoad {
+ public:
+  RequestSlices(const Flags& flags, EventLoop* loop, RequestLoad* load)
+      : loop_(loop), load_(load), seconds_(flags.slices.seconds) {}
+
+  uint64_t RunSlice() override { return Run(seconds_); }
+
+  uint64_t Run(double seconds) {
+    const uint64_t before = load_->counts().completed;
+    load_->Start();
+    RunUntil(loop_, load_, After(seconds));
+    Drain(loop_, load_);
+    const bool is_sound = load_->in_flight() == 0 && load_->counts().faults.empty();
+    return is_sound ? load_->counts().completed - before : 0;
+  }
+
+ private:
+  EventLoop* const loop_;
+  RequestLoad* const load_;
+  const double seconds_;
+};
+
+int MeasureInTurn(const Flags& flags, const RequestPlan& plan, const ServerProcess& server) {
+  const auto target = flags.slices.Target(server);
+  if (!target.ok()) return Complain(target.status());
+  RequestPlan second_plan = plan;
+  second_plan.target = *target;
+  EventLoop loop;
+  RequestLoad first_load(&loop, plan);
+  RequestLoad second_load(&loop, second_plan);
+  if (!ConnectAll(&loop, &first_load) || !ConnectAll(&loop, &second_load)) return 1;
+  PreferThisThread();
+  RequestSlices first_slices(flags, &loop, &first_load);
+  RequestSlices second_slices(flags, &loop, &second_load);
+  first_slices.Run(flags.warmup);
+  second_slices.Run(flags.warmup);
+  SlicedServer first{&first_slices, server, {}};
+  SlicedServer second{&second_slices, ServerProcess({static_cast<pid_t>(flags.slices.pid)}), {}};
+  const bool is_complete = MeasureSlices(flags.slices.quartets, &first, &second);
+  Report report;
+  DescribeSlices(first, second, &report);
+  DescribeCounts("first_", first_load.counts(), first_load.in_flight(), &report);
+  DescribeCounts("second_", second_load.counts(), second_load.in_flight(), &report);
+  report.Print(flags.client.json);
+  return is_complete ? 0 : 1;
 }
 
 // From of the peer whose certificate is in `file`: the user of `from` at the domain that names it.
@@ -271,6 +335,7 @@ int RunRequests(const std::vector<std::string>& arguments) {
   plan.rate = flags.rate;
   plan.coalesce = flags.coalesce;
   RaiseDescriptorLimit();
+  if (flags.slices.wanted()) return MeasureInTurn(flags, plan, *server);
   return MeasureAndPrint(flags, plan, *server, flags.storm > 0 ? storm_client->get() : nullptr);
 }
 
