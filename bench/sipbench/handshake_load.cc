@@ -14,7 +14,7 @@ constexpr uint32_t kResumptionsMax = 200;
 }  // namespace
 
 HandshakeLoad::HandshakeLoad(EventLoop* loop, HandshakePlan plan)
-    : loop_(loop), plan_(std::move(plan)) {
+    : loop_(loop), plan_(std::move(plan)), begun_max_(plan_.count_max) {
   slots_.resize(plan_.slots);
   for (size_t i = 0; i < slots_.size(); ++i) {
     slots_[i].connection = std::make_unique<TlsConnection>(loop_, this, i);
@@ -27,7 +27,7 @@ void HandshakeLoad::Turn() {
   const int64_t now = MonotonicNanoseconds();
   for (Slot& slot : slots_) {
     if (slot.connection->is_closed()) {
-      if (begun_ < plan_.count_max) Begin(slot);
+      if (begun_ < begun_max_) Begin(slot);
     } else if (now - slot.started > plan_.deadline_nanoseconds) {
       slot.connection->Close();
       Failed(slot, "no answer in time");

@@ -48,9 +48,12 @@ class HandshakeLoad final : public TlsConnectionOwner {
   // Starts what is idle and fails what is late. Call once after each turn of the loop.
   void Turn();
 
+  // How many may begin from here on, instead of the plan's number.
+  void Allow(uint64_t handshakes) { begun_max_ = begun_ + handshakes; }
+
   // Every slot has a session to resume (or none is wanted): counting may begin.
   bool warmed_up() const { return warm_slots_ == slots_.size(); }
-  bool exhausted() const { return begun_ >= plan_.count_max && active_ == 0; }
+  bool exhausted() const { return begun_ >= begun_max_ && active_ == 0; }
 
   const HandshakeCounts& counts() const { return counts_; }
   void ResetCounts() { counts_ = HandshakeCounts(); }
@@ -78,6 +81,7 @@ class HandshakeLoad final : public TlsConnectionOwner {
   std::vector<Slot> slots_;
   HandshakeCounts counts_;
   uint64_t begun_ = 0;
+  uint64_t begun_max_;
   size_t active_ = 0;
   size_t warm_slots_ = 0;
 };

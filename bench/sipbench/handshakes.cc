@@ -6,13 +6,17 @@
 #include "bench/sipbench/clock.h"
 #include "bench/sipbench/handshake_load.h"
 #include "bench/sipbench/report.h"
+#include "bench/sipbench/slices.h"
 #include "bench/sipbench/subcommands.h"
 
 namespace sallyport::bench {
 namespace {
 
+constexpr int64_t kTurn = kNanosecondsPerSecond / 20;
+
 struct Flags {
   ClientFlags client;
+  SliceFlags slices;
   bool resume = false;
   bool probe = false;
   int64_t connections = 16;
@@ -22,12 +26,14 @@ struct Flags {
 
   void AddTo(CommandLine* line) {
     client.AddTo(line);
+    slices.AddTo(line);
     line->Add("--resume", &resume,
               "resume with the newest ticket; the first, full handshakes are not counted");
     line->Add("--probe", &probe,
               "prove by a keep-alive answer instead of the ticket (servers without tickets)");
     line->Add("--connections", &connections, "in parallel");
-    line->Add("--count", &count, "stop after so many handshakes instead of --seconds");
+    line->Add("--count", &count,
+              "stop after so many handshakes instead of --seconds; of a slice: instead of --slice");
     line->Add("--seconds", &seconds, "length of the run");
     line->Add("--identities", &identities,
               "directory of NAME.pem (and NAME.key, else --key): each connection takes the next "
@@ -39,20 +45,25 @@ struct Flags {
 struct Measured {
   double seconds = 0;
   double cpu_seconds = 0;
-  bool warmed_up = false;
 };
 
-Measured Measure(const Flags& flags, EventLoop* loop, HandshakeLoad* load,
-                 const ServerProcess& server) {
-  constexpr int64_t kTurn = kNanosecondsPerSecond / 20;
-  const int64_t warm_up_end = MonotonicNanoseconds() + 10 * kNanosecondsPerSecond;
-  while (!load->warmed_up() && MonotonicNanoseconds() < warm_up_end) {
+bool WarmUp(EventLoop* loop, HandshakeLoad* load) {
+  const int64_t end = MonotonicNanoseconds() + 10 * kNanosecondsPerSecond;
+  while (!load->warmed_up() && MonotonicNanoseconds() < end) {
     load->Turn();
     loop->RunTurn(kTurn);
   }
+  if (load->warmed_up()) return true;
+  std::fprintf(stderr, "sipbench: no session to resume after 10 s\n");
+  for (const auto& [reason, count] : load->counts().failures) {
+    std::fprintf(stderr, "  %s x %lu\n", reason.c_str(), static_cast<unsigned long>(count));
+  }
+  return false;
+}
+
+Measured Measure(const Flags& flags, EventLoop* loop, HandshakeLoad* load,
+                 const ServerProcess& server) {
   Measured measured;
-  measured.warmed_up = load->warmed_up();
-  if (!measured.warmed_up) return measured;
   load->ResetCounts();
   const double cpu_before = server.CpuSeconds();
   const int64_t begin = MonotonicNanoseconds();
@@ -87,6 +98,62 @@ int Print(const Flags& flags, const HandshakeCounts& counts, const Measured& mea
   return counts.successes() > 0 ? 0 : 1;
 }
 
+class HandshakeSlices final : public SlicedLoad {
+ public:
+  HandshakeSlices(const Flags& flags, EventLoop* loop, HandshakeLoad* load)
+      : loop_(loop),
+        load_(load),
+        count_(flags.count > 0 ? static_cast<uint64_t>(flags.count) : kAnyNumber),
+        nanoseconds_(flags.count > 0
+                         ? kAnyTime
+                         : static_cast<int64_t>(flags.slices.seconds * kNanosecondsPerSecond)) {}
+
+  uint64_t RunSlice() override {
+    const uint64_t before = load_->counts().successes();
+    const int64_t end = MonotonicNanoseconds() + nanoseconds_;
+    load_->Allow(count_);
+    while (!load_->exhausted()) {  // Ends: what is late fails.
+      if (MonotonicNanoseconds() >= end) load_->Allow(0);
+      load_->Turn();
+      loop_->RunTurn(kTurn);
+    }
+    return load_->counts().failures.empty() ? load_->counts().successes() - before : 0;
+  }
+
+ private:
+  static constexpr uint64_t kAnyNumber = UINT64_MAX / 2;
+  static constexpr int64_t kAnyTime = 60 * kNanosecondsPerSecond;
+
+  EventLoop* const loop_;
+  HandshakeLoad* const load_;
+  const uint64_t count_;
+  const int64_t nanoseconds_;
+};
+
+int MeasureInTurn(const Flags& flags, const HandshakePlan& plan, const ServerProcess& server) {
+  const auto target = flags.slices.Target(server);
+  if (!target.ok()) return Complain(target.status());
+  HandshakePlan second_plan = plan;
+  second_plan.target = *target;
+  EventLoop loop;
+  HandshakeLoad first_load(&loop, plan);
+  HandshakeLoad second_load(&loop, std::move(second_plan));
+  HandshakeSlices first_slices(flags, &loop, &first_load);
+  HandshakeSlices second_slices(flags, &loop, &second_load);
+  if (!WarmUp(&loop, &first_load) || !WarmUp(&loop, &second_load)) return 1;
+  first_slices.RunSlice();  // The rest of the warming up: what a server does once.
+  second_slices.RunSlice();
+  SlicedServer first{&first_slices, server, {}};
+  SlicedServer second{&second_slices, ServerProcess({static_cast<pid_t>(flags.slices.pid)}), {}};
+  const bool is_complete = MeasureSlices(flags.slices.quartets, &first, &second);
+  Report report;
+  DescribeSlices(first, second, &report);
+  report.Add("first_failures", first_load.counts().failures);
+  report.Add("second_failures", second_load.counts().failures);
+  report.Print(flags.client.json);
+  return is_complete ? 0 : 1;
+}
+
 }  // namespace
 
 int RunHandshakes(const std::vector<std::string>& arguments) {
@@ -107,7 +174,8 @@ int RunHandshakes(const std::vector<std::string>& arguments) {
   plan.slots = static_cast<size_t>(flags.connections);
   plan.resume = flags.resume;
   plan.proof = flags.probe ? HandshakeProof::kKeepAlive : HandshakeProof::kTicket;
-  if (flags.count > 0) plan.count_max = static_cast<uint64_t>(flags.count);
+  if (flags.count > 0 && !flags.slices.wanted())
+    plan.count_max = static_cast<uint64_t>(flags.count);
   std::vector<std::unique_ptr<TlsClient>> clients;
   for (const TlsIdentity& identity : *identities) {
     auto client = flags.client.MakeClient(identity);
@@ -116,16 +184,11 @@ int RunHandshakes(const std::vector<std::string>& arguments) {
     clients.push_back(*std::move(client));
   }
   RaiseDescriptorLimit();
+  if (flags.slices.wanted()) return MeasureInTurn(flags, plan, *server);
   EventLoop loop;
   HandshakeLoad load(&loop, std::move(plan));
+  if (!WarmUp(&loop, &load)) return 1;
   const Measured measured = Measure(flags, &loop, &load, *server);
-  if (!measured.warmed_up) {
-    std::fprintf(stderr, "sipbench: no session to resume after 10 s\n");
-    for (const auto& [reason, count] : load.counts().failures) {
-      std::fprintf(stderr, "  %s x %lu\n", reason.c_str(), static_cast<unsigned long>(count));
-    }
-    return 1;
-  }
   return Print(flags, load.counts(), measured, server->known());
 }
 
