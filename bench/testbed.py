@@ -1,4 +1,4 @@
-"""What the comparisons of this folder share: ports, a CA with certificates from it, processes on a core of their own."""
+"""What the comparisons of this folder share: ports, a CA with certificates from it, processes pinned to a core."""
 
 import os
 import shutil
@@ -53,7 +53,8 @@ authorityKeyIdentifier = none
 
     @staticmethod
     def _new(*arguments):
-        subprocess.run(["openssl", "req", "-x509", "-days", "30", *map(str, arguments)], check=True, capture_output=True)
+        subprocess.run(["openssl", "req", "-x509", "-days", "30", *map(str, arguments)], check=True,
+                       capture_output=True)
 
     @staticmethod
     def _new_key(path):

@@ -21,7 +21,8 @@ class ServerProcess {
   bool known() const { return !roots_.empty(); }
 
   // User plus system time so far, of all threads, in the nanoseconds of the scheduler: /proc counts
-  // in hundredths of a second. A process that has exited takes its share with it.
+  // in hundredths of a second. What a thread that is running has used since the last tick is
+  // missing, and a process that has exited takes its share with it.
   double CpuSeconds() const { return CpuSecondsOf(WithDescendants()); }
   static double CpuSecondsOf(const std::vector<pid_t>& processes);
 

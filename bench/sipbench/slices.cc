@@ -1,9 +1,15 @@
 #include "bench/sipbench/slices.h"
 
+#include <unistd.h>
+
 #include "bench/sipbench/socket_address.h"
 
 namespace sallyport::bench {
 namespace {
+
+// After its last answer a server still has something to do; and the kernel adds to a process's CPU
+// time when the process stops running, or at the next tick, which may be a fifth of a slice away.
+constexpr useconds_t kPauseMicroseconds = 500;
 
 // One server with the CPU time that it had used at the end of its last slice. What it puts off
 // until after a slice is so counted with the next one.
@@ -16,6 +22,7 @@ class Side {
 
   bool RunSlice() {
     const uint64_t operations = server_->load->RunSlice();
+    usleep(kPauseMicroseconds);
     const double now = ServerProcess::CpuSecondsOf(processes_);
     const double used = now - cpu_seconds_;
     cpu_seconds_ = now;
