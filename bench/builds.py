@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 
 import testbed
 
@@ -56,7 +55,7 @@ class Build:
             self.sinks.append(testbed.start_pinned(self.options.load_core, command,
                                                    open(self.folder / f"sink-{name}.txt", "wb")))
             if not testbed.wait_for_port(port, self.sinks[-1]):
-                sys.exit(f"regress: the {name} sink of {self.name} did not start")
+                raise Unmeasured(f"the {name} sink of {self.name} did not start")
 
     def start(self):
         """A new process, at ports that none has had."""
