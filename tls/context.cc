@@ -121,10 +121,11 @@ absl::Status Context::LoadCertificates(const Credentials& credentials) {
         wolfSSL_CTX_load_verify_buffer(library_context_, anchor.der.data(),
                                        static_cast<long>(anchor.der.size()), WOLFSSL_FILETYPE_ASN1);
     if (result != WOLFSSL_SUCCESS) return LibraryError(profile_name_, anchor.subject, result);
-    anchors_.push_back({anchor.library_key_sha256, anchor.public_key_sha256});
+    anchors_.push_back({anchor.signer_sha256, anchor.public_key_sha256, anchor.not_after});
   }
-  std::sort(anchors_.begin(), anchors_.end(), [](const KnownKey& a, const KnownKey& b) {
-    return a.library_key_sha256 < b.library_key_sha256;
+  std::sort(anchors_.begin(), anchors_.end(), [](const Anchor& a, const Anchor& b) {
+    if (a.signer_sha256 != b.signer_sha256) return a.signer_sha256 < b.signer_sha256;
+    return a.not_after > b.not_after;
   });
   return absl::OkStatus();
 }
@@ -171,17 +172,17 @@ absl::Status Context::ConfigureTickets(const Secret* secret) {
   return absl::OkStatus();
 }
 
-const Sha256Digest* Context::FindAnchor(const Sha256Digest& library_key_sha256) const {
-  const auto found = std::lower_bound(
-      anchors_.begin(), anchors_.end(), library_key_sha256,
-      [](const KnownKey& a, const Sha256Digest& b) { return a.library_key_sha256 < b; });
-  if (found == anchors_.end() || found->library_key_sha256 != library_key_sha256) return nullptr;
-  return &found->public_key_sha256;
+const Context::Anchor* Context::FindAnchor(const Sha256Digest& signer_sha256) const {
+  const auto found =
+      std::lower_bound(anchors_.begin(), anchors_.end(), signer_sha256,
+                       [](const Anchor& a, const Sha256Digest& b) { return a.signer_sha256 < b; });
+  if (found == anchors_.end() || found->signer_sha256 != signer_sha256) return nullptr;
+  return &*found;
 }
 
-bool Context::HasAnchorKey(const Sha256Digest& public_key_sha256) const {
-  return std::any_of(anchors_.begin(), anchors_.end(), [&](const KnownKey& anchor) {
-    return anchor.public_key_sha256 == public_key_sha256;
+bool Context::TrustsKey(const Sha256Digest& public_key_sha256, int64_t now_seconds) const {
+  return std::any_of(anchors_.begin(), anchors_.end(), [&](const Anchor& anchor) {
+    return anchor.public_key_sha256 == public_key_sha256 && now_seconds <= anchor.not_after;
   });
 }
 

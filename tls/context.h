@@ -80,9 +80,10 @@ class Context {
  private:
   friend class Handshaking;
   friend class Session;
-  struct KnownKey {
-    Sha256Digest library_key_sha256;
+  struct Anchor {
+    Sha256Digest signer_sha256;  // See SignerDigest.
     Sha256Digest public_key_sha256;
+    int64_t not_after;
   };
 
   Context(const Credentials& credentials, const ContextOptions& options);
@@ -91,9 +92,11 @@ class Context {
   absl::Status LoadCertificates(const Credentials& credentials);
   void ConfigureVerification();
   absl::Status ConfigureTickets(const Secret* secret);
-  // SHA-256 of the anchor's SubjectPublicKeyInfo; null if no anchor has this key.
-  const Sha256Digest* FindAnchor(const Sha256Digest& library_key_sha256) const;
-  bool HasAnchorKey(const Sha256Digest& public_key_sha256) const;
+  // Null if that signer is no anchor. An anchor that was renewed under its name and key is one
+  // signer with two ends: the later one counts, since both are trusted.
+  const Anchor* FindAnchor(const Sha256Digest& signer_sha256) const;
+  // An anchor of this key is trusted and has not expired.
+  bool TrustsKey(const Sha256Digest& public_key_sha256, int64_t now_seconds) const;
   // What a ticket issued for `server_name` is bound to.
   Sha256Digest TicketBinding(std::string_view server_name) const;
   // What a client's session is kept under: the caller's key and all that this context adds to it.
@@ -106,7 +109,7 @@ class Context {
   const Sha256Digest anchor_set_sha256_;
   const Sha256Digest own_chain_sha256_;
   const bool resumes_as_client_;
-  std::vector<KnownKey> anchors_;         // Sorted by library_key_sha256.
+  std::vector<Anchor> anchors_;           // By signer_sha256; of one signer the longest first.
   std::unique_ptr<TicketSealer> sealer_;  // Null: no tickets.
   WOLFSSL_CTX* library_context_ = nullptr;
   // Takes the place of each established session's own, which would keep the ticket buffer alive

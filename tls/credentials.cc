@@ -139,13 +139,13 @@ absl::StatusOr<std::string> FindKey(std::string_view pem, std::string_view place
 
 std::string FaultText(CertificateFault fault) { return std::string(CertificateFaultText(fault)); }
 
-// The key as the library will store it beside a signer.
-bool LibraryKeyDigestOf(const std::vector<uint8_t>& der, Sha256Digest& digest) {
+// As the library will store it.
+bool SignerDigestOf(const std::vector<uint8_t>& der, Sha256Digest& digest) {
   DecodedCert certificate;
   wc_InitDecodedCert(&certificate, der.data(), static_cast<word32>(der.size()), nullptr);
   const bool parsed = wc_ParseCert(&certificate, CA_TYPE, NO_VERIFY, nullptr) == 0;
   if (parsed) {
-    digest = Sha256(std::as_bytes(std::span(certificate.publicKey, certificate.pubKeySize)));
+    digest = SignerDigest(certificate.subjectHash, {certificate.publicKey, certificate.pubKeySize});
   }
   wc_FreeDecodedCert(&certificate);
   return parsed;
@@ -395,7 +395,7 @@ absl::Status CredentialsLoader::AddAnchor(std::vector<uint8_t> der, const std::s
   if (IsWeak(key_only))
     return Refuse(place, absl::StrCat("\"", subject, "\" has a weak or unknown key"));
   TrustAnchor anchor;
-  if (!LibraryKeyDigestOf(der, anchor.library_key_sha256)) {
+  if (!SignerDigestOf(der, anchor.signer_sha256)) {
     return Refuse(place, absl::StrCat("\"", subject, "\" cannot be read by the TLS library"));
   }
   for (const TrustAnchor& known : credentials_->anchors_) {

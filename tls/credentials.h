@@ -20,9 +20,8 @@ inline constexpr size_t kTrustAnchorsMax = 1024;
 
 struct TrustAnchor {
   std::vector<uint8_t> der;
-  Sha256Digest public_key_sha256{};   // SHA-256 of SubjectPublicKeyInfo: what identifies an anchor.
-  Sha256Digest library_key_sha256{};  // SHA-256 of the key as the library stores it, to recognise
-                                      // its signer.
+  Sha256Digest public_key_sha256{};  // SHA-256 of SubjectPublicKeyInfo: what identifies an anchor.
+  Sha256Digest signer_sha256{};      // SignerDigest: to recognise the library's signer.
   std::string subject;
   std::string source;  // The file that it came from.
   int64_t not_after = 0;

@@ -25,10 +25,6 @@ namespace {
 
 constexpr int kExDataIndex = 0;
 
-Sha256Digest LibraryKeyDigest(const byte* key, word32 bytes) {
-  return Sha256(std::as_bytes(std::span(key, bytes)));
-}
-
 // The host of a URI, with or without "//"; user part, port, parameters and headers cut off.
 std::string_view UriHost(std::string_view uri) {
   uri.remove_prefix(std::min(uri.size(), uri.find(':') + 1));
@@ -90,26 +86,28 @@ int Handshaking::OnCertificate(WOLFSSL* library_session, DecodedCert* certificat
 }
 
 void Handshaking::NoteCertificate(const DecodedCert& certificate) {
-  leaf_.issuer_library_key_sha256 = {};
+  leaf_.issuer_signer_sha256 = {};
   if (certificate.ca == nullptr) return;
-  const Sha256Digest issuer =
-      LibraryKeyDigest(certificate.ca->publicKey, certificate.ca->pubKeySize);
+  const Sha256Digest issuer = SignerDigest(certificate.ca->subjectNameHash,
+                                           {certificate.ca->publicKey, certificate.ca->pubKeySize});
   NoteExcludedUris(*certificate.ca);
-  leaf_.issuer_library_key_sha256 = issuer;  // The leaf comes last, so what remains is the leaf's.
+  leaf_.issuer_signer_sha256 = issuer;  // The leaf comes last, so what remains is the leaf's.
   if (!certificate.isCA) return;
   if (intermediates_size_ == kIntermediatesMax) {
     intermediates_overflow_ = true;
     return;
   }
   Intermediate& intermediate = intermediates_[intermediates_size_++];
-  intermediate.library_key_sha256 = LibraryKeyDigest(certificate.publicKey, certificate.pubKeySize);
-  intermediate.issuer_library_key_sha256 = issuer;
+  intermediate = {};
+  intermediate.signer_sha256 =
+      SignerDigest(certificate.subjectHash, {certificate.publicKey, certificate.pubKeySize});
+  intermediate.issuer_signer_sha256 = issuer;
   const CertificateReading reading =
       ReadCertificate(std::span(certificate.source, certificate.maxIdx));
   intermediate.weak = reading.fault != CertificateFault::kNone || IsWeak(reading.identity->facts());
-  intermediate.public_key_sha256 = reading.fault == CertificateFault::kNone
-                                       ? reading.identity->facts().public_key_sha256
-                                       : Sha256Digest{};
+  if (reading.fault != CertificateFault::kNone) return;
+  intermediate.public_key_sha256 = reading.identity->facts().public_key_sha256;
+  intermediate.not_after = reading.identity->facts().not_after;
 }
 
 // RFC 5280 §4.2.1.10. The library (5.9.2) refuses every sip: URI under a permitted URI, but
@@ -175,33 +173,43 @@ FailureReason Handshaking::JudgeLeaf(std::span<const uint8_t> der) {
   return ResolvePath();
 }
 
-// Follows the keys from the leaf's signer to the anchor. Several certificates of one key that claim
-// different signers leave open which of them the library verified: then nothing is claimed, and the
-// peer is refused.
+// Follows the signers from the leaf's to the anchor, and with them the earliest end of the path.
+// The library looks at an anchor's dates only when it is loaded.
 FailureReason Handshaking::ResolvePath() {
   if (intermediates_overflow_) return FailureReason::kUntrustedCa;
-  Sha256Digest key = leaf_.issuer_library_key_sha256;
+  Sha256Digest signer = leaf_.issuer_signer_sha256;
   for (size_t depth = 0; depth <= intermediates_size_; ++depth) {
-    if (const Sha256Digest* const anchor = context_->FindAnchor(key)) {
-      if (depth == 0) leaf_.issuer_key_sha256 = *anchor;
-      leaf_.anchor_key_sha256 = *anchor;
-      return FailureReason::kNone;
+    if (const Context::Anchor* const anchor = context_->FindAnchor(signer)) {
+      if (depth == 0) leaf_.issuer_key_sha256 = anchor->public_key_sha256;
+      leaf_.anchor_key_sha256 = anchor->public_key_sha256;
+      leaf_.not_after = std::min(leaf_.not_after, anchor->not_after);
+      return Now() > leaf_.not_after ? FailureReason::kExpired : FailureReason::kNone;
     }
-    const Intermediate* step = nullptr;
-    for (const Intermediate& candidate : std::span(intermediates_).first(intermediates_size_)) {
-      if (candidate.library_key_sha256 != key) continue;
-      if (step != nullptr &&
-          step->issuer_library_key_sha256 != candidate.issuer_library_key_sha256) {
-        return FailureReason::kUntrustedCa;
-      }
-      if (step == nullptr || candidate.weak) step = &candidate;
-    }
-    if (step == nullptr) return FailureReason::kUntrustedCa;
-    if (step->weak) return FailureReason::kWeak;
-    if (depth == 0) leaf_.issuer_key_sha256 = step->public_key_sha256;
-    key = step->issuer_library_key_sha256;
+    Intermediate step{};
+    const FailureReason reason = FindStep(signer, step);
+    if (reason != FailureReason::kNone) return reason;
+    if (depth == 0) leaf_.issuer_key_sha256 = step.public_key_sha256;
+    leaf_.not_after = std::min(leaf_.not_after, step.not_after);
+    signer = step.issuer_signer_sha256;
   }
   return FailureReason::kUntrustedCa;
+}
+
+// Several certificates of one signer leave open which of them the library verified. Where they
+// claim different signers nothing is claimed, and the peer is refused; else the worst of them
+// counts.
+FailureReason Handshaking::FindStep(const Sha256Digest& signer, Intermediate& step) const {
+  bool found = false;
+  for (const Intermediate& candidate : std::span(intermediates_).first(intermediates_size_)) {
+    if (candidate.signer_sha256 != signer) continue;
+    if (candidate.weak) return FailureReason::kWeak;
+    if (found && step.issuer_signer_sha256 != candidate.issuer_signer_sha256) {
+      return FailureReason::kUntrustedCa;
+    }
+    if (!found || candidate.not_after < step.not_after) step = candidate;
+    found = true;
+  }
+  return found ? FailureReason::kNone : FailureReason::kUntrustedCa;
 }
 
 // ECDSA signatures over certificates are looked up first; proofs of possession are always computed.
@@ -320,7 +328,7 @@ bool Handshaking::TicketAcceptable(const TicketIdentity& ticket) const {
   const ContextOptions& options = context_->options_;
   if (!ticket.has_peer) return options.client_certificate != ClientCertificateMode::kRequired;
   if (options.client_certificate == ClientCertificateMode::kIgnored) return false;
-  if (now > ticket.not_after || !context_->HasAnchorKey(ticket.anchor_key_sha256)) return false;
+  if (now > ticket.not_after || !context_->TrustsKey(ticket.anchor_key_sha256, now)) return false;
   if (options.ticket_acceptance.acceptable == nullptr) return true;
   PeerResult peer;
   peer.verified = true;
@@ -340,8 +348,9 @@ bool Handshaking::MayOffer(const ResumableSession& session) const {
   const int64_t now = Now();
   const PeerResult& server = session.server.peer;
   if (now < server.authenticated_at || now >= session.expires_at) return false;
-  if (now > server.authenticated_at + kTicketLifetimeSeconds) return false;
-  if (!context_->HasAnchorKey(server.anchor_key_sha256)) return false;
+  if (now > server.authenticated_at + kTicketLifetimeSeconds || now > server.not_after)
+    return false;
+  if (!context_->TrustsKey(server.anchor_key_sha256, now)) return false;
   const CertificateReading reading = ReadCertificate(server.leaf_der, server.fingerprint);
   return reading.fault == CertificateFault::kNone &&
          tls::JudgeLeaf(reading.identity->facts(), context_->eku_, PeerRole::kServer, now) ==

@@ -82,9 +82,10 @@ class Handshaking {
   // A certificate between leaf and anchor that the peer sent. Not necessarily verified: the library
   // keeps only those that are, so an entry counts only if the leaf leads to it.
   struct Intermediate {
-    Sha256Digest library_key_sha256;
+    Sha256Digest signer_sha256;  // What it signs as (SignerDigest), and what signed it.
+    Sha256Digest issuer_signer_sha256;
     Sha256Digest public_key_sha256;
-    Sha256Digest issuer_library_key_sha256;
+    int64_t not_after;
     bool weak;
   };
   static constexpr size_t kIntermediatesMax = 8;
@@ -94,10 +95,10 @@ class Handshaking {
     std::unique_ptr<uint8_t[]> der;
     size_t bytes = 0;
     Sha256Digest fingerprint{};
-    Sha256Digest issuer_library_key_sha256{};
+    Sha256Digest issuer_signer_sha256{};
     Sha256Digest issuer_key_sha256{};
     Sha256Digest anchor_key_sha256{};
-    int64_t not_after = 0;
+    int64_t not_after = 0;  // Of the path: its earliest end.
     bool accepted = false;
   };
 
@@ -108,6 +109,7 @@ class Handshaking {
   bool IsExcludedUri(std::string_view uri) const;
   FailureReason JudgeLeaf(std::span<const uint8_t> der);
   FailureReason ResolvePath();
+  FailureReason FindStep(const Sha256Digest& signer, Intermediate& step) const;
   int SealTicket(WOLFSSL* library_session, std::span<uint8_t> buffer, size_t state_bytes,
                  const TicketEnvelope& envelope, int* new_length);
   int OpenTicket(std::span<uint8_t> sealed, const TicketEnvelope& envelope, int* new_length);

@@ -10,8 +10,10 @@
 
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 #include "core/check.h"
+#include "tls/keyed_mac.h"
 
 // Exported (with WOLFSSL_PUBLIC_ASN) but declared in the internal header only.
 extern "C" void wolfSSL_CTX_SetProcessPeerCertCb(WOLFSSL_CTX* ctx,
@@ -31,6 +33,12 @@ void ObserveCertificates(WOLFSSL_CTX* library_context,
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
   wolfSSL_CTX_SetProcessPeerCertCb(library_context, observe);
 #pragma GCC diagnostic pop
+}
+
+Sha256Digest SignerDigest(std::span<const uint8_t> name_hash, std::span<const uint8_t> public_key) {
+  std::vector<uint8_t> signer(name_hash.begin(), name_hash.end());  // Of fixed length.
+  signer.insert(signer.end(), public_key.begin(), public_key.end());
+  return Sha256(std::as_bytes(std::span(signer)));
 }
 
 LibrarySession ShareSession(WOLFSSL_SESSION* session) {

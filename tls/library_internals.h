@@ -19,6 +19,9 @@ namespace sallyport::tls {
 void ObserveCertificates(WOLFSSL_CTX* library_context,
                          int (*observe)(WOLFSSL* library_session, DecodedCert* certificate));
 
+// Tells the library's signers apart: by the key as it stores it and its hash of the name.
+Sha256Digest SignerDigest(std::span<const uint8_t> name_hash, std::span<const uint8_t> public_key);
+
 // The library keeps global tables; the first user sets them up, once, before any other call. Any
 // thread.
 void InitializeLibrary();

@@ -26,7 +26,10 @@ struct PeerResult {
   Sha256Digest
       anchor_key_sha256{};  // and of the trust anchor. Key hashes, because names can be copied.
   int64_t authenticated_at = 0;  // Unix seconds of the full handshake.
-  int64_t not_after = 0;         // Of the leaf, Unix seconds.
+  // Unix seconds, inclusive: the earliest end of the certificates that the proof rests on, which
+  // are the leaf, the intermediates between and the trust anchor. After it the proof is worth
+  // nothing.
+  int64_t not_after = 0;
 };
 
 }  // namespace sallyport::tls

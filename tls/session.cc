@@ -134,7 +134,7 @@ std::string_view AlertText(WOLFSSL* library_session) {
 std::string_view VerdictText(FailureReason reason) {
   switch (reason) {
     case FailureReason::kExpired:
-      return "the certificate has expired";
+      return "a certificate has expired";
     case FailureReason::kNotYetValid:
       return "the certificate is not valid yet";
     case FailureReason::kName:
