@@ -392,6 +392,105 @@ TEST_P(SessionTest, AForgedTwinOfAnIntermediateCannotChangeTheAnchor) {
   }
 }
 
+// ---- The earliest end of the path
+// ----------------------------------------------------------------
+
+// A root, an intermediate and a leaf that end after so many seconds.
+struct BriefPath {
+  BriefPath(int64_t root_seconds, int64_t sub_seconds, int64_t leaf_seconds) {
+    const int64_t now = std::time(nullptr);
+    TestCertificateSpec spec = test::CaSpec("Brief Root");
+    spec.not_after = root_ends = now + root_seconds;
+    root = MintSelfSigned(spec);
+    spec = test::CaSpec("Brief Sub");
+    spec.not_after = sub_ends = now + sub_seconds;
+    sub = MintSignedBy(root, spec);
+    spec = test::DomainSpec("a.example");
+    spec.not_after = leaf_ends = now + leaf_seconds;
+    leaf = MintSignedBy(sub, spec);
+  }
+  std::shared_ptr<Context> Trusting(const WallClock& clock = {},
+                                    const std::string& more_anchors = "") const {
+    Profile profile = TlsScene::Get().Profile();
+    profile.trusted_ca_pem = root.pem + more_anchors;
+    ContextOptions options = ServerOptions();
+    options.clock = clock;
+    return MakeContext(profile, options);
+  }
+
+  TestCertificate root, sub, leaf;
+  int64_t root_ends, sub_ends, leaf_ends;
+};
+
+int64_t EndOf(int version, const BriefPath& path, const std::string& chain,
+              const std::shared_ptr<Context>& context) {
+  TlsClientOptions options = ClientOptions(version, &path.leaf);
+  options.chain_pem = chain;
+  TlsClient client(options);
+  ServerEnd server(context);
+  EXPECT_TRUE(Converse(client, server)) << client.error() << server.session().failure_text();
+  return server.session().peer().not_after;
+}
+
+TEST_P(SessionTest, TheEarliestEndOfThePathCounts) {
+  const BriefPath leaf_first(3000, 2000, 1000);
+  EXPECT_EQ(EndOf(GetParam(), leaf_first, leaf_first.sub.pem, leaf_first.Trusting()),
+            leaf_first.leaf_ends);
+  const BriefPath sub_first(3000, 1000, 2000);
+  EXPECT_EQ(EndOf(GetParam(), sub_first, sub_first.sub.pem, sub_first.Trusting()),
+            sub_first.sub_ends);
+  const BriefPath root_first(1000, 3000, 2000);
+  EXPECT_EQ(EndOf(GetParam(), root_first, root_first.sub.pem, root_first.Trusting()),
+            root_first.root_ends);
+}
+
+// What a peer sends along and the path does not need says nothing about it.
+TEST_P(SessionTest, TheEndOfAStrayCertificateDoesNotCount) {
+  const BriefPath path(3000, 3000, 2000);
+  TestCertificateSpec spec = test::CaSpec("Stray Sub");
+  spec.not_after = std::time(nullptr) + 500;
+  const TestCertificate stray = MintSignedBy(path.root, spec);
+  for (const std::string& chain : {path.sub.pem + stray.pem, stray.pem + path.sub.pem}) {
+    EXPECT_EQ(EndOf(GetParam(), path, chain, path.Trusting()), path.leaf_ends);
+  }
+}
+
+// Which of two certificates of one intermediate the library took is not known.
+TEST_P(SessionTest, OfARenewedIntermediateTheEarlierEndCounts) {
+  const BriefPath path(3000, 3000, 2000);
+  TestCertificateSpec spec = test::CaSpec("Brief Sub");
+  spec.same_key_as = &path.sub;
+  spec.not_after = std::time(nullptr) + 500;
+  const TestCertificate older = MintSignedBy(path.root, spec);
+  for (const std::string& chain : {path.sub.pem + older.pem, older.pem + path.sub.pem}) {
+    EXPECT_EQ(EndOf(GetParam(), path, chain, path.Trusting()), spec.not_after);
+  }
+}
+
+TEST_P(SessionTest, OfARenewedAnchorTheLaterEndCounts) {
+  const BriefPath path(1000, 3000, 2000);
+  TestCertificateSpec spec = test::CaSpec("Brief Root");
+  spec.same_key_as = &path.root;
+  spec.not_after = std::time(nullptr) + 4000;
+  const TestCertificate renewed = MintSelfSigned(spec);
+  EXPECT_EQ(EndOf(GetParam(), path, path.sub.pem, path.Trusting({}, renewed.pem)), path.leaf_ends);
+  spec.common_name = "Other Root";  // Of the same key, and another CA.
+  const TestCertificate other = MintSelfSigned(spec);
+  EXPECT_EQ(EndOf(GetParam(), path, path.sub.pem, path.Trusting({}, other.pem)), path.root_ends);
+}
+
+TEST_P(SessionTest, RefusesAPathOfWhichAnyPartHasExpired) {
+  test::MovableClock clock;
+  for (const BriefPath& path :
+       {BriefPath(3000, 2000, 1000), BriefPath(3000, 1000, 2000), BriefPath(1000, 3000, 2000)}) {
+    clock.offset_milliseconds = 0;
+    const std::shared_ptr<Context> context = path.Trusting(clock.clock());
+    EXPECT_EQ(Try(path.leaf, path.sub.pem, context), FailureReason::kNone) << last_text_;
+    clock.offset_milliseconds = 1100 * 1000;
+    EXPECT_EQ(Try(path.leaf, path.sub.pem, context), FailureReason::kExpired) << last_text_;
+  }
+}
+
 TEST_P(SessionTest, NameConstraintsHold) {
   const auto constrained = [&](const char* constraints, const std::string& san) {
     TestCertificateSpec sub_spec = test::CaSpec("Constrained");
