@@ -13,7 +13,8 @@
 namespace sallyport::tls {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+// Format 1 held the leaf's own end in the place of its path's.
+constexpr uint8_t kFormat = 2;
 constexpr uint8_t kHasPeer = 1;
 constexpr size_t kNonceBytes = 12;
 constexpr size_t kTagBytes = 16;

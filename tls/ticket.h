@@ -32,7 +32,7 @@ struct TicketEnvelope {
 struct TicketIdentity {
   bool has_peer = false;
   int64_t authenticated_at = 0;
-  int64_t not_after = 0;
+  int64_t not_after = 0;  // As in PeerResult.
   Sha256Digest fingerprint{};
   Sha256Digest issuer_key_sha256{};
   Sha256Digest anchor_key_sha256{};

@@ -319,6 +319,62 @@ TEST_P(ClientVersionTest, NothingIsOfferedThatAFullHandshakeWouldRefuse) {
   }
 }
 
+// A session is worth as much as the certificates above the server's, too.
+TEST_P(ClientVersionTest, NothingIsOfferedOnceAnyPartOfThePathHasExpired) {
+  for (const bool anchor_ends_first : {false, true}) {
+    MovableClock clock;
+    const int64_t soon = clock.clock().Seconds() + 600;
+    TestCertificateSpec spec = CaSpec("Brief Root");
+    if (anchor_ends_first) spec.not_after = soon;
+    const TestCertificate root = MintSelfSigned(spec);
+    spec = CaSpec("Brief Sub");
+    if (!anchor_ends_first) spec.not_after = soon;
+    const TestCertificate sub = MintSignedBy(root, spec);
+    const TestCertificate leaf = MintSignedBy(sub, DomainSpec("edge.example"));
+    TlsServerOptions server_options = ServerOf(leaf, GetParam());
+    server_options.chain_pem = sub.pem;
+    const auto server_side = MakeTlsServerContext(server_options);
+    Profile profile = TlsScene::Get().Profile();
+    profile.trusted_ca_pem = root.pem;
+    const auto context = MakeContext(profile, ClientOptions(clock.clock()));
+    ClientSessions sessions(4);
+    for (const bool resumes : {false, true}) {
+      TlsServer server(server_side);
+      ClientEnd client(context, "edge.example", Under(sessions));
+      ASSERT_TRUE(Converse(client, server));
+      EXPECT_EQ(client.session().peer().resumed, resumes);
+      EXPECT_EQ(client.session().peer().not_after, soon);
+      ASSERT_TRUE(server.Write("ticket"));
+      Converse(client, server);
+    }
+    ASSERT_EQ(sessions.size(), 1u);
+    clock.offset_milliseconds = 601 * 1000;
+    TlsServer server(server_side);
+    ClientEnd client(context, "edge.example", Under(sessions));
+    EXPECT_FALSE(client.session().offered_resumption());
+    EXPECT_EQ(sessions.counters().refused, 1u);
+    EXPECT_FALSE(Converse(client, server));
+    EXPECT_EQ(client.session().failure(), FailureReason::kExpired);
+  }
+}
+
+// An anchor that was replaced by one of its key is judged by what it is now.
+TEST(ClientSessionTest, NothingIsOfferedUnderAnAnchorThatEndedEarlierAfterAll) {
+  MovableClock clock;
+  const TestCertificate& root = TlsScene::Get().root;
+  TestCertificateSpec spec = CaSpec("Test Root");
+  spec.same_key_as = &root;
+  spec.not_after = clock.clock().Seconds() + 600;
+  Profile profile = TlsScene::Get().Profile();
+  profile.trusted_ca_pem = MintSelfSigned(spec).pem;
+  const auto replaced = MakeContext(profile, ClientOptions(clock.clock()));
+  const auto server = MakeTlsServerContext(ServerOf(TlsScene::Get().server));
+  ClientSessions sessions(4);
+  ASSERT_TRUE(Full(Meet(ClientContext(), server, sessions)));
+  clock.offset_milliseconds = 601 * 1000;
+  EXPECT_FALSE(Meet(replaced, server, sessions).offered);
+}
+
 // The age counts from the full handshake, however often the session was renewed since.
 TEST(ClientSessionTest, RenewalDoesNotMakeASessionYounger) {
   MovableClock clock;

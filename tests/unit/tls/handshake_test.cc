@@ -239,6 +239,43 @@ TEST_P(ResumptionTest, EndsWithLifetimeAndWithTheCertificate) {
   EXPECT_EQ(expired.failure, FailureReason::kExpired);
 }
 
+// A ticket is worth as much as the certificates above the leaf, too.
+TEST_P(ResumptionTest, EndsWithTheIntermediateAndWithTheAnchor) {
+  for (const bool anchor_ends_first : {false, true}) {
+    const int64_t soon = std::time(nullptr) + 600;
+    test::TestCertificateSpec spec = test::CaSpec("Brief Root");
+    if (anchor_ends_first) spec.not_after = soon;
+    const TestCertificate root = test::MintSelfSigned(spec);
+    spec = test::CaSpec("Brief Sub");
+    if (!anchor_ends_first) spec.not_after = soon;
+    const TestCertificate sub = MintSignedBy(root, spec);
+    const TestCertificate leaf = MintSignedBy(sub, test::DomainSpec("a.example"));
+    TlsClientOptions client = Client(&leaf);
+    client.chain_pem = sub.pem;
+
+    test::MovableClock clock;
+    ContextOptions options = ServerOptions();
+    options.clock = clock.clock();
+    Profile profile = scene_.Profile();
+    profile.trusted_ca_pem = root.pem;
+    const auto context = MakeContext(profile, options);
+    const Outcome full = Connect(context, client);
+    EXPECT_EQ(full.peer.not_after, soon);
+    clock.offset_milliseconds = 3000;
+    const Outcome resumed = Connect(context, Client(nullptr, full.ticket));
+    ASSERT_TRUE(resumed.peer.resumed);
+    EXPECT_EQ(resumed.peer.not_after, soon);
+    ASSERT_EQ(context->counters().tickets_declined, 0u);
+
+    clock.offset_milliseconds = 601 * 1000;
+    client.session = full.ticket;
+    const Outcome expired = Connect(context, client);
+    EXPECT_FALSE(expired.peer.verified);
+    EXPECT_EQ(expired.failure, FailureReason::kExpired);
+    EXPECT_EQ(context->counters().tickets_declined, 1u);
+  }
+}
+
 TEST_P(ResumptionTest, CanBeSwitchedOff) {
   Profile profile = scene_.Profile();
   profile.resumption = false;
