@@ -48,6 +48,12 @@ FromVerdict Judge(const SipIdentities* identities, const Uri& from, const Trace&
     return "domain " + Quoted(from.host) +
            " is none of the domain identities (whole names, no wildcard; RFC 5922 7.2)";
   });
+  if (from.has_password) {
+    trace([&] {
+      return "a password makes it another URI than that of any user identity (RFC 3261 19.1.4)";
+    });
+    return FromVerdict::kNotCovered;
+  }
   if (identities->CoversUser(from.user, from.host)) {
     trace([&] {
       return "user " + Quoted(from.user) + " at that domain is one of the user identities";

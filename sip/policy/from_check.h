@@ -15,7 +15,7 @@ namespace sallyport::sip {
 
 enum class FromVerdict : uint8_t {
   kCoveredByDomain,  // The host is one of the domain identities.
-  kCoveredByUser,    // User part and host are one of the user identities.
+  kCoveredByUser,    // User part and host are one of the user identities, and no password.
   kNotCovered,       // A host name, but no identity of this peer.
   kNamesNoDomain,    // tel:, another scheme, or an IP literal: nothing that a certificate could
                      // cover.
@@ -31,9 +31,10 @@ constexpr bool IsCovered(FromVerdict verdict) {
 std::string_view VerdictText(FromVerdict verdict);
 
 // `identities` is null where the connection proved none. Only the DNS name is compared, and the
-// user part where a user identity is at stake: sip and sips alike; port, password, parameters and
-// headers of the URI say nothing about who sent it and are ignored (RFC 3261 §19.1.1). A To or
-// Referred-By addr-spec is judged by the same function.
+// user part where a user identity is at stake: sip and sips alike; port, parameters and headers of
+// the URI say nothing about who sent it and are ignored (RFC 3261 §19.1.1). A URI with a password,
+// even an empty one, is none that a user identity names (§19.1.4: it equals no URI without); a
+// domain identity covers it. A To or Referred-By addr-spec is judged by the same function.
 [[nodiscard]] FromVerdict CheckFrom(const SipIdentities* identities, const Uri& from);
 
 // The same verdict by the same code, and one sentence per rule that was looked at.

@@ -13,6 +13,7 @@ VERDICTS = [
     (("URI:sip:a.example",), {
         ALICE: COVERED,
         "<sip:anybody@a.example>;tag=1": COVERED,
+        "<sip:alice:secret@a.example>;tag=1": COVERED,
         "<sip:a.example>;tag=1": COVERED,
         "<sip:alice@A.EXAMPLE>;tag=1": COVERED,
         BOB: NOT_COVERED,
@@ -30,6 +31,8 @@ VERDICTS = [
         "<sip:%61lice@a.example>;tag=1": COVERED,
         "<sip:bob@a.example>;tag=1": NOT_COVERED,
         "<sip:ALICE@a.example>;tag=1": NOT_COVERED,
+        "<sip:alice:secret@a.example>;tag=1": NOT_COVERED,
+        "<sip:alice:@a.example>;tag=1": NOT_COVERED,
         "<sip:a.example>;tag=1": NOT_COVERED,
         "<sip:alice@b.example>;tag=1": NOT_COVERED}),
     (("URI:sip:alice@a.example", "DNS:a.example"), {"<sip:bob@a.example>;tag=1": COVERED}),   # IB-certificate-05

@@ -44,11 +44,26 @@ TEST(FromCheckTest, UserIdentityCoversThatUserAlone) {
   const SipIdentities identities({}, {{"alice", "a.example"}});
   EXPECT_EQ(Check(identities, "sip:alice@a.example"), FromVerdict::kCoveredByUser);
   EXPECT_EQ(Check(identities, "sip:%61lice@a.example;user=phone"), FromVerdict::kCoveredByUser);
-  EXPECT_EQ(Check(identities, "sip:alice:secret@a.example"), FromVerdict::kCoveredByUser);
   EXPECT_EQ(Check(identities, "sip:bob@a.example"), FromVerdict::kNotCovered);
   EXPECT_EQ(Check(identities, "sip:Alice@a.example"), FromVerdict::kNotCovered);
   EXPECT_EQ(Check(identities, "sip:a.example"), FromVerdict::kNotCovered);
   EXPECT_EQ(Check(identities, "sip:alice@b.example"), FromVerdict::kNotCovered);
+}
+
+// RFC 3261 §19.1.4: a URI with a password equals none without, so it is not that user's. Where the
+// whole domain is the peer's, so is whatever stands in front of it.
+TEST(FromCheckTest, Rfc3261_19_1_4_WithAPasswordItIsNotThatUser) {
+  const SipIdentities alice({}, {{"alice", "a.example"}, {"alice:secret", "a.example"}});
+  const SipIdentities domain({"a.example"}, {{"alice", "a.example"}});
+  for (const std::string_view uri :
+       {"sip:alice:secret@a.example", "sip:alice:@a.example", "sips:alice:secret@a.example",
+        "sip:%61lice:%73ecret@a.example;user=phone", "sip:alice:alice@a.example:5061"}) {
+    EXPECT_EQ(Check(alice, uri), FromVerdict::kNotCovered) << uri;
+    EXPECT_EQ(Check(domain, uri), FromVerdict::kCoveredByDomain) << uri;
+  }
+  // An escaped colon is part of the user, and no password.
+  EXPECT_EQ(Check(alice, "sip:alice%3Asecret@a.example"), FromVerdict::kCoveredByUser);
+  EXPECT_EQ(Check(domain, "sip:mallory:secret@b.example"), FromVerdict::kNotCovered);
 }
 
 TEST(FromCheckTest, WhatNamesNoDomain) {
@@ -93,6 +108,10 @@ TEST(FromCheckTest, ExplanationNamesTheRuleAndWhatWasFound) {
   EXPECT_THAT(explanation.steps, Contains(HasSubstr("sip:a.example, sip:carol@c.example")));
   EXPECT_THAT(explanation.steps,
               Contains(HasSubstr("\"b.example\" is none of the domain identities")));
+  ASSERT_EQ(ParseUri("sip:carol:secret@c.example", uri), UriOutcome::kOk);
+  const FromExplanation password = ExplainFrom(&identities, uri);
+  EXPECT_EQ(password.verdict, FromVerdict::kNotCovered);
+  EXPECT_THAT(password.steps, Contains(HasSubstr("a password makes it another URI")));
 }
 
 // --- identity-bypass.tsv: the ways to be taken for somebody else

@@ -102,8 +102,10 @@ TEST(JudgeTest, RegisterIsJudgedByToAsWell) {
     EXPECT_TRUE(Judge(peer, {.method = "INVITE", .to = to}).accepted);
   }
   const PeerStanding alice = PeerOf({}, {{"alice", "a.example"}});
-  ExpectRefused(Judge(alice, {.method = "REGISTER", .to = "<sip:carol@a.example>"}),
-                ReasonCode::kRegisterForAnother, HeaderId::kTo);
+  for (const char* const to : {"<sip:carol@a.example>", "<sip:alice:secret@a.example>"}) {
+    ExpectRefused(Judge(alice, {.method = "REGISTER", .to = to}), ReasonCode::kRegisterForAnother,
+                  HeaderId::kTo);
+  }
 }
 
 TEST(JudgeTest, ReferIsJudgedByReferredByAsWell) {
@@ -126,6 +128,15 @@ TEST(JudgeTest, ReferIsJudgedByReferredByAsWell) {
   }
   ExpectRefused(refer("Referred-By: <sip:c@a.example>\r\nb: <sip:c@a.example>\r\n"),
                 ReasonCode::kReferredByMalformed, HeaderId::kReferredBy);
+}
+
+TEST(JudgeTest, WithAPasswordNothingIsTheUsers) {
+  const PeerStanding alice = PeerOf({}, {{"alice", "a.example"}});
+  ExpectRefused(Judge(alice, {.from = "<sip:alice:secret@a.example>;tag=1"}),
+                ReasonCode::kFromNotCovered, HeaderId::kFrom);
+  ExpectRefused(
+      Judge(alice, {.method = "REFER", .more = "Referred-By: <sip:alice:@a.example>\r\n"}),
+      ReasonCode::kReferredByNotCovered, HeaderId::kReferredBy);
 }
 
 TEST(JudgeTest, ReferredByOfOtherMethodsSaysNothingAboutTheSender) {
