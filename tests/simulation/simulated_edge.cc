@@ -50,7 +50,8 @@ EdgeConfig ConfigOf(const SimulatedEdgeOptions& options) {
 
 std::shared_ptr<tls::Context> ContextOf(const sallyport::test::TestCertificate& ca,
                                         const sallyport::test::TestCertificate& edge,
-                                        tls::SignatureMemo& memo, tls::ContextRole role) {
+                                        tls::SignatureMemo& memo, core::SimulatedNetwork& network,
+                                        tls::ContextRole role) {
   tls::Profile profile;
   profile.name = "federation";
   profile.certificate_pem = edge.pem + edge.key_pem;
@@ -61,6 +62,11 @@ std::shared_ptr<tls::Context> ContextOf(const sallyport::test::TestCertificate& 
   context_options.role = role;
   context_options.policy_name = "federation";
   context_options.signature_memo = &memo;
+  context_options.clock = {[](void* owner) {
+                             auto* const its = static_cast<core::SimulatedNetwork*>(owner);
+                             return absl::ToUnixMillis(its->wall_now());
+                           },
+                           &network};
   auto context = tls::Context::Create(**credentials, context_options);
   CHECK(context.ok());
   return *std::move(context);
@@ -148,18 +154,21 @@ SimulatedServer::SimulatedServer(core::SimulatedNetwork& network,
                                  const core::SocketAddress& address,
                                  const sallyport::test::TestCertificate& ca,
                                  const sallyport::test::TestCertificate* certificate)
-    : network_(network), address_(address) {
-  if (certificate != nullptr) {
-    sallyport::test::TlsServerOptions options;
-    options.certificate = certificate;
-    options.trusted_pem = ca.pem;
-    side_ = sallyport::test::MakeTlsServerContext(options);
-  }
+    : network_(network), address_(address), ca_(ca) {
+  if (certificate != nullptr) ShowCertificate(*certificate);
   network_.Listen(address_);
 }
 
+void SimulatedServer::ShowCertificate(const sallyport::test::TestCertificate& certificate) {
+  sallyport::test::TlsServerOptions options;
+  options.certificate = &certificate;
+  options.trusted_pem = ca_.pem;
+  side_ = sallyport::test::MakeTlsServerContext(options);
+}
+
 void SimulatedServer::Pump() {
-  while (core::RemoteConnection* const connection = network_.Accept(address_)) {
+  while (core::RemoteConnection* const connection =
+             is_accepting_ ? network_.Accept(address_) : nullptr) {
     const std::vector<std::string> whole = TakeWhole(received_);  // What was cut off is lost.
     received_ = absl::StrJoin(whole, "");
     connection_ = connection;
@@ -205,6 +214,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
       stats_(metrics_.registry.slots()),
       identities_(64, quiet_points_) {
   network_.set_faults(options.faults);
+  network_.SetWallTime(absl::FromUnixSeconds(std::time(nullptr)));
   core::ReactorOptions reactor;
   reactor.buffer_bytes_max = size_t{8} << 20;
   reactor.completions_per_turn_max = options.completions_per_turn_max;
@@ -250,12 +260,12 @@ ShardMaterial SimulatedEdge::MakeMaterial() {
   material.snapshot = std::make_shared<const EdgeSnapshot>(
       config_, ++version_, EdgeIdentity{.secret = secret_, .boot_epoch = 7});
   const sallyport::test::TestCertificate& own = SimulatedCertificate("edge.example");
-  const auto server = ContextOf(ca(), own, memo_, tls::ContextRole::kServer);
+  const auto server = ContextOf(ca(), own, memo_, network_, tls::ContextRole::kServer);
   for (const ListenerConfig& listener : config_.listeners) {
     const bool is_tls = listener.transport == TransportProtocol::kTls;
     material.tls_contexts.push_back(is_tls ? server : nullptr);
   }
-  material.client_contexts = {ContextOf(ca(), own, memo_, tls::ContextRole::kClient)};
+  material.client_contexts = {ContextOf(ca(), own, memo_, network_, tls::ContextRole::kClient)};
   return material;
 }
 
@@ -288,9 +298,14 @@ void SimulatedEdge::Run(absl::Duration duration, absl::Duration step) {
 }
 
 SimulatedPeer& SimulatedEdge::Connect(const std::string& domain, std::string_view to) {
+  return Connect(SimulatedCertificate(domain), to);
+}
+
+SimulatedPeer& SimulatedEdge::Connect(const sallyport::test::TestCertificate& certificate,
+                                      std::string_view to) {
   core::RemoteConnection* const connection = network_.Connect(Address(to));
   CHECK(connection != nullptr);
-  peers_.push_back(std::make_unique<SimulatedPeer>(*connection, SimulatedCertificate(domain)));
+  peers_.push_back(std::make_unique<SimulatedPeer>(*connection, certificate));
   for (int step = 0; step < 500 && !peers_.back()->connected(); ++step) Run(absl::Milliseconds(10));
   CHECK(peers_.back()->connected());
   return *peers_.back();

@@ -1,5 +1,6 @@
 // A whole shard of the edge on a simulated kernel and clock: real TLS clients (OpenSSL, in memory)
-// on the outside, the test as next hop on the inside. Time moves only in Run.
+// on the outside, the test as next hop on the inside. Time moves only in Run. The wall clock begins
+// at the real time, because certificates do, and moves with it, or alone (PassWallTime).
 #pragma once
 
 #include <cstdint>
@@ -75,15 +76,21 @@ class SimulatedServer {
   int connections() const { return connections_; }
   bool connected() const { return connection_ != nullptr && (!tls_ || tls_->connected()); }
   core::RemoteConnection* connection() { return connection_; }
+  // From the next connection on.
+  void ShowCertificate(const sallyport::test::TestCertificate& certificate);
+  // What comes from now on is for another server at this address.
+  void StopAccepting() { is_accepting_ = false; }
   const core::SocketAddress& address() const { return address_; }
 
  private:
   core::SimulatedNetwork& network_;
   const core::SocketAddress address_;
+  const sallyport::test::TestCertificate& ca_;
   std::shared_ptr<ssl_ctx_st> side_;  // Null: plain.
   std::unique_ptr<sallyport::test::TlsServer> tls_;
   core::RemoteConnection* connection_ = nullptr;
   int connections_ = 0;
+  bool is_accepting_ = true;
   std::string unsent_;
   std::string received_;
 };
@@ -111,11 +118,18 @@ class SimulatedEdge {
   // Lets `duration` pass in steps of `step`, settling after each.
   void Run(absl::Duration duration, absl::Duration step = absl::Milliseconds(20));
 
+  // Certificates age, timers do not.
+  void PassWallTime(absl::Duration duration) {
+    network_.SetWallTime(network_.wall_now() + duration);
+  }
+
   // What SIGTERM does, between two turns.
   void BeginDrain();
 
   // A connected client with a certificate for that domain.
   SimulatedPeer& Connect(const std::string& domain, std::string_view to = "127.0.0.1:5061");
+  SimulatedPeer& Connect(const sallyport::test::TestCertificate& certificate,
+                         std::string_view to = "127.0.0.1:5061");
 
   // A server at that address; without a certificate plain TCP.
   SimulatedServer& Serve(std::string_view address,
