@@ -24,7 +24,10 @@ FromVerdict CheckReferredBy(const SipIdentities& identities, const MessageView& 
 }  // namespace
 
 IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& request,
-                              FromExcuse excuse) {
+                              int64_t now_seconds, FromExcuse excuse) {
+  if (!peer.IsInDate(now_seconds)) {
+    return {.accepted = false, .reason = ReasonCode::kPeerRefused, .has_expired = true};
+  }
   if (peer.refused)
     return Refuse(ReasonCode::kPeerRefused, HeaderId::kOther, FromVerdict::kNoIdentity);
   if (!peer.has_identity)

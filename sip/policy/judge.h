@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "sip/message/header_name.h"
 #include "sip/message/message_view.h"
@@ -22,6 +23,10 @@ struct PeerStanding {
       false;  // A verified certificate (it may prove no SIP identity at all). False: anonymous.
   bool refused =
       false;  // unmatched = "refuse", or standing lost: nothing from this peer is accepted.
+  // Unix seconds, inclusive: when the certificate's path ends, and the standing with it.
+  int64_t not_after = std::numeric_limits<int64_t>::max();
+
+  bool IsInDate(int64_t now_seconds) const { return now_seconds <= not_after; }
 };
 
 struct IdentityDecision {
@@ -32,6 +37,7 @@ struct IdentityDecision {
   FromVerdict verdict = FromVerdict::kNoIdentity;  // Of the failed header; of From when accepted.
   bool from_covered = false;  // By the certificate. False when accepted: From was excused, and
                               // nobody may assert it (no P-Asserted-Identity).
+  bool has_expired = false;   // Refused because the certificate did: nothing more will pass.
 };
 
 // What else than the certificate may speak for From: the token of a dialog that began on the inside
@@ -39,11 +45,12 @@ struct IdentityDecision {
 enum class FromExcuse : uint8_t { kNone, kDialogToken };
 
 // `request` parsed kOk, so From and To are readable; a request whose From is not was answered
-// from-malformed before, also to an anonymous peer. In this order, the first failure decides: peer
-// refused, no identity, From, To, Referred-By.
+// from-malformed before, also to an anonymous peer. `now_seconds` is the wall clock. In this order,
+// the first failure decides: certificate expired, peer refused, no identity, From, To, Referred-By.
 // The excuse lets a From pass that is not covered, and nothing else: To and Referred-By are judged
 // as ever, and it does not count for REGISTER, which is never in a dialog (RFC 3261 §10.2).
 [[nodiscard]] IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& request,
+                                            int64_t now_seconds,
                                             FromExcuse excuse = FromExcuse::kNone);
 
 }  // namespace sallyport::sip

@@ -325,14 +325,18 @@ void EdgeProxy::OnRequest(const MessageSource& source) {
 bool EdgeProxy::PassesJudgement(const MessageSource& source, bool& from_covered) {
   if (source.zone == Zone::kInside) return true;
   const PeerStanding& standing = StandingOf(source);
-  IdentityDecision decision = JudgeRequest(standing, view_);
+  const int64_t now = absl::ToUnixSeconds(context_.reactor().io().WallNow());
+  IdentityDecision decision = JudgeRequest(standing, view_, now);
   if (!decision.accepted && decision.reason == ReasonCode::kFromNotCovered &&
       IsExcusedByToken(source)) {
-    decision = JudgeRequest(standing, view_, FromExcuse::kDialogToken);
+    decision = JudgeRequest(standing, view_, now, FromExcuse::kDialogToken);
   }
   context_.Count(context_.metrics.identity_checks.Slot(LabelOf(decision)));
   from_covered = decision.from_covered;
-  if (!decision.accepted) Refuse(source, decision.reason);
+  if (!decision.accepted) {
+    const std::string_view cause = decision.has_expired ? "the certificate has expired" : "";
+    Refuse(source, decision.reason, {.cause = cause, .closes = decision.has_expired});
+  }
   return decision.accepted;
 }
 

@@ -51,6 +51,7 @@ tls::PeerIdentityRef GiveStanding(ShardContext& context, const TlsProfileConfig&
     certificate = std::move(lookup.identity);
     standing->identities = DeriveSipIdentities(*certificate, profile.identity);
     standing->has_identity = true;
+    standing->not_after = session.peer().not_after;
     standing->refused = context.snapshot->config.unmatched == UnmatchedPeer::kRefuse;
     key = PeerKeyOf(standing->identities, session.peer().fingerprint, context.peer_key);
   }

@@ -32,12 +32,14 @@ struct Request {
   }
 };
 
+constexpr int64_t kNow = 1'800'000'000;
+
 IdentityDecision Judge(const PeerStanding& peer, const Request& request,
                        FromExcuse excuse = FromExcuse::kNone) {
   const std::string wire = request.Wire();
   MessageView view;
   EXPECT_EQ(ParseMessage(wire, Framing::kStream, view), ParseOutcome::kOk) << wire;
-  return JudgeRequest(peer, view, excuse);
+  return JudgeRequest(peer, view, kNow, excuse);
 }
 
 void ExpectRefused(const IdentityDecision& decision, ReasonCode reason, HeaderId header) {
@@ -90,6 +92,26 @@ TEST(JudgeTest, RefusedPeerIsRefusedWhateverItProves) {
   PeerStanding peer = PeerOf({"a.example"});
   peer.refused = true;
   ExpectRefused(Judge(peer, {}), ReasonCode::kPeerRefused, HeaderId::kOther);
+}
+
+TEST(JudgeTest, StandingEndsWithTheCertificateForEveryMethodAndExcuse) {
+  PeerStanding peer = PeerOf({"a.example"});
+  for (const char* const method : {"INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "REFER"}) {
+    const Request request = {.method = method, .to = "<sip:bob@a.example>;tag=2"};
+    peer.not_after = kNow;
+    EXPECT_TRUE(Judge(peer, request).accepted);
+    EXPECT_FALSE(Judge(peer, request).has_expired);
+    peer.not_after = kNow - 1;
+    for (const FromExcuse excuse : {FromExcuse::kNone, FromExcuse::kDialogToken}) {
+      const IdentityDecision decision = Judge(peer, request, excuse);
+      ExpectRefused(decision, ReasonCode::kPeerRefused, HeaderId::kOther);
+      EXPECT_TRUE(decision.has_expired);
+      EXPECT_FALSE(decision.from_covered);
+    }
+  }
+  peer.not_after = kNow;
+  peer.refused = true;
+  EXPECT_FALSE(Judge(peer, {}).has_expired);
 }
 
 TEST(JudgeTest, RegisterIsJudgedByToAsWell) {
