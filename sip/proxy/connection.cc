@@ -519,6 +519,11 @@ bool Connection::SealAndSend(std::span<const char> message) {
 
 // -- End ---------------------------------------------------------------------------------------
 
+bool Connection::has_expired() const {
+  return standing_ != nullptr &&
+         !standing_->IsInDate(absl::ToUnixSeconds(context_.reactor().io().WallNow()));
+}
+
 void Connection::OnPeerClosed() {
   if (state_ == State::kHandshaking) {
     if (!core::StepNode::linked()) return LoseHandshake();

@@ -134,6 +134,9 @@ class Connection final : private core::StreamHandler, private core::StepNode {
     peer_key_ = key;
   }
   const PeerStanding* standing() const { return standing_.get(); }
+  // By the wall clock: the certificate of its peer, or one above it, is not valid any more. The
+  // connection says nothing about who is there now, so no request is to come or go on it.
+  [[nodiscard]] bool has_expired() const;
   PeerKey peer_key() const { return peer_key_; }
 
   // Transactions whose answer its peer waits for.

@@ -99,6 +99,9 @@ void EndpointPool::OnNewSnapshot() {
 }
 
 bool EndpointPool::IsOutdated(const Endpoint& endpoint) const {
+  const bool is_left =
+      endpoint.key.kind == EndpointKind::kStream && endpoint.key.flow != ConnectionId();
+  if (is_left) return true;
   return endpoint.key.version != 0 && endpoint.key.version != context_.snapshot->version;
 }
 
@@ -199,6 +202,10 @@ EndpointPool::Readiness EndpointPool::Prepare(Endpoint& endpoint) {
       if (endpoint.key.shard != context_.shard.index()) return Readiness::kReady;
       Connection* const connection = connections_.Find(endpoint.key.flow);
       if (connection != nullptr && connection->is_open()) {
+        if (GiveUpExpired(*connection)) {
+          endpoint.failure = kFlowGone;
+          return Readiness::kUnavailable;
+        }
         endpoint.peer = connection->peer_key();
         connection->note_used_as_flow(endpoint.key.listener);
         return Readiness::kReady;
@@ -208,6 +215,7 @@ EndpointPool::Readiness EndpointPool::Prepare(Endpoint& endpoint) {
       return Readiness::kUnavailable;
     }
     case EndpointKind::kStream:
+      if (endpoint.is_open && !LeaveExpired(endpoint)) return Readiness::kUnavailable;
       if (endpoint.is_open) return Readiness::kReady;
       if (endpoint.connection != ConnectionId()) return Readiness::kConnecting;
       return Dial(endpoint) ? Readiness::kConnecting : Readiness::kUnavailable;
@@ -276,6 +284,35 @@ bool EndpointPool::MakeRoomToDial() {
   if (idle == nullptr) return false;
   idle->Close(ConnectionCloseReason::kPolicy);
   return dialled() < connections_max_ && !connections_.full();
+}
+
+// True: no new request leaves on it. Closes it unless a transaction waits there: what was asked in
+// time may be answered.
+bool EndpointPool::GiveUpExpired(Connection& connection) {
+  if (!connection.has_expired()) return false;
+  if (!IsInUse(connection)) connection.Close(ConnectionCloseReason::kPolicy);
+  return true;
+}
+
+// Frees the endpoint of a connection that has expired. If transactions wait on that, it moves with
+// them to an endpoint under a key that no target has, and Sweep closes it after them. False: no
+// room for that endpoint.
+bool EndpointPool::LeaveExpired(Endpoint& endpoint) {
+  Connection* const connection = connections_.Find(endpoint.connection);
+  if (connection == nullptr || !GiveUpExpired(*connection) || !endpoint.is_open) return true;
+  EndpointKey key = endpoint.key;
+  key.flow = connection->id();
+  Endpoint* const left = FindOrCreate(key);
+  if (left == nullptr) {
+    endpoint.failure = {ReasonCode::kNextHopTls, "the certificate has expired"};
+    return false;
+  }
+  left->connection = std::exchange(endpoint.connection, {});
+  left->is_open = std::exchange(endpoint.is_open, false);
+  left->peer = endpoint.peer;
+  left->waiting.TakeAll(endpoint.waiting);
+  by_connection_[connection->id().slot] = left->id;
+  return true;
 }
 
 bool EndpointPool::Send(Endpoint& endpoint, std::string_view message) {
@@ -484,7 +521,7 @@ void EndpointPool::OnConnectionLost(Connection& connection) {
 
 void EndpointPool::OnFlowMail(const FlowMail& mail, std::string_view message) {
   Connection* const connection = connections_.Find(mail.flow);
-  if (connection != nullptr && connection->is_open()) {
+  if (connection != nullptr && connection->is_open() && !GiveUpExpired(*connection)) {
     connection->note_used_by_other_shard(mail.listener);
     if (connection->Send(message)) return;
   }
@@ -536,7 +573,8 @@ std::optional<EndpointKey> EndpointPool::AliasOf(const EndpointKey& key) const {
   const auto dialled = index_.find(HashOf(key));
   if (dialled != index_.end() && endpoints_.Find(dialled->second)->is_open) return std::nullopt;
   const Connection* const connection = connections_.Find(alias->second);
-  if (connection == nullptr || !connection->is_open() || connection->zone() != key.zone ||
+  if (connection == nullptr || !connection->is_open() || connection->has_expired() ||
+      connection->zone() != key.zone ||
       !connection->standing()->identities.CoversDomain(key.identity)) {
     return std::nullopt;
   }

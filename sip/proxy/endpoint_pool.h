@@ -57,7 +57,7 @@ struct EndpointKey {
   std::string_view identity;     // kStream over TLS: lower case; empty: any name will do.
   std::string_view dn;           // kStream over TLS: subject that the certificate must have.
   uint8_t shard = 0;             // kFlow.
-  ConnectionId flow;             // kFlow.
+  ConnectionId flow;  // kFlow. Of a kStream that was left: its connection (LeaveExpired).
   friend bool operator==(const EndpointKey&, const EndpointKey&) = default;
 };
 
@@ -163,7 +163,8 @@ class EndpointPool final : private ConnectionHandler {
   // that changes.
   void SetProbed(Endpoint& endpoint, bool is_probed);
   [[nodiscard]] const HealthOptions& probed() const { return probed_; }
-  // Dials if need be.
+  // Dials if need be: also where the peer's certificate has expired since. A flow of such a peer is
+  // as good as gone.
   [[nodiscard]] Readiness Prepare(Endpoint& endpoint);
   // Only after kReady. False: it takes no more now, or is lost; nothing was sent.
   [[nodiscard]] bool Send(Endpoint& endpoint, std::string_view message);
@@ -208,7 +209,10 @@ class EndpointPool final : private ConnectionHandler {
   [[nodiscard]] Endpoint* EndpointOf(const Connection& connection);
   [[nodiscard]] bool Dial(Endpoint& endpoint);
   [[nodiscard]] bool MakeRoomToDial();
-  // A reload has replaced what this endpoint was made for.
+  // A peer whose certificate has expired since (Connection::has_expired).
+  [[nodiscard]] bool GiveUpExpired(Connection& connection);
+  [[nodiscard]] bool LeaveExpired(Endpoint& endpoint);
+  // A reload has replaced what this endpoint was made for, or it was left (LeaveExpired).
   [[nodiscard]] bool IsOutdated(const Endpoint& endpoint) const;
   void CloseIfOutdated(Endpoint& endpoint);
   [[nodiscard]] bool ProvesIdentity(Endpoint& endpoint, Connection& connection);
