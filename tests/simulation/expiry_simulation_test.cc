@@ -20,6 +20,7 @@ using sallyport::test::TestCertificate;
 using sallyport::test::TestCertificateSpec;
 
 constexpr absl::Duration kBrief = absl::Minutes(10);
+constexpr char kServer[] = "192.0.2.1:5061";
 constexpr char kInside[] = "SIP/2.0/UDP 127.0.0.1:5080";
 constexpr char kRefusal[] = "SIP/2.0 403 Peer Not Permitted";
 
@@ -219,6 +220,145 @@ TEST_F(ExpirySimulationTest, AliasIsDialledInstead) {
   edge_.Run(absl::Milliseconds(200));
   EXPECT_EQ(alice.Take(), "");
   EXPECT_EQ(StartLine(server.Take()), "MESSAGE sip:bob@a.example:5065;transport=tls SIP/2.0");
+}
+
+// -- Connections that we dialled ---------------------------------------------------------------
+
+class ExpiredServerSimulationTest : public testing::Test {
+ protected:
+  ExpiredServerSimulationTest() {
+    edge_.dns().Naptr("b.example", 10, 10, "SIPS+D2T", "_sips._tcp.b.example");
+    edge_.dns().Srv("_sips._tcp.b.example", 10, 0, 5061, "sip.b.example");
+    edge_.dns().A("sip.b.example", "192.0.2.1");
+  }
+
+  void SendOut(const std::string& method, const std::string& branch) {
+    edge_.NextHopSend(RequestText{.method = method,
+                                  .uri = "sip:bob@b.example",
+                                  .via = kInside,
+                                  .branch = branch,
+                                  .from = "<sip:carol@edge.example>;tag=c",
+                                  .to = "<sip:bob@b.example>",
+                                  .call_id = branch,
+                                  .headers = "Contact: <sip:carol@127.0.0.1:5080>\r\n"}
+                          .Text());
+    edge_.Run(absl::Milliseconds(200));
+  }
+  // A request out and its answer back.
+  void Talk(const std::string& branch) {
+    SendOut("MESSAGE", branch);
+    const std::string seen = server_.Take();
+    EXPECT_EQ(StartLine(seen), "MESSAGE sip:bob@b.example SIP/2.0");
+    server_.Send(ResponseText(seen, 200, "OK"));
+    edge_.Settle();
+    EXPECT_EQ(InsideLines(), (std::vector<std::string>{"SIP/2.0 200 OK"}));
+  }
+  // What came inside, but for 100.
+  std::vector<std::string> InsideLines() {
+    std::vector<std::string> lines;
+    while (const auto message = edge_.NextHopTake()) {
+      if (StartLine(*message) != "SIP/2.0 100 Trying") lines.push_back(StartLine(*message));
+    }
+    return lines;
+  }
+
+  SimulatedEdge edge_{{}};
+  const TestCertificate certificate_ = BriefCertificate("b.example");
+  SimulatedServer& server_ = edge_.Serve(kServer, &certificate_);
+};
+
+TEST_F(ExpiredServerSimulationTest, ItsRequestsAreRefused) {
+  Talk("1");
+  const RequestText request{.via = "SIP/2.0/TLS sip.b.example",
+                            .from = "<sip:bob@b.example>;tag=b"};
+  server_.Send(request.Text());
+  edge_.Settle();
+  EXPECT_EQ(InsideLines().size(), 1U);
+  static_cast<void>(server_.Take());
+  edge_.PassWallTime(kBrief + absl::Seconds(1));
+  core::RemoteConnection& connection = *server_.connection();
+  server_.Send(RequestText{.via = request.via, .branch = "2", .from = request.from}.Text());
+  edge_.Settle();
+  EXPECT_EQ(StartLine(server_.Take()), kRefusal);
+  EXPECT_TRUE(InsideLines().empty());
+  EXPECT_TRUE(HasEnded(connection));
+}
+
+TEST_F(ExpiredServerSimulationTest, ItIsDialledAnewAndJudgedByWhatItShowsThen) {
+  Talk("1");
+  core::RemoteConnection& old = *server_.connection();
+  edge_.PassWallTime(kBrief + absl::Seconds(1));
+  // Neither the open connection nor the session that was kept of it is worth anything.
+  SendOut("MESSAGE", "2");
+  EXPECT_EQ(server_.connections(), 2);
+  EXPECT_EQ(server_.Take(), "");
+  EXPECT_EQ(InsideLines(), (std::vector<std::string>{"SIP/2.0 503 Service Unavailable"}));
+  EXPECT_EQ(edge_.Counter(edge_.metrics().requests_rejected.Slot(ReasonCode::kNextHopTls)), 1U);
+  EXPECT_TRUE(HasEnded(old));
+}
+
+TEST_F(ExpiredServerSimulationTest, WithARenewedCertificateNothingIsNoticed) {
+  Talk("1");
+  core::RemoteConnection& old = *server_.connection();
+  const TestCertificate renewed = MintSignedBy(SimulatedCa(), DomainSpec("b.example"));
+  server_.ShowCertificate(renewed);
+  Talk("2");
+  EXPECT_EQ(server_.connections(), 1);
+  edge_.PassWallTime(kBrief + absl::Seconds(1));
+  Talk("3");
+  EXPECT_EQ(server_.connections(), 2);
+  EXPECT_TRUE(HasEnded(old));
+  Talk("4");
+  EXPECT_EQ(server_.connections(), 2);
+}
+
+// Goal: calls that ring when the certificate ends are not lost by it. Method: a call rings on the
+// old connection, another leaves on the new one, and the first is answered on the old.
+TEST_F(ExpiredServerSimulationTest, WhatRingsMayBeAnsweredBeforeTheOldConnectionCloses) {
+  const TestCertificate renewed = MintSignedBy(SimulatedCa(), DomainSpec("b.example"));
+  SendOut("INVITE", "ringing");
+  const std::string invite = server_.Take();
+  server_.Send(ResponseText(invite, 180, "Ringing"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(), (std::vector<std::string>{"SIP/2.0 180 Ringing"}));
+  core::RemoteConnection& old = *server_.connection();
+
+  // The second one is another server at the same place, so that the old connection can be kept.
+  edge_.PassWallTime(kBrief + absl::Seconds(1));
+  SimulatedServer& successor = edge_.Serve(kServer, &renewed);
+  server_.StopAccepting();
+  SendOut("MESSAGE", "new");
+  const std::string seen = successor.Take();
+  EXPECT_EQ(StartLine(seen), "MESSAGE sip:bob@b.example SIP/2.0");
+  successor.Send(ResponseText(seen, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(), (std::vector<std::string>{"SIP/2.0 200 OK"}));
+  EXPECT_FALSE(HasEnded(old));
+
+  server_.Send(ResponseText(invite, 486, "Busy Here"));
+  edge_.Settle();
+  EXPECT_EQ(InsideLines(), (std::vector<std::string>{"SIP/2.0 486 Busy Here"}));
+  edge_.Run(absl::Seconds(10));  // Sweep looks at a few endpoints at a time.
+  EXPECT_TRUE(HasEnded(old));
+  EXPECT_FALSE(HasEnded(*successor.connection()));
+}
+
+// The server leaves instead of answering: what waited on the old connection fails at once.
+TEST_F(ExpiredServerSimulationTest, LossOfTheOldConnectionIsTold) {
+  const TestCertificate renewed = MintSignedBy(SimulatedCa(), DomainSpec("b.example"));
+  SendOut("INVITE", "ringing");
+  server_.Send(ResponseText(server_.Take(), 180, "Ringing"));
+  edge_.Settle();
+  edge_.PassWallTime(kBrief + absl::Seconds(1));
+  SimulatedServer& successor = edge_.Serve(kServer, &renewed);
+  server_.StopAccepting();
+  SendOut("MESSAGE", "new");
+  EXPECT_EQ(successor.connections(), 1);
+  static_cast<void>(InsideLines());
+  server_.connection()->Reset();
+  edge_.Run(absl::Milliseconds(200));
+  EXPECT_EQ(InsideLines(), (std::vector<std::string>{"SIP/2.0 503 Service Unavailable"}));
+  EXPECT_FALSE(HasEnded(*successor.connection()));
 }
 
 }  // namespace
