@@ -65,9 +65,10 @@ def _split(identities):
 
 
 class Authority(Certificate):
-    """A CA. `parent` makes it an intermediate; `key_identifier` lets a clone claim somebody else's key id."""
+    """A CA. `parent` makes it an intermediate; `key_identifier` lets a clone claim somebody else's key id; `dates` is a
+    pair such as leaf() takes."""
 
-    def __init__(self, folder, name, common_name, parent=None, key="ecdsa", key_identifier="hash"):
+    def __init__(self, folder, name, common_name, parent=None, key="ecdsa", key_identifier="hash", dates=None):
         super().__init__(folder, name)
         self._folder = folder
         self._parent = parent
@@ -75,7 +76,7 @@ class Authority(Certificate):
         self._count = 0
         self._lock = threading.Lock()
         self._mint(self, parent, ["CN=" + common_name], [], key=key, eku=None, is_ca=True,
-                   key_identifier=key_identifier)
+                   key_identifier=key_identifier, dates=dates)
 
     def leaf(self, *identities, key="ecdsa", eku="clientAuth,serverAuth", san_der=None, not_before=None,
              not_after=None, issuer=None):
@@ -153,9 +154,9 @@ class Authority(Certificate):
         with open(ca_config, "w", encoding="ascii") as out:
             out.write("[ca]\ndefault_ca=it\n[it]\ndatabase=%s\nnew_certs_dir=%s\ndefault_md=sha256\npolicy=any\n"
                       "unique_subject=no\nrand_serial=yes\n[any]\ncommonName=optional\n" % (database, self._folder))
-        openssl("ca", "-batch", "-notext", "-config", ca_config, "-in", request, "-cert", issuer.path, "-keyfile",
-                issuer.key, "-startdate", dates[0], "-enddate", dates[1], "-extfile", config, "-extensions",
-                "extensions", "-out", minted.path)
+        signer = ["-selfsign", "-keyfile", minted.key] if issuer is None else ["-cert", issuer.path, "-keyfile", issuer.key]
+        openssl("ca", "-batch", "-notext", "-config", ca_config, "-in", request, *signer, "-startdate", dates[0],
+                "-enddate", dates[1], "-extfile", config, "-extensions", "extensions", "-out", minted.path)
 
 
 def self_signed(folder, name, *identities):
