@@ -465,12 +465,14 @@ bool SimulatedBackend::ProgressSend(const Pending& pending) {
 
 bool SimulatedBackend::ProgressSendDatagram(const Pending& pending) {
   const size_t total = TotalBytes(pending.pieces);
+  network_.reached_.insert(pending.to);
   network_.SendDatagram(SocketOf(pending.fd).local, pending.to, CopyOut(pending.pieces, total));
   Complete(pending.key, static_cast<int32_t>(total));
   return true;
 }
 
 bool SimulatedBackend::ProgressConnect(Pending& pending) {
+  network_.reached_.insert(pending.to);
   const std::vector<SocketAddress>& blackholes = network_.blackholes_;
   if (std::find(blackholes.begin(), blackholes.end(), pending.to) != blackholes.end()) return false;
   const auto server = network_.servers_.find(pending.to);

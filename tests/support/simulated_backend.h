@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -112,6 +113,8 @@ class SimulatedNetwork {
   void Blackhole(const SocketAddress& at) { blackholes_.push_back(at); }  // Never answers.
   // The next connection that a backend made to `at`; nullptr: none.
   RemoteConnection* Accept(const SocketAddress& at);
+  // Wherever backends have sent a datagram or tried to connect.
+  const std::set<SocketAddress>& reached() const { return reached_; }
 
   // -- Datagrams. Bind makes a remote endpoint; what backends send to it collects there.
   void Bind(const SocketAddress& at) { endpoints_[at]; }
@@ -152,6 +155,7 @@ class SimulatedNetwork {
   std::map<SocketAddress, Server> servers_;
   std::vector<SocketAddress> blackholes_;
   std::map<SocketAddress, Endpoint> endpoints_;
+  std::set<SocketAddress> reached_;
 };
 
 struct SimulatedOptions {
