@@ -23,22 +23,31 @@ using sallyport::test::MintSignedBy;
 
 core::SocketAddress Address(std::string_view text) { return *core::SocketAddress::Parse(text); }
 
-EdgeConfig ConfigOf(const SimulatedEdgeOptions& options) {
+std::string ConfigTextOf(const SimulatedEdgeOptions& options) {
   const std::string target =
       options.next_hop == NextHopKind::kUdp ? "udp:127.0.0.1:5080" : "tcp:127.0.0.1:5080";
   const std::string targets =
       options.targets.empty() ? target : absl::StrJoin(options.targets, "\", \"");
-  const std::string text = absl::StrCat(
-      "[edge]\ndomain = \"edge.example\"\nadmin = \"\"\nshards = 1\n"
-      "[tls.federation]\ncertificate = \"edge.pem\"\ntrusted-ca = \"ca.pem\"\n"
-      "[[listener]]\nname = \"federation\"\naddress = \"127.0.0.1:5061\"\nzone = \"outside\"\n"
-      "[[listener]]\nname = \"core\"\naddress = \"127.0.0.1:5070\"\ntransport = \"udp\"\n"
-      "zone = \"inside\"\n[[next-hop]]\nname = \"core\"\ntargets = [\"",
-      targets, "\"]\nzone = \"inside\"\n[limits]\n", options.limits, "\n[timeouts]\n",
-      options.timeouts, "\n", options.extra);
+  return absl::StrCat(
+      "[edge]\ndomain = \"edge.example\"\nadmin = \"\"\nshards = 1\n", options.edge,
+      "\n[tls.federation]\ncertificate = \"edge.pem\"\ntrusted-ca = \"ca.pem\"\n"
+      "[[listener]]\nname = \"federation\"\nzone = \"outside\"\naddress = \"",
+      options.outside, "\"\n", options.outside_lines,
+      "\n[[listener]]\nname = \"core\"\ntransport = \"udp\"\nzone = \"inside\"\naddress = \"",
+      options.inside, "\"\n", options.inside_lines,
+      "\n[[next-hop]]\nname = \"core\"\nzone = \"inside\"\ntargets = [\"", targets, "\"]\n",
+      options.next_hop_lines, "\n[limits]\n", options.limits, "\n[timeouts]\n", options.timeouts,
+      "\n", options.extra);
+}
+
+LoadedConfig Load(const SimulatedEdgeOptions& options) {
   LoadOptions load;
   load.open_files = false;
-  LoadedConfig loaded = LoadEdgeConfigText(text, "simulated.toml", load);
+  return LoadEdgeConfigText(ConfigTextOf(options), "simulated.toml", load);
+}
+
+EdgeConfig ConfigOf(const SimulatedEdgeOptions& options) {
+  LoadedConfig loaded = Load(options);
   for (const core::Diagnostic& diagnostic : loaded.diagnostics) {
     if (diagnostic.severity == core::Severity::kError) {
       std::fprintf(stderr, "%s\n", core::FormatDiagnostic(diagnostic).c_str());
@@ -51,16 +60,16 @@ EdgeConfig ConfigOf(const SimulatedEdgeOptions& options) {
 std::shared_ptr<tls::Context> ContextOf(const sallyport::test::TestCertificate& ca,
                                         const sallyport::test::TestCertificate& edge,
                                         tls::SignatureMemo& memo, core::SimulatedNetwork& network,
-                                        tls::ContextRole role) {
+                                        tls::ContextRole role, const std::string& name) {
   tls::Profile profile;
-  profile.name = "federation";
+  profile.name = name;
   profile.certificate_pem = edge.pem + edge.key_pem;
   profile.trusted_ca_pem = ca.pem;
   auto credentials = tls::Credentials::Load(profile, std::time(nullptr));
   CHECK(credentials.ok());
   tls::ContextOptions context_options;
   context_options.role = role;
-  context_options.policy_name = "federation";
+  context_options.policy_name = name;
   context_options.signature_memo = &memo;
   context_options.clock = {[](void* owner) {
                              auto* const its = static_cast<core::SimulatedNetwork*>(owner);
@@ -78,6 +87,9 @@ tls::MacKey Key(uint8_t fill) {
   return key;
 }
 
+// The keys that a shard gets beside its snapshot.
+ProxyKeys ShardKeys() { return {Key(1), Key(2), Key(3), Key(4), Key(5)}; }
+
 std::unique_ptr<core::Log> StartLog() {
   core::LogOptions options;
   options.file_descriptor = sallyport::test::NullDevice();
@@ -92,6 +104,15 @@ std::vector<std::string> ListenerNames(const EdgeConfig& config) {
   return names;
 }
 
+const sallyport::test::TestCertificate& Minted(const std::string& name, int renewal,
+                                               const sallyport::test::TestCertificateSpec& spec) {
+  static auto* const minted =
+      new std::map<std::pair<std::string, int>, sallyport::test::TestCertificate>;
+  const auto found = minted->find({name, renewal});
+  if (found != minted->end()) return found->second;
+  return minted->emplace(std::pair(name, renewal), MintSignedBy(SimulatedCa(), spec)).first->second;
+}
+
 }  // namespace
 
 const sallyport::test::TestCertificate& SimulatedCa() {
@@ -100,11 +121,30 @@ const sallyport::test::TestCertificate& SimulatedCa() {
   return *ca;
 }
 
-const sallyport::test::TestCertificate& SimulatedCertificate(const std::string& domain) {
-  static auto* const minted = new std::map<std::string, sallyport::test::TestCertificate>;
-  const auto found = minted->find(domain);
-  if (found != minted->end()) return found->second;
-  return minted->emplace(domain, MintSignedBy(SimulatedCa(), DomainSpec(domain))).first->second;
+const sallyport::test::TestCertificate& SimulatedCertificate(const std::string& domain,
+                                                             int renewal) {
+  return Minted(domain, renewal, DomainSpec(domain));
+}
+
+const sallyport::test::TestCertificate& SimulatedUserCertificate(const std::string& user,
+                                                                 int renewal) {
+  sallyport::test::TestCertificateSpec spec;
+  spec.common_name = user;
+  spec.subject_alt_name = "URI:sip:" + user;
+  return Minted(user, renewal, spec);
+}
+
+tls::Secret SimulatedSecret(const std::vector<uint8_t>& keys) {
+  std::string lines;
+  for (const uint8_t number : keys) {
+    for (uint8_t byte = 0; byte < 32; ++byte) {
+      absl::StrAppend(&lines, absl::Hex((number * 7 + byte * 11) % 256, absl::kZeroPad2));
+    }
+    lines += '\n';
+  }
+  auto secret = tls::Secret::Parse(lines, "simulated secret");
+  CHECK(secret.ok());
+  return *std::move(secret);
 }
 
 std::vector<std::string> TakeWhole(std::string& stream) {
@@ -166,43 +206,74 @@ void SimulatedServer::ShowCertificate(const sallyport::test::TestCertificate& ce
   side_ = sallyport::test::MakeTlsServerContext(options);
 }
 
+void SimulatedServer::Session::Pump() {
+  const std::string arrived = connection->TakeReceived();
+  if (tls == nullptr) {
+    received += arrived;
+    connection->Send(std::exchange(unsent, {}));
+    return;
+  }
+  if (!arrived.empty() || !tls->connected()) static_cast<void>(tls->Receive(arrived));
+  if (tls->connected()) {
+    if (!unsent.empty()) CHECK(tls->Write(std::exchange(unsent, {})));
+    received += tls->Read();
+  }
+  connection->Send(tls->TakeOutput());
+}
+
 void SimulatedServer::Pump() {
   while (core::RemoteConnection* const connection =
              is_accepting_ ? network_.Accept(address_) : nullptr) {
-    const std::vector<std::string> whole = TakeWhole(received_);  // What was cut off is lost.
-    received_ = absl::StrJoin(whole, "");
-    connection_ = connection;
-    ++connections_;
-    if (side_ != nullptr) tls_ = std::make_unique<sallyport::test::TlsServer>(side_);
-    unsent_.clear();
+    for (Session& session : sessions_) {  // What was cut off is lost.
+      const bool is_over = session.connection->saw_end() || session.connection->saw_reset();
+      if (is_over) session.received = absl::StrJoin(TakeWhole(session.received), "");
+    }
+    Session& session = sessions_.emplace_back();
+    session.connection = connection;
+    if (side_ != nullptr) session.tls = std::make_unique<sallyport::test::TlsServer>(side_);
   }
-  if (connection_ == nullptr) return;
-  const std::string arrived = connection_->TakeReceived();
-  if (side_ == nullptr) {
-    received_ += arrived;
-    connection_->Send(std::exchange(unsent_, {}));
-    return;
-  }
-  if (!arrived.empty() || !tls_->connected()) static_cast<void>(tls_->Receive(arrived));
-  if (tls_->connected()) {
-    if (!unsent_.empty()) CHECK(tls_->Write(std::exchange(unsent_, {})));
-    received_ += tls_->Read();
-  }
-  connection_->Send(tls_->TakeOutput());
+  for (Session& session : sessions_) session.Pump();
 }
 
-std::vector<std::string> SimulatedServer::TakeMessages() { return TakeWhole(received_); }
+std::string SimulatedServer::Take() {
+  std::string all;
+  for (Session& session : sessions_) all += std::exchange(session.received, {});
+  return all;
+}
 
-void SimulatedServer::Send(std::string_view message) {
-  unsent_ += message;
+std::vector<std::string> SimulatedServer::TakeMessages() {
+  std::vector<std::string> messages;
+  for (Arrival& arrival : TakeArrivals()) messages.push_back(std::move(arrival.message));
+  return messages;
+}
+
+std::vector<SimulatedServer::Arrival> SimulatedServer::TakeArrivals() {
+  std::vector<Arrival> arrivals;
+  for (size_t i = 0; i < sessions_.size(); ++i) {
+    for (std::string& message : TakeWhole(sessions_[i].received)) {
+      arrivals.push_back({i, std::move(message)});
+    }
+  }
+  return arrivals;
+}
+
+void SimulatedServer::SendOn(size_t connection, std::string_view message) {
+  CHECK(connection < sessions_.size());
+  sessions_[connection].unsent += message;
   Pump();
+}
+
+void SimulatedServer::Die() {
+  for (Session& session : sessions_) session.connection->Reset();
+  network_.StopListening(address_);
 }
 
 // -- The edge ------------------------------------------------------------------------------------
 
 SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
     : next_hop_kind_(options.next_hop),
-      inside_(Address("127.0.0.1:5070")),
+      outside_(options.outside),
+      inside_(Address(options.inside)),
       next_hop_(Address("127.0.0.1:5080")),
       network_(options.seed),
       mail_(1, 65536),
@@ -210,6 +281,8 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
       backend_(std::make_unique<core::SimulatedBackend>(network_)),
       log_(StartLog()),
       config_(ConfigOf(options)),
+      secret_(options.secret.has_value() ? *options.secret : tls::Secret::Generate()),
+      boot_epoch_(options.boot_epoch),
       metrics_(ListenerNames(config_), {"core"}),
       stats_(metrics_.registry.slots()),
       identities_(64, quiet_points_) {
@@ -219,11 +292,8 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
   reactor.buffer_bytes_max = size_t{8} << 20;
   reactor.completions_per_turn_max = options.completions_per_turn_max;
   shard_ = std::make_unique<core::Shard>(0, *backend_, mail_, &quiet_points_, reactor);
-  if (next_hop_kind_ == NextHopKind::kUdp) {
-    network_.Bind(next_hop_);
-  } else {
-    network_.Listen(next_hop_);
-  }
+  if (next_hop_kind_ == NextHopKind::kUdp) network_.Bind(next_hop_);
+  if (next_hop_kind_ == NextHopKind::kTcp) network_.Listen(next_hop_);
   EdgeShardOptions shard_options;
   shard_options.log = &log_->writer(0);
   shard_options.stats = &stats_;
@@ -231,7 +301,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
   shard_options.identities = &identities_;
   shard_options.memo = &memo_;
   shard_options.progress = &progress_;
-  shard_options.keys = {Key(1), Key(2), Key(3), Key(4), Key(5)};
+  shard_options.keys = ShardKeys();
   dns_ = std::make_unique<sallyport::test::DnsTable>(shard_->reactor());
   dns_->set_latency(absl::Milliseconds(5));
   shard_options.dns = dns_.get();
@@ -258,14 +328,17 @@ SimulatedEdge::~SimulatedEdge() {
 ShardMaterial SimulatedEdge::MakeMaterial() {
   ShardMaterial material;
   material.snapshot = std::make_shared<const EdgeSnapshot>(
-      config_, ++version_, EdgeIdentity{.secret = secret_, .boot_epoch = 7});
+      config_, ++version_, EdgeIdentity{.secret = secret_, .boot_epoch = boot_epoch_});
   const sallyport::test::TestCertificate& own = SimulatedCertificate("edge.example");
-  const auto server = ContextOf(ca(), own, memo_, network_, tls::ContextRole::kServer);
   for (const ListenerConfig& listener : config_.listeners) {
     const bool is_tls = listener.transport == TransportProtocol::kTls;
-    material.tls_contexts.push_back(is_tls ? server : nullptr);
+    material.tls_contexts.push_back(
+        is_tls ? ContextOf(ca(), own, memo_, network_, tls::ContextRole::kServer, listener.name) : nullptr);
   }
-  material.client_contexts = {ContextOf(ca(), own, memo_, network_, tls::ContextRole::kClient)};
+  for (const TlsProfileConfig& profile : config_.tls_profiles) {
+    material.client_contexts.push_back(
+        ContextOf(ca(), own, memo_, network_, tls::ContextRole::kClient, profile.name));
+  }
   return material;
 }
 
@@ -276,12 +349,22 @@ void SimulatedEdge::Reload() {
   Settle();
 }
 
+void SimulatedEdge::Reload(const SimulatedEdgeOptions& options) {
+  config_ = ConfigOf(options);
+  if (options.secret.has_value()) secret_ = *options.secret;
+  Reload();
+}
+
+bool SimulatedEdge::Accepts(const SimulatedEdgeOptions& options) { return Load(options).ok(); }
+
 bool SimulatedEdge::PumpOnce() {
   const uint64_t before = shard_->reactor().counters().completions;
   shard_->RunTurn();
   for (const auto& peer : peers_) peer->Pump();
   for (const auto& server : servers_) server->Pump();
-  if (next_hop_connection_ == nullptr) next_hop_connection_ = network_.Accept(next_hop_);
+  if (next_hop_kind_ == NextHopKind::kTcp && next_hop_connection_ == nullptr) {
+    next_hop_connection_ = network_.Accept(next_hop_);
+  }
   return shard_->reactor().counters().completions != before || shard_->reactor().steps_queued() > 0;
 }
 
@@ -303,7 +386,15 @@ SimulatedPeer& SimulatedEdge::Connect(const std::string& domain, std::string_vie
 
 SimulatedPeer& SimulatedEdge::Connect(const sallyport::test::TestCertificate& certificate,
                                       std::string_view to) {
-  core::RemoteConnection* const connection = network_.Connect(Address(to));
+  return Welcome(network_.Connect(Address(to)), certificate);
+}
+
+SimulatedPeer& SimulatedEdge::ConnectFrom(std::string_view from, const std::string& domain) {
+  return Welcome(network_.Connect(Address(outside_), Address(from)), SimulatedCertificate(domain));
+}
+
+SimulatedPeer& SimulatedEdge::Welcome(core::RemoteConnection* connection,
+                                      const sallyport::test::TestCertificate& certificate) {
   CHECK(connection != nullptr);
   peers_.push_back(std::make_unique<SimulatedPeer>(*connection, certificate));
   for (int step = 0; step < 500 && !peers_.back()->connected(); ++step) Run(absl::Milliseconds(10));

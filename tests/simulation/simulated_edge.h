@@ -30,10 +30,17 @@
 
 namespace sallyport::sip::test {
 
-// What everybody's certificates are signed with, and a certificate for that domain: minted once per
-// process.
+// The CA of all certificates, a certificate for that domain, and one for "alice@a.example": each is
+// minted once per process. `renewal` counts the certificates of one domain or user, each with a key
+// of its own.
 const sallyport::test::TestCertificate& SimulatedCa();
-const sallyport::test::TestCertificate& SimulatedCertificate(const std::string& domain);
+const sallyport::test::TestCertificate& SimulatedCertificate(const std::string& domain,
+                                                             int renewal = 0);
+const sallyport::test::TestCertificate& SimulatedUserCertificate(const std::string& user,
+                                                                 int renewal = 0);
+
+// One key for each of these numbers; the first signs. Equal numbers are equal keys.
+tls::Secret SimulatedSecret(const std::vector<uint8_t>& keys);
 
 // The whole messages at the front of `stream`, which keeps the rest.
 std::vector<std::string> TakeWhole(std::string& stream);
@@ -61,21 +68,32 @@ class SimulatedPeer {
   std::string received_;
 };
 
-// A server that the edge dials: TLS with that certificate, or plain TCP without. Of several
-// connections the newest is the one that is talked on.
+// A server that the edge dials: TLS with that certificate, or plain TCP without. Its connections
+// are numbered from 0; the newest is the one that Send and connection() mean.
 class SimulatedServer {
  public:
   SimulatedServer(core::SimulatedNetwork& network, const core::SocketAddress& address,
                   const sallyport::test::TestCertificate& ca,
                   const sallyport::test::TestCertificate* certificate);
 
+  struct Arrival {
+    size_t connection;
+    std::string message;
+  };
+
   void Pump();
-  void Send(std::string_view message);
-  std::string Take() { return std::exchange(received_, {}); }
+  void Send(std::string_view message) { SendOn(sessions_.size() - 1, message); }
+  void SendOn(size_t connection, std::string_view message);
+  std::string Take();
   std::vector<std::string> TakeMessages();  // The whole ones.
-  int connections() const { return connections_; }
-  bool connected() const { return connection_ != nullptr && (!tls_ || tls_->connected()); }
-  core::RemoteConnection* connection() { return connection_; }
+  std::vector<Arrival> TakeArrivals();      // The same, each with its connection.
+  int connections() const { return static_cast<int>(sessions_.size()); }
+  bool connected() const { return !sessions_.empty() && sessions_.back().connected(); }
+  core::RemoteConnection* connection() {
+    return sessions_.empty() ? nullptr : sessions_.back().connection;
+  }
+  // Ends every connection, and refuses new ones.
+  void Die();
   // From the next connection on.
   void ShowCertificate(const sallyport::test::TestCertificate& certificate);
   // What comes from now on is for another server at this address.
@@ -83,19 +101,27 @@ class SimulatedServer {
   const core::SocketAddress& address() const { return address_; }
 
  private:
+  struct Session {
+    core::RemoteConnection* connection = nullptr;
+    std::unique_ptr<sallyport::test::TlsServer> tls;  // Null: plain.
+    std::string unsent;
+    std::string received;
+
+    bool connected() const { return tls == nullptr || tls->connected(); }
+    void Pump();
+  };
+
   core::SimulatedNetwork& network_;
   const core::SocketAddress address_;
   const sallyport::test::TestCertificate& ca_;
   std::shared_ptr<ssl_ctx_st> side_;  // Null: plain.
-  std::unique_ptr<sallyport::test::TlsServer> tls_;
-  core::RemoteConnection* connection_ = nullptr;
-  int connections_ = 0;
+  std::vector<Session> sessions_;
   bool is_accepting_ = true;
-  std::string unsent_;
-  std::string received_;
 };
 
-enum class NextHopKind : uint8_t { kUdp, kTcp };
+// kOther: the edge has `targets`, and the test plays them by other means than NextHopTake and
+// NextHopSend.
+enum class NextHopKind : uint8_t { kUdp, kTcp, kOther };
 
 struct SimulatedEdgeOptions {
   uint64_t seed = 1;
@@ -106,6 +132,14 @@ struct SimulatedEdgeOptions {
   std::string extra = {};                 // Whole tables: more next hops, routes.
   core::SimulatedFaults faults = {};
   uint32_t completions_per_turn_max = 512;
+  std::string edge = {};                   // Lines of [edge]: domains, instance.
+  std::string outside = "127.0.0.1:5061";  // Address of the listener "federation" (TLS).
+  std::string outside_lines = {};          // More lines of it: advertise.
+  std::string inside = "127.0.0.1:5070";   // Address of the listener "core" (UDP).
+  std::string inside_lines = {};
+  std::string next_hop_lines = {};         // More lines of the next hop "core".
+  std::optional<tls::Secret> secret = {};  // Shared by instances; missing: one of its own.
+  uint64_t boot_epoch = 7;                 // Each start of an instance has another.
 };
 
 class SimulatedEdge {
@@ -126,18 +160,29 @@ class SimulatedEdge {
   // What SIGTERM does, between two turns.
   void BeginDrain();
 
-  // A connected client with a certificate for that domain.
-  SimulatedPeer& Connect(const std::string& domain, std::string_view to = "127.0.0.1:5061");
-  SimulatedPeer& Connect(const sallyport::test::TestCertificate& certificate,
-                         std::string_view to = "127.0.0.1:5061");
+  // Whether this version knows every key that these options write.
+  [[nodiscard]] static bool Accepts(const SimulatedEdgeOptions& options);
+
+  // A connected client with a certificate for that domain, or with that certificate, which outlives
+  // the edge.
+  SimulatedPeer& Connect(const std::string& domain) { return Connect(domain, outside_); }
+  SimulatedPeer& Connect(const std::string& domain, std::string_view to);
+  SimulatedPeer& Connect(const sallyport::test::TestCertificate& certificate) {
+    return Connect(certificate, outside_);
+  }
+  SimulatedPeer& Connect(const sallyport::test::TestCertificate& certificate, std::string_view to);
+  // From that address; the others come from loopback ones.
+  SimulatedPeer& ConnectFrom(std::string_view from, const std::string& domain);
 
   // A server at that address; without a certificate plain TCP.
   SimulatedServer& Serve(std::string_view address,
                          const sallyport::test::TestCertificate* certificate = nullptr);
   sallyport::test::DnsTable& dns() { return *dns_; }
   const sallyport::test::TestCertificate& ca() const { return SimulatedCa(); }
-  // The same configuration once more, as a snapshot of the next version.
+  // The same configuration once more, as a snapshot of the next version; or another one, of which
+  // the configuration and the secret count.
   void Reload();
+  void Reload(const SimulatedEdgeOptions& options);
   // Somebody else on the inside, over UDP; network().Bind makes the address his.
   void InsideSend(std::string_view from, std::string_view message);
   std::string InsideTake(std::string_view at);  // "" if nothing came.
@@ -155,12 +200,16 @@ class SimulatedEdge {
   ShardProgress& progress() { return progress_; }
   const core::SocketAddress& next_hop_address() const { return next_hop_; }
   const core::SocketAddress& inside_address() const { return inside_; }
+  const EdgeConfig& config() const { return config_; }
 
  private:
+  SimulatedPeer& Welcome(core::RemoteConnection* connection,
+                         const sallyport::test::TestCertificate& certificate);
   bool PumpOnce();
   ShardMaterial MakeMaterial();
 
   const NextHopKind next_hop_kind_;
+  const std::string outside_;
   const core::SocketAddress inside_;
   const core::SocketAddress next_hop_;
   core::SimulatedNetwork network_;
@@ -169,13 +218,14 @@ class SimulatedEdge {
   std::unique_ptr<core::SimulatedBackend> backend_;
   std::unique_ptr<core::Shard> shard_;
   std::unique_ptr<core::Log> log_;
-  const EdgeConfig config_;
+  EdgeConfig config_;
+  tls::Secret secret_;
+  const uint64_t boot_epoch_;
   uint64_t version_ = 0;
   EdgeMetrics metrics_;
   core::StatsBlock stats_;
   tls::IdentityCache identities_;
   tls::SignatureMemo memo_;
-  const tls::Secret secret_ = tls::Secret::Generate();
   ShardProgress progress_;
   std::unique_ptr<sallyport::test::DnsTable> dns_;
   std::vector<std::unique_ptr<SimulatedPeer>> peers_;
