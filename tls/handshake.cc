@@ -78,7 +78,7 @@ void Handshaking::ForgetIntermediates() {
 // ---- Certificates -----------------------------------------------------------------------------
 
 // Called for every certificate of the chain, from the top down, before the library decides. It only
-// takes notes: who signed what is known here and nowhere later.
+// takes notes: which key signed what is known here and nowhere later.
 int Handshaking::OnCertificate(WOLFSSL* library_session, DecodedCert* certificate) {
   Handshaking* const self = Of(library_session);
   if (self != nullptr && certificate != nullptr) self->NoteCertificate(*certificate);
@@ -259,7 +259,7 @@ int Handshaking::OnTicket(WOLFSSL* library_session, unsigned char* key_name, uns
   return self->SealTicket(library_session, std::span(bytes, capacity), size, envelope, new_length);
 }
 
-// Whom a new ticket is for. On resumption the ticket's own words are repeated, first authentication
+// The peer that a new ticket is for. On resumption the ticket's own words are repeated, first authentication
 // included, so that a chain of resumptions neither forgets the peer nor outlives its time.
 bool Handshaking::FillTicketIdentity(bool resumed, TicketIdentity& identity) const {
   if (resumed) {

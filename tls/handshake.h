@@ -57,7 +57,7 @@ class Handshaking {
   // Client. Whether a session kept from an earlier handshake still stands for what a full one would
   // prove now: its anchor is trusted, the leaf is valid and allowed, nothing is too old.
   bool MayOffer(const ResumableSession& session) const;
-  // It is offered: if the server accepts it, this is who the server is.
+  // It is offered: if the server accepts it, this is what the server has proved.
   void NoteOffered(VerifiedServer server);
   Sha256Digest ClientSessionKey(const Sha256Digest& key) const {
     return context_->ClientSessionKey(key, server_name_.text());
