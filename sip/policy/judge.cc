@@ -44,15 +44,21 @@ IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& reque
     const FromVerdict to = CheckFrom(&peer.identities, request.to().uri);
     if (!IsCovered(to)) return Refuse(ReasonCode::kRegisterForAnother, HeaderId::kTo, to);
   }
+  bool drops_referred_by = false;
   if (request.method() == Method::kRefer && request.Has(HeaderId::kReferredBy)) {
     const FromVerdict referrer = CheckReferredBy(peer.identities, request);
     if (referrer == FromVerdict::kMalformed) {
       return Refuse(ReasonCode::kReferredByMalformed, HeaderId::kReferredBy, referrer);
     }
-    if (!IsCovered(referrer))
+    drops_referred_by = !IsCovered(referrer);
+    if (drops_referred_by && IsCovered(from)) {
       return Refuse(ReasonCode::kReferredByNotCovered, HeaderId::kReferredBy, referrer);
+    }
   }
-  return {.accepted = true, .verdict = from, .from_covered = IsCovered(from)};
+  return {.accepted = true,
+          .verdict = from,
+          .from_covered = IsCovered(from),
+          .drops_referred_by = drops_referred_by};
 }
 
 }  // namespace sallyport::sip

@@ -4,6 +4,7 @@
 // caller's. Responses are never judged here: they echo the request's From.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 
@@ -15,6 +16,9 @@
 
 namespace sallyport::sip {
 
+// One TLS profile, or one leaf certificate under one (sip/proxy/party.h makes them).
+using PartyId = std::array<uint8_t, 16>;
+
 // What the peer of one connection may do. Built once when its certificate is known, again when the
 // policy changes.
 struct PeerStanding {
@@ -23,6 +27,9 @@ struct PeerStanding {
       false;  // A verified certificate (it may prove no SIP identity at all). False: anonymous.
   bool refused =
       false;  // unmatched = "refuse", or standing lost: nothing from this peer is accepted.
+  // Where and by which leaf certificate it was proved; zeros without has_identity.
+  PartyId profile_id{};
+  PartyId leaf_id{};
   // Unix seconds, inclusive: when the certificate's path ends, and the standing with it.
   int64_t not_after = std::numeric_limits<int64_t>::max();
 
@@ -35,20 +42,22 @@ struct IdentityDecision {
   HeaderId failed_header =
       HeaderId::kOther;  // kFrom, kTo or kReferredBy; kOther: the peer itself failed.
   FromVerdict verdict = FromVerdict::kNoIdentity;  // Of the failed header; of From when accepted.
-  bool from_covered = false;  // By the certificate. False when accepted: From was excused, and
-                              // nobody may assert it (no P-Asserted-Identity).
-  bool has_expired = false;   // Refused because the certificate did: nothing more will pass.
+  bool from_covered = false;  // By the certificate. False when accepted: From was excused, and it
+                              // is not asserted (no P-Asserted-Identity).
+  bool drops_referred_by = false;  // An excused REFER's Referred-By is not covered: it goes.
+  bool has_expired = false;        // Refused because the certificate did: nothing more will pass.
 };
 
-// What else than the certificate may speak for From: the token of a dialog that began on the inside
-// (architecture, §4), which the caller has checked for this request and this connection.
+// What else than the certificate may speak for From: the token of a dialog that the inside began or
+// sent out again, which the caller has checked for this request and this connection.
 enum class FromExcuse : uint8_t { kNone, kDialogToken };
 
 // `request` parsed kOk, so From and To are readable; a request whose From is not was answered
 // from-malformed before, also to an anonymous peer. `now_seconds` is the wall clock. In this order,
 // the first failure decides: certificate expired, peer refused, no identity, From, To, Referred-By.
-// The excuse lets a From pass that is not covered, and nothing else: To and Referred-By are judged
-// as ever, and it does not count for REGISTER, which is never in a dialog (RFC 3261 §10.2).
+// The excuse lets a From pass that is not covered, and nothing else: To is judged as ever, a
+// Referred-By that is not covered is removed, and the excuse does not count for REGISTER, which is
+// never in a dialog (RFC 3261 §10.2).
 [[nodiscard]] IdentityDecision JudgeRequest(const PeerStanding& peer, const MessageView& request,
                                             int64_t now_seconds,
                                             FromExcuse excuse = FromExcuse::kNone);

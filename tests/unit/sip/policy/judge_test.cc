@@ -213,18 +213,24 @@ TEST(JudgeTest, DialogTokenExcusesNothingElse) {
       Judge(peer, {.method = "REGISTER", .to = "<sip:x@c.example>"}, FromExcuse::kDialogToken),
       ReasonCode::kRegisterForAnother, HeaderId::kTo);
   const std::string from = "<sip:bob@c.example>;tag=1";
-  ExpectRefused(
+  // A Referred-By that is not covered goes.
+  const IdentityDecision dropped =
       Judge(peer, {.method = "REFER", .from = from, .more = "Referred-By: <sip:bob@c.example>\r\n"},
-            FromExcuse::kDialogToken),
-      ReasonCode::kReferredByNotCovered, HeaderId::kReferredBy);
+            FromExcuse::kDialogToken);
+  EXPECT_TRUE(dropped.accepted);
+  EXPECT_TRUE(dropped.drops_referred_by);
+  // Where From is covered there is nothing to excuse.
+  ExpectRefused(Judge(peer, {.method = "REFER", .more = "Referred-By: <sip:bob@c.example>\r\n"},
+                      FromExcuse::kDialogToken),
+                ReasonCode::kReferredByNotCovered, HeaderId::kReferredBy);
   ExpectRefused(
       Judge(peer, {.method = "REFER", .from = from, .more = "b: x\r\n"}, FromExcuse::kDialogToken),
       ReasonCode::kReferredByMalformed, HeaderId::kReferredBy);
-  EXPECT_TRUE(
-      Judge(peer,
-            {.method = "REFER", .from = from, .more = "Referred-By: <sip:alice@a.example>\r\n"},
-            FromExcuse::kDialogToken)
-          .accepted);
+  const IdentityDecision kept = Judge(
+      peer, {.method = "REFER", .from = from, .more = "Referred-By: <sip:alice@a.example>\r\n"},
+      FromExcuse::kDialogToken);
+  EXPECT_TRUE(kept.accepted);
+  EXPECT_FALSE(kept.drops_referred_by);
 }
 
 }  // namespace
