@@ -26,13 +26,10 @@ inline constexpr size_t kSecretKeysMax = 8;
 // Labels in use. A new use gets a new label.
 inline constexpr std::string_view kTicketLabel = "sallyport ticket";
 inline constexpr std::string_view kBranchLabel = "sallyport via branch";
-inline constexpr std::string_view kRecordRouteLabel = "sallyport record-route token";
-inline constexpr std::string_view kFlowTokenLabel = "sallyport flow token";
-inline constexpr std::string_view kDialogTokenLabel = "sallyport dialog token";
 inline constexpr std::string_view kDialogPairLabel = "sallyport record-route pair";
 inline constexpr std::string_view kPathTokenLabel = "sallyport path token";
+inline constexpr std::string_view kDialogTokenLabel = "sallyport dialog token of a pair";
 inline constexpr std::string_view kPartyLabel = "sallyport party";
-inline constexpr std::string_view kHopTokenLabel = "sallyport hop token";
 inline constexpr std::string_view kPeerKeyLabel = "sallyport peer key";
 
 using DerivedKey = std::array<uint8_t, 32>;

@@ -520,8 +520,7 @@ bool Connection::SealAndSend(std::span<const char> message) {
 // -- End ---------------------------------------------------------------------------------------
 
 bool Connection::has_expired() const {
-  return standing_ != nullptr &&
-         !standing_->IsInDate(absl::ToUnixSeconds(context_.reactor().io().WallNow()));
+  return standing_ != nullptr && !standing_->IsInDate(context_.WallSeconds());
 }
 
 void Connection::OnPeerClosed() {

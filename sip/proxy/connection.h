@@ -95,7 +95,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   // or memory ran out, and the connection closes in the next turn (never within this call, so that
   // nobody's transactions change under the caller); or it is not open. A plain one that
   // is still connecting takes messages and sends them once it stands; with TLS nothing is taken
-  // before it is known who the peer is.
+  // before the peer is known.
   bool Send(std::string_view message);
   bool Send(const MessageEdit& message);
   // The keep-alive of RFC 5626 §4.4.1. Any answer shows in last_activity().
@@ -135,14 +135,14 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   }
   const PeerStanding* standing() const { return standing_.get(); }
   // By the wall clock: the certificate of its peer, or one above it, is not valid any more. The
-  // connection says nothing about who is there now, so no request is to come or go on it.
+  // connection proves nothing any more, so no request is to come or go on it.
   [[nodiscard]] bool has_expired() const;
   PeerKey peer_key() const { return peer_key_; }
 
   // Transactions whose answer its peer waits for.
   uint32_t transactions = 0;
 
-  // Requests were sent on it because it is somebody's flow (RFC 5626): from this shard, or from
+  // Requests were sent on it because it is a flow (RFC 5626): from this shard, or from
   // others, which must hear when it is gone.
   // Flow tokens name it by `listener`: its own, or the one in whose name we dialled it.
   bool used_as_flow() const { return used_as_flow_; }

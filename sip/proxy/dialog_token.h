@@ -1,22 +1,13 @@
-// The parameter `dt` of our Record-Route URI that faces the outside: excuses exactly one From in a
-// dialog that began on the inside (architecture, §4). When such a call was retargeted, the callee's
-// BYE carries the original To as its From, which the callee's certificate cannot cover.
+// The parameter `dt` of the outside line of a pair: excuses one From in a dialog that the inside
+// began, or sent out again. When such a call was retargeted, the callee's BYE carries the original
+// To as its From, which the callee's certificate cannot cover.
 //
-// The MAC binds Call-ID, the tag of the caller inside, the To addr-spec of the request that left,
-// the time, and the identity that the connection proved on which it left. The identity and the time
-// travel in clear; nothing is kept: the token survives restart, reload and other instances.
-// A From is excused only if it is that To addr-spec, in a request whose To-tag is that tag, with
-// that Call-ID, in time, *and* on a connection that proves that identity: the last is the caller's
-// to check.
-//
-// When two addr-specs are one:
-// - sip, sips: users equal once unescaped, case-sensitively; hosts without case; ports equal. The
-//   scheme is not compared, nor are parameters and headers, because none of them says who sent it
-//   (CheckFrom ignores the same), so excusing another spelling of them excuses nobody else. With a
-//   password: never.
-// - tel: the number without visual separators and the parameters, without case (RFC 3966 §4;
-//   parameters in another order are another URI: phone-context is part of who it is).
-// - other schemes: never.
+// Its MAC binds the pair (dialog_pair.h), and what the request that left said of the dialog: the
+// From and To addr-specs, the Contact URI, and the ordered list of the URIs in all Record-Route
+// values that it brought. So the excuse is good for requests that go back exactly the way of that
+// request, to its sender, under its To, and for nothing else. The time travels in clear; the
+// Contact as a keyed hash, because BYE and ACK may name another one (token_rights.h).
+// Nothing is kept: a token survives restart, reload and other instances.
 // Thread: immutable after construction; shared by all shards.
 #pragma once
 
@@ -28,48 +19,70 @@
 #include <string_view>
 
 #include "sip/message/uri.h"
-#include "sip/proxy/token_seal.h"
+#include "sip/proxy/base64url.h"
+#include "sip/proxy/seal_keys.h"
 
 namespace sallyport::sip {
 
+// What a token is about, but for the pair that it stands in.
 struct DialogClaim {
-  std::string_view call_id;
-  std::string_view local_tag;  // From-tag of the caller inside, To-tag of requests that come back.
-  const Uri* remote;           // To addr-spec of the request that left, From of what comes back.
-  std::string_view identity;   // Proved by the connection on which it left: a domain in lower case,
-                               // or "#" and the 16 hexadecimal digits of its peer key.
+  static constexpr size_t kContactBytes = 8;
+
+  std::array<uint8_t, 32> parties;             // Digest of From, To and the route set.
+  std::array<uint8_t, kContactBytes> contact;  // Keyed hash of the Contact.
+};
+
+// The parts of a claim. `near` is From of the request that left and To of what comes back, `far`
+// the other one, `contact` its Contact and the Request-URI of what comes back; `route_set` the
+// UriListDigest of its Record-Route, and of Route in what comes back.
+struct DialogFacts {
+  const Uri* near;
+  const Uri* far;
+  const Uri* contact;
+  const std::array<uint8_t, 32>* route_set;
+};
+
+enum class DialogTokenOutcome : uint8_t {
+  kForged,
+  kExpired,       // Authentic, and older than its lifetime or from the future.
+  kOtherContact,  // All of the claim but the contact is what was signed.
+  kExact,
 };
 
 class DialogTokenSigner {
  public:
   static constexpr int64_t kLifetimeSeconds = 7 * 24 * 3600;
   static constexpr int64_t kClockSkewSeconds = 60;  // Between instances.
-  static constexpr size_t kIdentityBytesMax = 253;
-  static constexpr size_t kTextBytesMax = TokenSeal::TextBytes(4 + kIdentityBytesMax);
-
-  // What a token says the connection has to prove.
-  struct Identity {
-    std::array<char, kIdentityBytesMax> text;
-    uint8_t size = 0;
-    [[nodiscard]] std::string_view view() const { return {text.data(), size}; }
-  };
+  static constexpr size_t kTimeBytes = 4;           // Until 2106.
+  static constexpr size_t kContactBytes = DialogClaim::kContactBytes;
+  static constexpr size_t kTextBytes =
+      Base64UrlBytes(kTimeBytes + kContactBytes + SealKeys::kMacBytes);
 
   explicit DialogTokenSigner(const tls::Secret& secret);
 
-  // Returns the characters written. 0: not issued, because the claim lacks a part, is not of the
-  // form above, or does not fit (`out`, or Call-ID, tag and URI together beyond
-  // TokenSeal::kContextBytesMax). `now_seconds` is since 1970, wall clock.
-  [[nodiscard]] size_t Write(const DialogClaim& claim, int64_t now_seconds,
-                             std::span<char> out) const;
+  // The claim of a request that leaves, for the key that signs. Nothing: a URI has no canonical
+  // form (canonical_uri.h), so no token can be about it.
+  [[nodiscard]] std::optional<DialogClaim> ClaimOf(const DialogFacts& facts) const;
+  // Writes exactly kTextBytes at `out`, for the pair of that MAC. False: no such time.
+  // `now_seconds` is since 1970, wall clock.
+  [[nodiscard]] bool Write(const DialogClaim& claim, const SealKeys::Mac& pair, int64_t now_seconds,
+                           char* out) const;
 
-  // Of a request that came back: nothing unless the token is authentic for these three and at most
-  // 7 days old, nor from the future. The caller then compares what its connection proves.
-  [[nodiscard]] std::optional<Identity> Check(std::string_view text, std::string_view call_id,
-                                              std::string_view to_tag, const Uri& from,
-                                              int64_t now_seconds) const;
+  // `key` is the index of the key that the pair is signed with.
+  [[nodiscard]] DialogTokenOutcome Check(std::string_view text, const DialogFacts& facts,
+                                         const SealKeys::Mac& pair, size_t key,
+                                         int64_t now_seconds) const;
 
  private:
-  const TokenSeal seal_;
+  // False: a URI has no canonical form.
+  [[nodiscard]] static bool ReadParties(const DialogFacts& facts, DialogClaim& claim);
+  [[nodiscard]] static bool ReadContact(const SealKey& key, const DialogFacts& facts,
+                                        DialogClaim& claim);
+  [[nodiscard]] static SealKeys::Mac MacOf(const SealKey& key, const DialogClaim& claim,
+                                           const SealKeys::Mac& pair,
+                                           std::span<const uint8_t> clear);
+
+  const SealKeys keys_;
 };
 
 }  // namespace sallyport::sip

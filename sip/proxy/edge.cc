@@ -89,7 +89,7 @@ Edge::Edge(LoadedConfig loaded, std::string version)
       metrics_(NamesOf(loaded.config.listeners), NamesOf(loaded.config.next_hops)),
       own_secret_(tls::Secret::Generate()),
       boot_epoch_(tls::RandomUint64()),
-      keys_{RandomMacKey(), RandomMacKey(), RandomMacKey(), RandomMacKey(), RandomMacKey()},
+      keys_{RandomMacKey(), RandomMacKey(), RandomMacKey(), RandomMacKey()},
       first_(std::make_unique<LoadedConfig>(std::move(loaded))) {}
 
 Edge::~Edge() {
@@ -134,7 +134,9 @@ absl::Status Edge::StartAll() {
 absl::StatusOr<std::vector<ShardMaterial>> Edge::MakeMaterial(LoadedConfig& loaded) {
   const tls::Secret& secret = loaded.secret.has_value() ? *loaded.secret : own_secret_;
   const auto snapshot = std::make_shared<const EdgeSnapshot>(
-      loaded.config, version_, EdgeIdentity{.secret = secret, .boot_epoch = boot_epoch_});
+      loaded.config, version_,
+      EdgeIdentity{
+          .secret = secret, .boot_epoch = boot_epoch_, .hosts = core::InterfaceAddresses()});
   std::vector<ShardMaterial> material;
   for (uint32_t shard = 0; shard < shards_wanted_; ++shard) {
     material.push_back({snapshot, {}, {}});
@@ -163,12 +165,12 @@ absl::StatusOr<std::vector<ShardMaterial>> Edge::MakeMaterial(LoadedConfig& load
   return material;
 }
 
-// One for each profile that could be used towards somebody.
+// One for each profile that could be used to dial.
 absl::Status Edge::MakeClientContexts(const LoadedConfig& loaded, uint32_t shard,
                                       ShardMaterial& material) {
   for (size_t i = 0; i < loaded.credentials.size(); ++i) {
     material.client_contexts.emplace_back();
-    if (loaded.credentials[i]->anchors().empty()) continue;  // It trusts nobody.
+    if (loaded.credentials[i]->anchors().empty()) continue;  // It trusts no CA.
     tls::ContextOptions options;
     options.role = tls::ContextRole::kClient;
     options.policy_name = loaded.config.tls_profiles[i].name;
@@ -198,6 +200,7 @@ absl::Status Edge::StartShards() {
                 shards_wanted_ <= core::AllowedCpus().size();  // More shards than CPUs: no pinning.
   options.reactor.steps_per_turn_max = limits.handshakes_per_turn_max;
   options.uring.stream_buffers = limits.receive_buffers;
+  parties_ = std::make_unique<PartyDirectory>(size_t{4} * limits.connections_max);
   std::once_flag identities_made;
   auto group = core::ShardGroup::Start(options, [&](core::Shard& shard) {
     std::call_once(identities_made, [&] {
@@ -212,7 +215,8 @@ absl::Status Edge::StartShards() {
                              .memo = memos_[shard.index()].get(),
                              .progress = progress_[shard.index()].get(),
                              .all_progress = progress_,
-                             .keys = keys_},
+                             .keys = keys_,
+                             .parties = parties_.get()},
                             std::move((*material)[shard.index()]));
   });
   if (!group.ok()) return group.status();

@@ -95,6 +95,7 @@ class Edge final : private core::MailHandler {
   std::shared_ptr<const EdgeSnapshot> snapshot_;
   std::vector<core::MetricSample> certificate_expiries_;  // Likewise.
 
+  std::unique_ptr<PartyDirectory> parties_;  // Outlives the shards.
   std::unique_ptr<core::ShardGroup> shards_;
   // Made once the group is there, whose quiet points it uses; destroyed before it.
   std::unique_ptr<tls::IdentityCache> identities_;

@@ -142,6 +142,14 @@ AssertedHeader ReadIdentityHeader(core::ConfigTable table) {
   return mode;
 }
 
+PathWhen ReadPath(core::ConfigTable table) {
+  const PathWhen when = table.Choice<PathWhen>(
+      "when", {{"always", PathWhen::kAlways}, {"supported", PathWhen::kSupported}},
+      PathWhen::kAlways);
+  table.RefuseUnknown();
+  return when;
+}
+
 LogConfig ReadLog(core::ConfigTable table) {
   LogConfig log;
   log.format = table.Choice<core::LogFormat>("format",
@@ -319,6 +327,7 @@ void ReadDocument(const core::ConfigDocument& document, const LoadOptions& optio
   config.routes = ReadRoutes(root, config.next_hops);
   config.dns_servers = ReadDns(root.Table("dns"));
   ReadOutboundTls(edge, config, diagnostics);
+  config.path_when = ReadPath(root.Table("path"));
   config.identity_header = ReadIdentityHeader(root.Table("identity-header"));
   config.limits = ReadLimits(root.Table("limits"));
   config.timeouts = ReadTimeouts(root.Table("timeouts"));

@@ -28,6 +28,9 @@ namespace sallyport::sip {
 // [edge] unmatched: a certificate that no [[peer]] matches.
 enum class UnmatchedPeer : uint8_t { kOwnIdentities, kRefuse };
 
+// [path] when: which REGISTERs from outside get our Path.
+enum class PathWhen : uint8_t { kAlways, kSupported };
+
 struct LogConfig {
   core::LogFormat format = core::LogFormat::kAuto;
   core::LogLevel level = core::LogLevel::kInfo;
@@ -54,6 +57,7 @@ struct EdgeConfig {
   // Index into tls_profiles: for requests that leave by RFC 3263. kNoProfile: these cannot use TLS.
   size_t outbound_tls = kNoProfile;
   std::vector<core::SocketAddress> dns_servers;  // Empty: the system's.
+  PathWhen path_when = PathWhen::kAlways;
   AssertedHeader identity_header = AssertedHeader::kPAssertedIdentity;
   LimitsConfig limits;
   TimeoutsConfig timeouts;

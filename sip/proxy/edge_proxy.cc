@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "core/check.h"
 #include "sip/message/params.h"
@@ -89,18 +90,33 @@ bool FormsDialog(const MessageView& request) {
          request.method() == Method::kRefer;
 }
 
+// Those that may become a dialog where they arrive. Without From-tag (RFC 3261 §8.1.1.3) nothing
+// would tell its later requests from ones out of dialog.
+bool MayMakeDialog(const MessageView& request) {
+  switch (request.method()) {
+    case Method::kInvite:
+    case Method::kSubscribe:
+    case Method::kRefer:
+    case Method::kNotify:
+      return true;
+    default:
+      return false;
+  }
+}
+
 RequestClass ClassOf(const MessageView& request) {
   if (!request.to().tag.empty()) return RequestClass::kInDialog;
   return FormsDialog(request) ? RequestClass::kNewDialog : RequestClass::kOther;
 }
 
 // The number in a URI, with the port that its transport has by default; nothing for a name.
-std::optional<InsideTarget> NumericTargetOf(std::string_view value) {
+TransportAddress NumericTargetOf(std::string_view value) {
   NameAddr address;
-  if (ParseNameAddr(value, address) != NameAddrOutcome::kOk || !address.uri.is_sip_or_sips()) {
-    return std::nullopt;
+  if (ParseNameAddr(value, address) != NameAddrOutcome::kOk || !address.uri.is_sip_or_sips() ||
+      PairLineFormOf(address.uri.user) != PairLineForm::kNone) {
+    return {};
   }
-  InsideTarget target;
+  TransportAddress target;
   const std::optional<std::string_view> transport = FindParam(address.uri.params, "transport");
   const bool is_secure = address.uri.scheme == Uri::Scheme::kSips;
   if (const auto named = TransportOf(transport.value_or("udp"))) target.transport = *named;
@@ -108,8 +124,7 @@ std::optional<InsideTarget> NumericTargetOf(std::string_view value) {
   const uint16_t standard = target.transport == TransportProtocol::kTls ? 5061 : 5060;
   const auto parsed = core::SocketAddress::FromHost(
       address.uri.host, address.uri.port == 0 ? standard : address.uri.port);
-  if (!parsed.has_value()) return std::nullopt;
-  target.address = *parsed;
+  if (parsed.has_value()) target.address = *parsed;
   return target;
 }
 
@@ -119,6 +134,13 @@ std::string_view FirstValueOf(const MessageView& message, HeaderId id) {
   if (field == nullptr) return {};
   ValueList values(field->value);
   return values.Next(value) ? value : std::string_view();
+}
+
+// A token that this request needs was one of ours once (RFC 6665 §4.1.2.2: subscribe anew).
+bool MayLoseSubscription(const MessageView& request, const TokenRights& rights,
+                         ExcuseOutcome excuse) {
+  return (request.method() == Method::kSubscribe || request.method() == Method::kNotify) &&
+         (excuse == ExcuseOutcome::kExpired || rights.fault == RouteFault::kUnknownKey);
 }
 
 AdmissionSource AdmissionSourceOf(const MessageSource& source) {
@@ -133,7 +155,9 @@ EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
     : context_(context),
       connections_(connections),
       admission_(*options.admission),
-      signer_(options.keys.branch),
+      parties_(*options.parties),
+      branches_(context.snapshot->branches),
+      branches_before_(context.snapshot->branches),
       loop_key_(options.keys.loop),
       local_tag_(options.keys.to_tag),
       transactions_(options.transactions_max, options.keys.transaction),
@@ -146,6 +170,10 @@ EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
 EdgeProxy::~EdgeProxy() = default;
 
 void EdgeProxy::OnNewSnapshot() {
+  if (!branches_.HasSameKeys(context_.snapshot->branches)) {
+    branches_before_ = std::exchange(branches_, context_.snapshot->branches);
+  }
+  named_inside_.clear();
   endpoints_.OnNewSnapshot();
   PinEndpoints();
 }
@@ -292,66 +320,94 @@ void EdgeProxy::OnMail(uint32_t kind, std::span<const std::byte> record) {
 
 // -- Requests ----------------------------------------------------------------------------------
 
-// The order of judging, one step after the other (the interface document, "The order of judging").
+// The order of judging, one step after the other.
 void EdgeProxy::OnRequest(const MessageSource& source) {
-  bool from_covered = false;
-  // Of a refusal that left no transaction: that has been judged, counted and logged already.
-  if (view_.method() == Method::kAck && local_tag_.IsAckOfOurs(view_) &&
-      transactions_.FindByKey(transactions_.KeyOf(source.peer(), view_)) == nullptr) {
-    return;
+  if (IsAckOfRefusal(source)) return;
+  // 1. Syntax. The parser has judged the rest; here Route is read. What of it is ours goes: bare
+  //    values that name us, then one pair or one Path value.
+  RequestContext request{source, ReadOwnRoutes(view_, context_.snapshot->names, source.zone)};
+  if (request.own.malformed) {
+    return Refuse(source, ReasonCode::kMalformed, {.phrase = "Malformed Route Header"});
   }
-  if (!PassesJudgement(source, from_covered)) return;
+  if (source.zone == Zone::kOutside && MayMakeDialog(view_) && view_.from().tag.empty()) {
+    return Refuse(source, ReasonCode::kMalformed, {.phrase = "Missing From Tag"});
+  }
+  //    That pair or Path value is the only token that is looked at, and this the right it gives.
+  ReadRights(request);
+  // 2. Identity. A dialog token of that pair may excuse a From.
+  if (!PassesJudgement(request)) return;
   NoteAlias(source);
-  if (view_.method() == Method::kAck) return OnAck(source, from_covered);
+  if (view_.method() == Method::kAck) return OnAck(request);
   if (view_.method() == Method::kCancel) return OnCancel(source);
 
   const uint64_t key = transactions_.KeyOf(source.peer(), view_);
   if (Transaction* const known = transactions_.FindByKey(key)) {
     return OnRetransmission(source, *known);  // The same request again: §17.2.
   }
-  const uint32_t loop_hash = LoopHash(view_, loop_key_);
-  const RouteDecision decision = DecideRoute(view_, source.zone, *context_.snapshot, hop_);
+  const RouteDecision decision =
+      DecideRoute(view_, source.zone, request.own, request.rights, *context_.snapshot);
   if (decision.kind == RouteKind::kAnswerItself) return Answer(source, 200, "OK", {}, true);
-  if (const auto reason = ValidateRequest(view_, loop_hash, signer_)) {
+  // 3. RFC 3261 §16.3.
+  const uint32_t loop_hash = LoopHash(view_, loop_key_);
+  if (const auto reason =
+          ValidateRequest(view_, source.zone, loop_hash, context_.snapshot->branches)) {
     return Refuse(source, *reason);
   }
-  if (decision.kind == RouteKind::kRefuse) {
-    return Refuse(source, decision.reason, {.cause = "no next hop is configured"});
-  }
-  if (!PassesSips(source) || !PassesLimits(source)) return;
-  Begin(source, decision, key, loop_hash, from_covered);
+  // 4. and 5. Relay and route.
+  if (decision.kind == RouteKind::kRefuse) return RefuseRoute(source, decision);
+  if (!PassesSips(source)) return;
+  // 6. Overload and limits.
+  if (!PassesLimits(source)) return;
+  Begin(request, decision, key, loop_hash);
 }
 
-bool EdgeProxy::PassesJudgement(const MessageSource& source, bool& from_covered) {
-  if (source.zone == Zone::kInside) return true;
-  const PeerStanding& standing = StandingOf(source);
-  const int64_t now = absl::ToUnixSeconds(context_.reactor().io().WallNow());
+// Of a refusal that left no transaction: that has been judged, counted and logged already.
+bool EdgeProxy::IsAckOfRefusal(const MessageSource& source) {
+  return view_.method() == Method::kAck && local_tag_.IsAckOfOurs(view_) &&
+         transactions_.FindByKey(transactions_.KeyOf(source.peer(), view_)) == nullptr;
+}
+
+void EdgeProxy::ReadRights(RequestContext& request) const {
+  if (request.own.token == OwnRoutes::Token::kNone) return;
+  const MessageSource& source = request.source;
+  const RequestOrigin origin{source.zone, source.listener, &StandingOf(source)};
+  request.rights = ReadTokenRights(view_, request.own, origin, *context_.snapshot);
+  // A Request-URI of our form is a strict router's work only if it and the first Route are a pair.
+  if (request.own.strict_fixup && request.rights.route == RouteRight::kNone) {
+    request.own =
+        ReadOwnRoutes(view_, context_.snapshot->names, source.zone, StrictRoutes::kIgnored);
+  }
+}
+
+bool EdgeProxy::PassesJudgement(RequestContext& request) {
+  if (request.source.zone == Zone::kInside) return true;
+  const PeerStanding& standing = StandingOf(request.source);
+  const int64_t now = context_.WallSeconds();
   IdentityDecision decision = JudgeRequest(standing, view_, now);
-  if (!decision.accepted && decision.reason == ReasonCode::kFromNotCovered &&
-      IsExcusedByToken(source)) {
-    decision = JudgeRequest(standing, view_, now, FromExcuse::kDialogToken);
+  bool is_subscription_lost = false;
+  if (!decision.accepted && decision.reason == ReasonCode::kFromNotCovered) {
+    const ExcuseOutcome excuse =
+        ReadExcuse(view_, request.own, request.rights, *context_.snapshot, now);
+    if (excuse == ExcuseOutcome::kExcused) {
+      decision = JudgeRequest(standing, view_, now, FromExcuse::kDialogToken);
+    }
+    is_subscription_lost = MayLoseSubscription(view_, request.rights, excuse);
   }
   context_.Count(context_.metrics.identity_checks.Slot(LabelOf(decision)));
-  from_covered = decision.from_covered;
-  if (!decision.accepted) {
-    const std::string_view cause = decision.has_expired ? "the certificate has expired" : "";
-    Refuse(source, decision.reason, {.cause = cause, .closes = decision.has_expired});
-  }
-  return decision.accepted;
+  request.from_covered = decision.from_covered;
+  request.drops_referred_by = decision.drops_referred_by;
+  if (decision.accepted) return true;
+  RefusalDetail detail = is_subscription_lost ? SubscriptionLost() : RefusalDetail();
+  if (decision.has_expired) detail.cause = "the certificate has expired";
+  detail.closes = decision.has_expired;
+  Refuse(request.source, decision.reason, detail);
+  return false;
 }
 
-// Architecture §4: the one exception, for the callee of a call from the inside that was retargeted.
-bool EdgeProxy::IsExcusedByToken(const MessageSource& source) const {
-  if (view_.to().tag.empty()) return false;
-  const OwnRoutes own = ReadOwnRoutes(view_, context_.snapshot->names);
-  if (own.top_dialog.empty()) return false;
-  const int64_t now = absl::ToUnixSeconds(context_.reactor().io().WallNow());
-  const auto identity = context_.snapshot->dialog_tokens.Check(
-      own.top_dialog, view_.call_id(), view_.to().tag, view_.from().uri, now);
-  if (!identity.has_value()) return false;
-  const std::string_view text = identity->view();
-  if (text.starts_with('#')) return text == PeerKeyText(source.peer()).view();
-  return StandingOf(source).identities.CoversDomain(text);
+void EdgeProxy::RefuseRoute(const MessageSource& source, const RouteDecision& decision) {
+  RefusalDetail detail = decision.is_subscription_lost ? SubscriptionLost() : RefusalDetail();
+  detail.cause = decision.cause;
+  Refuse(source, decision.reason, detail);
 }
 
 // RFC 5923 §5: a peer may be called back on the connection that it opened if it asks for that and
@@ -403,7 +459,7 @@ bool EdgeProxy::PassesLimits(const MessageSource& source) {
 
 void EdgeProxy::OnRetransmission(const MessageSource& source, Transaction& transaction) {
   context_.Count(context_.metrics.sip_retransmissions.Slot(MetricDirection::kIn));
-  if (transaction.reply_is_reliable) {  // What was sent has arrived; nobody is left in doubt.
+  if (transaction.reply_is_reliable) {  // What was sent has arrived.
     const bool is_pending =
         transaction.is_invite() && transaction.server == ServerState::kProceeding;
     if (is_pending) Answer(source, 100, "Trying", {}, true);
@@ -425,7 +481,8 @@ void EdgeProxy::OnRetransmission(const MessageSource& source, Transaction& trans
   }
 }
 
-void EdgeProxy::OnAck(const MessageSource& source, bool from_covered) {
+void EdgeProxy::OnAck(const RequestContext& request) {
+  const MessageSource& source = request.source;
   Transaction* const transaction =
       transactions_.FindByKey(transactions_.KeyOf(source.peer(), view_));
   if (transaction != nullptr && transaction->server != ServerState::kAccepted) {
@@ -439,25 +496,27 @@ void EdgeProxy::OnAck(const MessageSource& source, bool from_covered) {
     }
     return SettleTransaction(*transaction);
   }
-  ForwardAck(source, from_covered);
+  ForwardAck(request);
 }
 
 // The ACK of a 2xx is a request of its own (§13.2.2.4): judged before, forwarded without state; but
 // where its target must be looked up or dialled, it waits for that like any other.
-void EdgeProxy::ForwardAck(const MessageSource& source, bool from_covered) {
+void EdgeProxy::ForwardAck(const RequestContext& request) {
+  const MessageSource& source = request.source;
   if (!admission_.MayAcknowledge(AdmissionSourceOf(source), context_.reactor().now())) {
     return DropAck(AckDropReason::kRefused);
   }
   const uint32_t loop_hash = LoopHash(view_, loop_key_);
-  const RouteDecision decision = DecideRoute(view_, source.zone, *context_.snapshot, hop_);
-  if (ValidateRequest(view_, loop_hash, signer_).has_value() ||
+  const RouteDecision decision =
+      DecideRoute(view_, source.zone, request.own, request.rights, *context_.snapshot);
+  if (ValidateRequest(view_, source.zone, loop_hash, context_.snapshot->branches).has_value() ||
       decision.kind == RouteKind::kRefuse || decision.kind == RouteKind::kAnswerItself ||
       transactions_.full()) {
     return DropAck(AckDropReason::kNoTransaction);
   }
-  Transaction* const transaction = CreateTransaction(source, decision, 0);
+  Transaction* const transaction = CreateTransaction(request, decision, 0);
   transaction->loop_hash = loop_hash;
-  if (StoreRequest(source, decision, from_covered, *transaction).has_value()) {
+  if (StoreRequest(request, decision, *transaction).has_value()) {
     EraseTransaction(*transaction);
     return DropAck(AckDropReason::kNoTransaction);
   }
@@ -521,7 +580,7 @@ void EdgeProxy::CancelTransaction(Transaction& transaction) {
     transaction.cancel = CancelState::kWanted;
     transaction.core::ListLink::Unlink();
     transaction.client = ClientState::kTerminated;
-    return FinishWith(transaction, 487, "Request Terminated", {});  // Nobody rings.
+    return FinishWith(transaction, 487, "Request Terminated", {});  // Nothing rings.
   }
   if (transaction.client == ClientState::kProceeding) return SendCancel(transaction);
   // §9.1: not before the next hop has shown that it has the INVITE, for as long as that may take.
@@ -532,25 +591,26 @@ void EdgeProxy::CancelTransaction(Transaction& transaction) {
 
 // -- The transaction begins --------------------------------------------------------------------
 
-void EdgeProxy::Begin(const MessageSource& source, const RouteDecision& decision, uint64_t key,
-                      uint32_t loop_hash, bool from_covered) {
-  Transaction* const transaction = CreateTransaction(source, decision, key);
+void EdgeProxy::Begin(const RequestContext& request, const RouteDecision& decision, uint64_t key,
+                      uint32_t loop_hash) {
+  Transaction* const transaction = CreateTransaction(request, decision, key);
   const TransactionId id = transaction->id;
   transaction->loop_hash = loop_hash;
-  NoteDialogFacts(source, decision, *transaction);
-  if (const auto reason = StoreRequest(source, decision, from_covered, *transaction)) {
+  NoteDialogFacts(request, *transaction);
+  if (const auto reason = StoreRequest(request, decision, *transaction)) {
     EraseTransaction(*transaction);
-    return Refuse(source, *reason);
+    return Refuse(request.source, *reason);
   }
   FindTargets(*transaction);
   // Unless it is answered already: the 100 says that we see to it from here (§16.2).
   if (view_.method() != Method::kInvite) return;
   const Transaction* const alive = transactions_.Find(id);
-  if (alive != nullptr && !alive->is_answered) Answer(source, 100, "Trying", {}, true);
+  if (alive != nullptr && !alive->is_answered) Answer(request.source, 100, "Trying", {}, true);
 }
 
-Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
+Transaction* EdgeProxy::CreateTransaction(const RequestContext& request,
                                           const RouteDecision& decision, uint64_t key) {
+  const MessageSource& source = request.source;
   Transaction* const transaction = transactions_.Create(key, OnRetransmitTimer, OnDeadlineTimer);
   CHECK(transaction != nullptr);  // The caller has looked.
   transaction->owner = this;
@@ -564,31 +624,7 @@ Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
   // The same on every instance, and after a restart.
   transaction->selector = TargetHashId(view_.call_id());
   transaction->snapshot = context_.snapshot->version;
-  switch (decision.kind) {
-    case RouteKind::kNextHop:
-      transaction->source = TargetSource::kNextHop;
-      transaction->next_hop = static_cast<uint16_t>(decision.next_hop);
-      transaction->next_hop_hash = context_.snapshot->next_hop_hashes[decision.next_hop];
-      transaction->member = decision.member;
-      break;
-    case RouteKind::kInsideTarget:
-      transaction->source = TargetSource::kInsideTarget;
-      transaction->inside_target = decision.inside_target;
-      transaction->is_secure |= decision.inside_target.secure;  // RFC 5630 §3.1.1.
-      break;
-    case RouteKind::kFlow:
-      transaction->source = TargetSource::kFlow;
-      transaction->flow = decision.flow;
-      transaction->flow_is_only_way = !decision.flow.falls_back;
-      break;
-    case RouteKind::kLocate:
-      transaction->source = TargetSource::kLocate;
-      transaction->SetIdentity(decision.identity);
-      break;
-    case RouteKind::kAnswerItself:
-    case RouteKind::kRefuse:
-      UNREACHABLE();
-  }
+  NoteTargetSource(request, decision, *transaction);
   if (transaction->is_ack) {
     transaction->server = ServerState::kTerminated;
     transaction->is_answered = true;
@@ -605,34 +641,96 @@ Transaction* EdgeProxy::CreateTransaction(const MessageSource& source,
   return transaction;
 }
 
-// What each attempt writes in front of the request (WriteHeadLines).
-void EdgeProxy::NoteDialogFacts(const MessageSource& source, const RouteDecision& decision,
-                                Transaction& transaction) {
-  transaction.records_route = FormsDialog(view_);
-  if (transaction.records_route) {
-    transaction.is_outbound = WantsOutboundFlow(view_);
-    if (source.zone == Zone::kInside) transaction.inside_target = InsideTargetOf(source);
+void EdgeProxy::NoteTargetSource(const RequestContext& request, const RouteDecision& decision,
+                                 Transaction& transaction) const {
+  if (request.rights.route != RouteRight::kNone) {
+    transaction.far = request.rights.far;
+    transaction.near.party = request.rights.near_party;
+    transaction.is_secure |= transaction.far.secure;  // RFC 5630 §3.1.1.
   }
-  if (view_.method() == Method::kRegister && source.zone == Zone::kOutside &&
-      source.connection != nullptr && decision.kind == RouteKind::kNextHop) {
-    const RegistrationFacts facts = ReadRegistration(view_);
-    // RFC 5626 §5.1, RFC 3327 §5.2: we are the first hop, and the client knows what a Path is.
-    transaction.adds_path = facts.is_first_hop && facts.supports_path;
-    transaction.is_outbound = facts.is_first_hop && facts.supports_outbound && facts.registers_flow;
+  switch (decision.kind) {
+    case RouteKind::kNextHop:
+      transaction.source = TargetSource::kNextHop;
+      transaction.next_hop = static_cast<uint16_t>(decision.next_hop);
+      transaction.next_hop_hash = context_.snapshot->next_hop_hashes[decision.next_hop];
+      return;
+    case RouteKind::kInsideTarget:
+      transaction.source = TargetSource::kInsideTarget;
+      return;
+    case RouteKind::kParty:
+      transaction.source = TargetSource::kParty;
+      return;
+    case RouteKind::kFlow:
+      transaction.source = TargetSource::kFlow;
+      return;
+    case RouteKind::kLocate:
+      transaction.source = TargetSource::kLocate;
+      return;
+    case RouteKind::kAnswerItself:
+    case RouteKind::kRefuse:
+      UNREACHABLE();
   }
 }
 
-// Where requests of this dialog that come from outside are to go: to whoever put itself on the
-// route set last, else to the caller's Contact, else to where this request came from. Only
-// addresses: what must be resolved goes to the usual next hop instead.
-InsideTarget EdgeProxy::InsideTargetOf(const MessageSource& source) const {
-  for (const HeaderId id : {HeaderId::kRecordRoute, HeaderId::kContact}) {
-    const std::string_view value = FirstValueOf(view_, id);
-    if (value.empty()) continue;
-    if (const auto target = NumericTargetOf(value)) return *target;
-    break;
+// What each attempt writes in front of the request (WriteHeadLines).
+void EdgeProxy::NoteDialogFacts(const RequestContext& request, Transaction& transaction) {
+  const MessageSource& source = request.source;
+  transaction.records_route = FormsDialog(view_);
+  if (transaction.records_route) {
+    SealAnew(transaction.far.party);
+    transaction.near = NearSideOf(source, view_.from().uri);
+    transaction.dialog = DialogIdOf(view_.call_id(), view_.from().tag);
+    transaction.has_kept_routes = !view_.Has(HeaderId::kRecordRoute);
+    if (source.zone == Zone::kInside) NoteExcuse(source, transaction);
   }
-  InsideTarget target;
+  const bool registers = view_.method() == Method::kRegister && source.zone == Zone::kOutside;
+  if (!registers || source.connection == nullptr) return;
+  const RegistrationFacts facts = ReadRegistration(view_);
+  transaction.adds_path =
+      context_.snapshot->config.path_when == PathWhen::kAlways || facts.supports_path;
+  if (!transaction.adds_path) return;
+  transaction.near = NearSideOf(source, view_.to().uri);
+  // RFC 5626 §5.1: we are the first hop.
+  transaction.is_outbound = facts.is_first_hop && facts.supports_outbound && facts.registers_flow;
+}
+
+// A pair lives as long as the key that signs it: so does the party in it, though a Path value that
+// was signed with an older key has named it.
+void EdgeProxy::SealAnew(SealedParty& party) const {
+  const PartySealer& parties = context_.snapshot->pairs.parties();
+  if (party.kind == PartyKind::kNone || parties.IsSealedNow(party)) return;
+  if (const std::optional<Party> known = parties_.Identify(party)) party = parties.Seal(*known);
+}
+
+void EdgeProxy::NoteExcuse(const MessageSource& source, Transaction& transaction) const {
+  const DialogTokenGrant grant =
+      MayIssue(view_, transaction.dialog, source.address, *context_.snapshot);
+  transaction.grants_excuse = grant.is_granted;
+  if (grant.is_granted) transaction.excuse = grant.claim;
+}
+
+// The side that this request came from. The party speaks for `addr_spec`.
+DialogSide EdgeProxy::NearSideOf(const MessageSource& source, const Uri& addr_spec) const {
+  DialogSide near;
+  near.zone = source.zone;
+  if (source.zone == Zone::kInside) {
+    near.target = InsideTargetOf(source);
+    return near;
+  }
+  near.party = context_.snapshot->pairs.parties().Seal(PartyFor(StandingOf(source), addr_spec));
+  if (source.connection == nullptr) return near;
+  near.flow = {context_.snapshot->process, static_cast<uint8_t>(context_.shard.index()),
+               static_cast<uint16_t>(source.listener), source.connection->id()};
+  return near;
+}
+
+// Where requests of this dialog that come from outside are to go: to the element that put itself on
+// the route set last, if it names itself by an address inside, else to where this request came
+// from.
+TransportAddress EdgeProxy::InsideTargetOf(const MessageSource& source) const {
+  const TransportAddress named = NumericTargetOf(FirstValueOf(view_, HeaderId::kRecordRoute));
+  if (named.is_known() && context_.snapshot->AdmitsInside(named.address)) return named;
+  TransportAddress target;
   const Via& via = view_.top_via();
   target.transport = source.connection == nullptr  ? TransportProtocol::kUdp
                      : source.connection->is_tls() ? TransportProtocol::kTls
@@ -644,10 +742,24 @@ InsideTarget EdgeProxy::InsideTargetOf(const MessageSource& source) const {
   return target;
 }
 
+// What may become a route set where it arrives (RFC 3261 §12.1.1, RFC 6665 §4.3) has a pair of ours
+// above it, or nothing that the outside has written.
+void EdgeProxy::EditRouteSet(const RequestContext& request) {
+  const bool is_notify = view_.method() == Method::kNotify;
+  if (is_notify && request.rights.is_by_pair) {
+    return RecordPairAgain(view_, request.own, edit_);
+  }
+  const bool is_in_dialog = is_notify || !view_.to().tag.empty();
+  if (request.source.zone == Zone::kOutside && is_in_dialog && !request.rights.is_by_pair) {
+    RemoveAll(view_, HeaderId::kRecordRoute, edit_);
+  }
+}
+
 // The request as it goes on, without our own lines: those depend on the target.
-std::optional<ReasonCode> EdgeProxy::StoreRequest(const MessageSource& source,
-                                                  const RouteDecision& decision, bool from_covered,
+std::optional<ReasonCode> EdgeProxy::StoreRequest(const RequestContext& request,
+                                                  const RouteDecision& decision,
                                                   Transaction& transaction) {
+  const MessageSource& source = request.source;
   const ViaMark mark(view_.top_via(), source.address);
   edit_.Reset(view_.bytes());
   ForwardedRequest forwarded;
@@ -658,16 +770,21 @@ std::optional<ReasonCode> EdgeProxy::StoreRequest(const MessageSource& source,
       (decision.kind == RouteKind::kNextHop &&
        context_.snapshot->config.next_hops[decision.next_hop].zone == Zone::kInside);
   forwarded.removes_identity = source.zone == Zone::kOutside || !to_inside;
-  forwarded.asserted_header =
-      from_covered && to_inside ? context_.snapshot->config.identity_header : AssertedHeader::kNone;
+  forwarded.removes_path = source.zone == Zone::kOutside;
+  forwarded.removes_referred_by = request.drops_referred_by;
+  forwarded.asserted_header = request.from_covered && to_inside
+                                  ? context_.snapshot->config.identity_header
+                                  : AssertedHeader::kNone;
   EditRequest(view_, forwarded, edit_);
   EditMaxBreadth(view_, edit_);
+  EditRouteSet(request);
   // A Route from outside leads nowhere, strict or not: it must not become the Request-URI.
-  if (decision.own.next_is_strict && decision.kind == RouteKind::kLocate) {
-    EditForStrictNextHop(view_, decision.own, edit_);
+  const bool leaves = decision.kind == RouteKind::kLocate || decision.kind == RouteKind::kParty;
+  if (request.own.next_is_strict && leaves) {
+    EditForStrictNextHop(view_, request.own, edit_);
     transaction.next_is_strict = true;
   } else {
-    OwnRoutes leaving = decision.own;
+    OwnRoutes leaving = request.own;
     if (decision.drops_routes) leaving.count = leaving.total;
     EditOwnRoutes(view_, leaving, edit_);
   }

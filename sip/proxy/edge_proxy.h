@@ -2,7 +2,8 @@
 // forward; and the same way back for responses. Each step is one call; every refusal goes through
 // Refuse or FinishLocally, so it is counted, logged and answered in one place.
 //
-//   edge_proxy.cc            messages in: requests up to the point where a transaction begins
+//   edge_proxy.cc            messages in: requests up to the point where a transaction begins;
+//                            OnRequest is the order of judging
 //   edge_proxy_targets.cc    the transaction's targets: found, tried one after the other
 //   edge_proxy_responses.cc  responses in, and what the transaction machines make of them
 //   edge_proxy_answers.cc    what the edge says itself
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "sip/message/message_edit.h"
 #include "sip/message/message_parser.h"
 #include "sip/message/message_view.h"
@@ -28,6 +30,7 @@
 #include "sip/proxy/local_response.h"
 #include "sip/proxy/located_name.h"
 #include "sip/proxy/message_source.h"
+#include "sip/proxy/party_directory.h"
 #include "sip/proxy/record_route.h"
 #include "sip/proxy/route_decision.h"
 #include "sip/proxy/server_location.h"
@@ -42,7 +45,6 @@ inline constexpr size_t kHeadRoomBytes = 256;  // Enough where no dialog begins.
 
 // Keys of one process, the same on all its shards.
 struct ProxyKeys {
-  tls::MacKey branch;
   tls::MacKey transaction;
   tls::MacKey to_tag;
   tls::MacKey dns;   // Of the cache's hash.
@@ -56,6 +58,16 @@ struct EdgeProxyOptions {
   uint32_t outbound_connections_max = 0;
   core::DnsQuerier* dns = nullptr;
   Admission* admission = nullptr;
+  PartyDirectory* parties = nullptr;
+};
+
+// One request on its way through the steps of judging.
+struct RequestContext {
+  const MessageSource& source;
+  OwnRoutes own;
+  TokenRights rights = {};
+  bool from_covered = false;
+  bool drops_referred_by = false;
 };
 
 class EdgeProxy final : private EndpointHandler, private LocationHandler {
@@ -86,7 +98,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] uint32_t transactions() const { return transactions_.size(); }
   // Those that still owe an answer: what a drain waits for.
   [[nodiscard]] uint32_t unanswered() const { return unanswered_; }
-  // Somebody waits for an answer on this connection.
+  // An answer is awaited on this connection.
   [[nodiscard]] bool IsInUse(const Connection& connection);
   // One bit for each [[next-hop]]: some target of it takes requests, as far as this shard knows.
   [[nodiscard]] uint64_t HealthyNextHops() const;
@@ -101,36 +113,54 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnBadFraming(const MessageSource& source, const Frame& frame, std::string_view unread);
   void OnMessage(const MessageSource& source, std::string_view bytes, Framing framing);
   void OnRequest(const MessageSource& source);
-  [[nodiscard]] bool PassesJudgement(const MessageSource& source, bool& from_covered);
-  [[nodiscard]] bool IsExcusedByToken(const MessageSource& source) const;
+  [[nodiscard]] bool IsAckOfRefusal(const MessageSource& source);
+  void ReadRights(RequestContext& request) const;
+  [[nodiscard]] bool PassesJudgement(RequestContext& request);
+  void RefuseRoute(const MessageSource& source, const RouteDecision& decision);
   void NoteAlias(const MessageSource& source);
   [[nodiscard]] bool PassesSips(const MessageSource& source);
   [[nodiscard]] bool PassesLimits(const MessageSource& source);
   void OnRetransmission(const MessageSource& source, Transaction& transaction);
-  void OnAck(const MessageSource& source, bool from_covered);
+  void OnAck(const RequestContext& request);
   void OnCancel(const MessageSource& source);
   void CancelTransaction(Transaction& transaction);
   [[nodiscard]] ResponseSource ResponseSourceOf(const MessageSource& source) const;
-  void Begin(const MessageSource& source, const RouteDecision& decision, uint64_t key,
-             uint32_t loop_hash, bool from_covered);
-  void ForwardAck(const MessageSource& source, bool from_covered);
-  Transaction* CreateTransaction(const MessageSource& source, const RouteDecision& decision,
+  void Begin(const RequestContext& request, const RouteDecision& decision, uint64_t key,
+             uint32_t loop_hash);
+  void ForwardAck(const RequestContext& request);
+  Transaction* CreateTransaction(const RequestContext& request, const RouteDecision& decision,
                                  uint64_t key);
-  void NoteDialogFacts(const MessageSource& source, const RouteDecision& decision,
-                       Transaction& transaction);
-  [[nodiscard]] InsideTarget InsideTargetOf(const MessageSource& source) const;
-  [[nodiscard]] std::optional<ReasonCode> StoreRequest(const MessageSource& source,
+  void NoteTargetSource(const RequestContext& request, const RouteDecision& decision,
+                        Transaction& transaction) const;
+  void NoteDialogFacts(const RequestContext& request, Transaction& transaction);
+  void SealAnew(SealedParty& party) const;
+  void NoteExcuse(const MessageSource& source, Transaction& transaction) const;
+  [[nodiscard]] DialogSide NearSideOf(const MessageSource& source, const Uri& addr_spec) const;
+  [[nodiscard]] TransportAddress InsideTargetOf(const MessageSource& source) const;
+  void EditRouteSet(const RequestContext& request);
+  [[nodiscard]] std::optional<ReasonCode> StoreRequest(const RequestContext& request,
                                                        const RouteDecision& decision,
-                                                       bool from_covered, Transaction& transaction);
+                                                       Transaction& transaction);
 
   // -- Targets.
   enum class Finding : uint8_t { kFound, kPending, kNothing };
   void FindTargets(Transaction& transaction);
   [[nodiscard]] Finding ListTargets(Transaction& transaction);
   [[nodiscard]] Finding ListNextHop(Transaction& transaction, size_t next_hop);
+  void BeginNextHop(Transaction& transaction, size_t next_hop) const;
   [[nodiscard]] Finding ListNamedTarget(Transaction& transaction, const NextHopConfig& next_hop,
                                         const NextHopTarget& target);
   [[nodiscard]] Finding ListInsideTarget(Transaction& transaction);
+  [[nodiscard]] Finding ListFlow(Transaction& transaction);
+  [[nodiscard]] Finding ListParty(Transaction& transaction);
+  [[nodiscard]] Finding ListPartyStep(Transaction& transaction, PartyStep step);
+  [[nodiscard]] Finding ListPartyTarget(Transaction& transaction);
+  [[nodiscard]] Finding ListLocatedTarget(Transaction& transaction);
+  [[nodiscard]] Finding ListPartyNextHop(Transaction& transaction);
+  [[nodiscard]] Finding ListPartyDomain(Transaction& transaction);
+  [[nodiscard]] bool AddFlow(Transaction& transaction, const FlowRef& flow);
+  [[nodiscard]] bool IsProvedBy(const Endpoint& endpoint, const SealedParty& party) const;
+  [[nodiscard]] bool MayProve(const EndpointKey& key, const SealedParty& party) const;
   [[nodiscard]] Finding ListLocated(Transaction& transaction);
   [[nodiscard]] Finding ListNamed(Transaction& transaction, const LocationRequest& request,
                                   const EndpointKey& like);
@@ -147,16 +177,16 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
                                                        const TransportAddress& member) const;
   void PinEndpoints();
   [[nodiscard]] LocationSupport Supported(Zone zone) const;
+  void NoteInsideHost(const core::SocketAddress& address);
+  [[nodiscard]] bool MayDialOutside(const core::SocketAddress& address) const;
   [[nodiscard]] bool ChecksName(const EndpointKey& key) const;
-  // Of the request in stored_.
-  [[nodiscard]] std::string_view PeerOf(const Transaction& transaction) const;
-  [[nodiscard]] EndpointKey OutboundKey(const LocatedName& name) const;
+  [[nodiscard]] EndpointKey OutboundKey(std::string_view domain) const;
   void AddLocations(Transaction& transaction, std::span<const Location> locations,
                     const EndpointKey& like);
   void OnLocated(LocationCookie cookie, LocationFailure failure,
                  std::span<const Location> locations) override;
   void TryNextTarget(Transaction& transaction);
-  [[nodiscard]] static bool FallsBack(Transaction& transaction);
+  [[nodiscard]] bool HasMoreWays(const Transaction& transaction) const;
   [[nodiscard]] bool IsWorthTrying(const Transaction& transaction, const Endpoint& endpoint) const;
   [[nodiscard]] bool PreferStream(Transaction& transaction, const Endpoint& datagram);
   [[nodiscard]] bool SendAttempt(Transaction& transaction, Endpoint& endpoint);
@@ -164,34 +194,41 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnEndpointLost(Transaction& transaction, const FailureCause& cause) override;
 
   // -- Our own lines in front of a request.
-  struct RouteSide {  // How one side must write us to come back.
-    RecordRouteUri uri;
-    std::array<char, HopTokenSigner::kTextBytesMax> token;
-    std::array<char, DialogTokenSigner::kTextBytesMax> dialog;
-  };
-  [[nodiscard]] bool WriteHead(Transaction& transaction, const Endpoint& endpoint);
-  [[nodiscard]] size_t WriteHeadLines(Transaction& transaction, const Endpoint& endpoint,
+  [[nodiscard]] bool WriteHead(Transaction& transaction, Endpoint& endpoint);
+  [[nodiscard]] size_t WriteHeadLines(const Transaction& transaction, Endpoint& endpoint,
                                       std::span<char> out);
-  [[nodiscard]] size_t WriteRouteLines(Transaction& transaction, const Endpoint& endpoint,
+  [[nodiscard]] size_t WriteRouteLines(const Transaction& transaction, Endpoint& endpoint,
                                        std::span<char> out);
-  [[nodiscard]] RouteSide SideOf(size_t listener) const;
-  void NameInsideTarget(const InsideTarget& target, RouteSide& side) const;
-  void NameFlow(const Transaction& transaction, bool falls_back, RouteSide& side) const;
-  void NamePeer(const Transaction& transaction, const Endpoint& endpoint, RouteSide& side) const;
-  void NameDialog(const Transaction& transaction, const Endpoint& endpoint, RouteSide& side);
+  [[nodiscard]] size_t WritePathLine(const Transaction& transaction, RecordRouteUri uri,
+                                     std::span<char> out) const;
+  [[nodiscard]] RecordRouteUri UriOf(size_t listener, bool is_secure) const;
+  // The side that this endpoint is, as later requests reach it, but for its party.
+  [[nodiscard]] DialogSide FarSideOf(const Transaction& transaction,
+                                     const Endpoint& endpoint) const;
+  [[nodiscard]] SealedParty PartyAt(const Transaction& transaction, Endpoint& endpoint);
+  void NoteAliasParty(const Transaction& transaction, Endpoint& endpoint);
 
   // -- Responses.
   void OnResponse(const ResponseSource& source);
+  [[nodiscard]] std::optional<Branch> OwnBranch(std::string_view text) const;
   [[nodiscard]] bool IsExpected(const Endpoint& endpoint, const ResponseSource& source) const;
   [[nodiscard]] bool MailResponse(uint32_t shard, const ResponseSource& source);
   [[nodiscard]] bool MailCancel(uint32_t shard, const CancelMail& mail);
   void OnCancelMail(CancelMail mail);
-  void OnLateResponse(Transaction& transaction, const Endpoint& endpoint);
+  void OnLateResponse(Transaction& transaction, Endpoint& endpoint);
   void AbandonAttempt(Transaction& transaction);
   void ApplyResponse(Transaction& transaction);
   [[nodiscard]] bool FailsOver(Transaction& transaction);
   void ApplyClientStep(Transaction& transaction, const ClientStep& step);
-  void SendResponseOn(Transaction& transaction);
+  // `endpoint` is the one that answered.
+  void SendResponseOn(Transaction& transaction, Endpoint* endpoint);
+  // Record-Route of an answer from outside, in view_: as it must be.
+  void EditAnswerRoutes(Transaction& transaction, Endpoint& endpoint);
+  [[nodiscard]] bool HasRoutesAsSent(const Transaction& transaction,
+                                     const Endpoint& endpoint) const;
+  void KeepBroughtRoutes(Transaction& transaction);
+  // To another open connection of the party that asked.
+  [[nodiscard]] bool SendToParty(const Transaction& transaction, std::string_view response);
   // Towards the access side; kept for retransmission where that side may lose it.
   bool SendReply(Transaction& transaction, std::string_view response, uint16_t status,
                  FinalSource source);
@@ -232,7 +269,15 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
     bool sips_required = false;
     bool closes = false;  // Even if the reason alone would not.
     bool parsed = true;   // view_ holds a request that parsed.
+    uint16_t status = 0;  // Instead of the table's.
   };
+  // Of a subscription whose token we do not know any more.
+  [[nodiscard]] static RefusalDetail SubscriptionLost() {
+    RefusalDetail detail;
+    detail.phrase = "Call/Transaction Does Not Exist";
+    detail.status = 481;
+    return detail;
+  }
   void Refuse(const MessageSource& source, ReasonCode reason) { Refuse(source, reason, {}); }
   void Refuse(const MessageSource& source, ReasonCode reason, const RefusalDetail& detail);
   struct RefusedPeer {
@@ -259,7 +304,11 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   ShardContext& context_;
   ConnectionTable& connections_;
   Admission& admission_;
-  const BranchSigner signer_;
+  PartyDirectory& parties_;
+  // Of the snapshot, and of the last one with another secret: what is under way may be signed by
+  // it.
+  BranchSigner branches_;
+  BranchSigner branches_before_;
   const tls::MacKey loop_key_;
   const LocalTag local_tag_;
   TransactionTable transactions_;
@@ -274,6 +323,9 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] const TargetHealth* HealthOf(const PinnedTarget& target) const;
   std::vector<std::vector<PinnedTarget>> pinned_;
   std::vector<core::MonotonicTime> next_probe_;  // By next hop.
+  // Hosts of named inside targets, as DNS has said since the last reload.
+  static constexpr size_t kNamedInsideMax = 1024;
+  absl::flat_hash_set<core::SocketAddress> named_inside_;
   uint32_t unanswered_ = 0;
   bool draining_ = false;
 
@@ -281,7 +333,6 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   MessageView view_;    // What has just come in.
   MessageView stored_;  // A request that a transaction keeps.
   MessageEdit edit_;
-  HopToken hop_;
   LocationList locations_;
 };
 

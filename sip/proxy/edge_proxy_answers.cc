@@ -17,7 +17,7 @@ namespace sallyport::sip {
 namespace {
 
 constexpr size_t kRefusalHeaderBytesMax = 1024;
-// Whose is the prober: one shard asks for all.
+// Only this shard sends health checks.
 constexpr uint32_t kProberShard = 0;
 
 }  // namespace
@@ -28,9 +28,8 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
                        const RefusalDetail& detail) {
   const ReasonText& text = TextOf(reason);
   context_.Count(context_.metrics.requests_rejected.Slot(reason));
-  if (reason == ReasonCode::kFlowToken || reason == ReasonCode::kFlowGone) {
-    context_.Count(context_.metrics.sip_flow_failures.Slot(
-        reason == ReasonCode::kFlowToken ? FlowFailure::kForged : FlowFailure::kElsewhere));
+  if (reason == ReasonCode::kFlowToken) {
+    context_.Count(context_.metrics.sip_flow_failures.Slot(FlowFailure::kForged));
   }
   LogRefusal({source.zone, source.peer(), source.listener, source.connection, source.address},
              reason, view_.is_request() ? view_.method_text() : std::string_view(), detail.cause);
@@ -46,8 +45,8 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
          .cause = detail.cause,
          .sips_required = detail.sips_required},
         storage);
-    Answer(source, text.status, detail.phrase.empty() ? text.phrase : detail.phrase, headers,
-           detail.parsed);
+    Answer(source, detail.status != 0 ? detail.status : text.status,
+           detail.phrase.empty() ? text.phrase : detail.phrase, headers, detail.parsed);
   }
   if (source.connection != nullptr && (detail.closes || text.closes_connection)) {
     source.connection->Close(ConnectionCloseReason::kPolicy);
@@ -150,7 +149,10 @@ void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::
   }
   context_.Count(context_.metrics.requests_rejected.Slot(reason));
   if (reason == ReasonCode::kFlowGone) {
-    context_.Count(context_.metrics.sip_flow_failures.Slot(FlowFailure::kGone));
+    const bool is_elsewhere = transaction.far.flow.is_known() &&
+                              transaction.far.flow.process != context_.snapshot->process;
+    context_.Count(context_.metrics.sip_flow_failures.Slot(is_elsewhere ? FlowFailure::kElsewhere
+                                                                        : FlowFailure::kGone));
   }
   if (!ParseStored(transaction)) return FinishWith(transaction, 0, {}, {});
   const Connection* const connection = connections_.Find(transaction.reply.connection);
@@ -285,7 +287,7 @@ void EdgeProxy::NoteHealth(Endpoint& endpoint, HealthChange change) {
             is_claimed ? std::string_view(next_hops[endpoint.next_hop].name) : std::string_view(),
             endpoint.key.address.ToString(), endpoint.key.transport);
   if (change != HealthChange::kWentDown) return;
-  // Who waits for it may be served by another.
+  // Requests that wait for it may be served by another.
   endpoints_.GiveUp(endpoint, {ReasonCode::kNextHopUnreachable, "the next hop does not answer"});
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/check.h"
 #include "sip/message/message_writer.h"
+#include "sip/proxy/answer_routes.h"
 #include "sip/proxy/edge_proxy.h"
 #include "sip/proxy/forwarding.h"
 #include "sip/proxy/mail_kinds.h"
@@ -66,6 +67,11 @@ std::string_view ResponseText(const Transaction& transaction) {
   return {reinterpret_cast<const char*>(transaction.response.data()), transaction.response_bytes};
 }
 
+std::string_view BroughtRoutes(const Transaction& transaction) {
+  return {reinterpret_cast<const char*>(transaction.brought_routes.data()),
+          transaction.brought_routes_bytes};
+}
+
 // Seconds; nothing where there is none (RFC 3261 §20.33: a comment or parameters may follow).
 std::optional<uint32_t> RetryAfterOf(const MessageView& response) {
   const HeaderField* const field = response.First(HeaderId::kRetryAfter);
@@ -81,9 +87,14 @@ std::optional<uint32_t> RetryAfterOf(const MessageView& response) {
 
 // -- Responses in ------------------------------------------------------------------------------
 
+std::optional<Branch> EdgeProxy::OwnBranch(std::string_view text) const {
+  const std::optional<Branch> branch = branches_.ReadOwn(text);
+  return branch.has_value() ? branch : branches_before_.ReadOwn(text);
+}
+
 // §16.7: matched by the branch that we wrote, wherever it arrived.
 void EdgeProxy::OnResponse(const ResponseSource& source) {
-  const std::optional<Branch> branch = signer_.Read(view_.top_via().branch);
+  const std::optional<Branch> branch = OwnBranch(view_.top_via().branch);
   if (!branch.has_value()) return DropResponse(ResponseDropReason::kBranch);
   if (branch->shard != context_.shard.index()) {
     // One that came by mail is where its branch says, or nowhere.
@@ -98,7 +109,7 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
   if (transaction == nullptr || branch->attempt >= transaction->target_count) {
     return DropResponse(ResponseDropReason::kNoTransaction);
   }
-  const Endpoint* const endpoint = endpoints_.Find(transaction->targets[branch->attempt]);
+  Endpoint* const endpoint = endpoints_.Find(transaction->targets[branch->attempt]);
   if (endpoint == nullptr || !IsExpected(*endpoint, source)) {
     return DropResponse(ResponseDropReason::kSource);
   }
@@ -110,7 +121,7 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
     }
     return;
   }
-  // Without another Via nobody is below us: it is not for this request (§16.7 step 3).
+  // Without another Via there is no element below us: it is not for this request (§16.7 step 3).
   const bool has_way_back = view_.Count(HeaderId::kVia) > 1 || !view_.top_via_rest().empty();
   if (view_.cseq().method != transaction->method || (!has_way_back && !transaction->is_probe)) {
     return DropResponse(ResponseDropReason::kMalformed);
@@ -120,7 +131,7 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
   ApplyResponse(*transaction);
 }
 
-// From outside anybody who has ever seen a branch of ours can send this: not before other mail.
+// Any peer outside that has ever seen a branch of ours can send this: not before other mail.
 bool EdgeProxy::MailResponse(uint32_t shard, const ResponseSource& source) {
   return context_.PostMessage(
       shard, kMailResponse, source, view_.bytes(),
@@ -153,14 +164,14 @@ bool EdgeProxy::IsExpected(const Endpoint& endpoint, const ResponseSource& sourc
          endpoint.peer == source.peer;
 }
 
-// Of a target that we have given up: its 2xx counts nevertheless, since somebody has answered the
+// Of a target that we have given up: its 2xx counts nevertheless, since a person has answered the
 // call (§16.7 step 5); its failure is acknowledged, so that it need not be sent again; and what
 // rings there need not, now that a CANCEL may follow (§9.1): once for each provisional.
-void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoint) {
+void EdgeProxy::OnLateResponse(Transaction& transaction, Endpoint& endpoint) {
   const uint16_t status = view_.status_code();
   if (!transaction.is_invite()) return DropResponse(ResponseDropReason::kNoTransaction);
   if (status >= 200 && status < 300) {
-    SendResponseOn(transaction);
+    SendResponseOn(transaction, &endpoint);
     return AbandonAttempt(transaction);
   }
   DropResponse(ResponseDropReason::kNoTransaction);
@@ -186,7 +197,7 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, const Endpoint& endpoin
 void EdgeProxy::AbandonAttempt(Transaction& transaction) {
   if (IsAnswered(transaction.client) || transaction.cancel != CancelState::kNone) return;
   if (transaction.client == ClientState::kProceeding) return SendCancel(transaction);
-  transaction.cancel = CancelState::kWanted;  // And nobody else is tried.
+  transaction.cancel = CancelState::kWanted;  // And no further target is tried.
   // §9.1: once it has shown that it has the INVITE.
   if (transaction.is_left) return;
   if (transaction.is_sent) return ScheduleDeadlineAt(transaction, transaction.sent_at + kTimerB);
@@ -230,7 +241,7 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
     }
   } else if (step.next == ClientState::kProceeding) {
     if (!transaction.is_reliable) transaction.retransmit_interval = kT2;
-    // Somebody works on it: the next target can wait. Timer F goes on (§17.1.2.2).
+    // The target works on it: the next one can wait. Timer F goes on (§17.1.2.2).
     ScheduleDeadlineAt(transaction, transaction.sent_at + kTimerB);
   }
   ApplyClientStep(transaction, step);
@@ -263,11 +274,11 @@ void EdgeProxy::ApplyClientStep(Transaction& transaction, const ClientStep& step
     case ClientAction::kNone:
       break;
     case ClientAction::kForward:
-      SendResponseOn(transaction);
+      SendResponseOn(transaction, endpoints_.Find(transaction.endpoint));
       break;
     case ClientAction::kForwardAndAck:
       Acknowledge(transaction);
-      SendResponseOn(transaction);
+      SendResponseOn(transaction, endpoints_.Find(transaction.endpoint));
       break;
     case ClientAction::kAck:
       Acknowledge(transaction);
@@ -290,7 +301,7 @@ void EdgeProxy::ApplyClientStep(Transaction& transaction, const ClientStep& step
 }
 
 // The response in view_, towards the access side.
-void EdgeProxy::SendResponseOn(Transaction& transaction) {
+void EdgeProxy::SendResponseOn(Transaction& transaction, Endpoint* endpoint) {
   const uint16_t status = view_.status_code();
   if (status == 100) return;  // Hop by hop (§16.7 step 5); ours has gone out.
   // §16.7 step 5: a 2xx of the INVITE passes even after a failure was sent.
@@ -303,10 +314,14 @@ void EdgeProxy::SendResponseOn(Transaction& transaction) {
     if (step.action != ServerAction::kSend) return;
   }
   edit_.Reset(view_.bytes());
-  const Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
-  const bool is_within = transaction.reply.zone == Zone::kInside && endpoint != nullptr &&
-                         endpoint->key.zone == Zone::kInside;
+  const bool is_from_outside = endpoint == nullptr || endpoint->key.zone == Zone::kOutside;
+  const bool is_within = transaction.reply.zone == Zone::kInside && !is_from_outside;
   EditResponse(view_, !is_within, edit_);
+  // What may become a route set inside (RFC 3261 §12.1.2) is what we sent, or is made so.
+  const bool forms_dialog = transaction.records_route && status < 300;
+  if (forms_dialog && is_from_outside && endpoint != nullptr) {
+    EditAnswerRoutes(transaction, *endpoint);
+  }
   // §16.7 step 6: a 503 would say that all we could be asked is in vain.
   const bool hides_overload = status == 503 && OthersAreHealthy(transaction);
   if (hides_overload) HideOverload(view_, edit_);
@@ -314,6 +329,55 @@ void EdgeProxy::SendResponseOn(Transaction& transaction) {
   const size_t size = edit_.CopyTo(context_.send_scratch);
   static_cast<void>(SendReply(transaction, {context_.send_scratch.data(), size},
                               hides_overload ? uint16_t{500} : status, FinalSource::kForwarded));
+}
+
+// Our pair must be of this dialog and of the endpoint that answers (answer_routes.h); else the
+// whole of it is replaced by that pair and what the request had brought.
+void EdgeProxy::EditAnswerRoutes(Transaction& transaction, Endpoint& endpoint) {
+  KeepBroughtRoutes(transaction);
+  if (HasRoutesAsSent(transaction, endpoint)) return;
+  std::array<char, kHeadBytesMax> lines;
+  const size_t size = WriteRouteLines(transaction, endpoint, lines);
+  ReplaceRecordRoutes(view_, {lines.data(), size}, BroughtRoutes(transaction), edit_);
+}
+
+bool EdgeProxy::HasRoutesAsSent(const Transaction& transaction, const Endpoint& endpoint) const {
+  const DialogPairSigner& pairs = context_.snapshot->pairs;
+  const AnswerRoutes answer =
+      ReadAnswerRoutes(view_, BroughtRoutes(transaction), transaction.dialog, pairs);
+  if (!answer.is_as_sent) return false;
+  DialogSide caller = transaction.near;
+  caller.secure = transaction.is_secure;
+  DialogSide callee = FarSideOf(transaction, endpoint);
+  callee.party = answer.pair.callee.party;
+  const bool is_party = transaction.far.party.kind != PartyKind::kNone
+                            ? callee.party == transaction.far.party
+                            : pairs.parties().IsSame(callee.party, endpoint.party);
+  return is_party && answer.pair.caller == caller && answer.pair.callee == callee;
+}
+
+// Kept apart from the request, which is given back with the first final answer: more may follow.
+void EdgeProxy::KeepBroughtRoutes(Transaction& transaction) {
+  if (std::exchange(transaction.has_kept_routes, true) || !ParseStored(transaction)) return;
+  uint32_t to_skip = transaction.head_routes;  // Each of ours is a line of its own.
+  size_t bytes = 0;
+  const auto for_each = [&](auto visit) {
+    uint32_t number = 0;
+    for (const HeaderField* line = stored_.First(HeaderId::kRecordRoute); line != nullptr;
+         line = stored_.NextSame(line)) {
+      if (number++ >= to_skip) visit(line->value);
+    }
+  };
+  for_each([&bytes](std::string_view value) { bytes += value.size() + 2; });
+  if (bytes == 0 || bytes > core::BufferPool::kBlockBytesMax) return;
+  transaction.brought_routes = context_.reactor().buffers().Lease(static_cast<uint32_t>(bytes));
+  if (!transaction.brought_routes) return;
+  auto* const out = reinterpret_cast<char*>(transaction.brought_routes.data());
+  for_each([&](std::string_view value) {
+    uint32_t& used = transaction.brought_routes_bytes;
+    if (used > 0) used += static_cast<uint32_t>(std::string_view(", ").copy(out + used, 2));
+    used += static_cast<uint32_t>(value.copy(out + used, value.size()));
+  });
 }
 
 // -- Towards the access side -------------------------------------------------------------------
@@ -339,12 +403,27 @@ bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, u
     DialReplyPath(transaction);
     return false;
   }
+  if (!response.empty() && SendToParty(transaction, response)) {
+    CountResponse(status, source);
+    return true;
+  }
   DropResponse(ResponseDropReason::kFlowGone);
   // After a provisional the final response may still find a way.
   if (status >= 200 && transaction.is_invite() && transaction.server != ServerState::kAccepted) {
     transaction.server = AdvanceServer(transaction, ServerEvent::kFlowLost).next;
   }
   return false;
+}
+
+// The connection of a party outside is gone; nothing is dialled for its answers.
+bool EdgeProxy::SendToParty(const Transaction& transaction, std::string_view response) {
+  if (transaction.reply.zone == Zone::kInside || transaction.reply.is_datagram()) return false;
+  const auto open = parties_.Find(transaction.near.party, transaction.near.flow);
+  if (!open.has_value()) return false;
+  Endpoint* const endpoint =
+      endpoints_.FindOrCreate(endpoints_.FlowKey(open->shard, open->connection, open->listener));
+  return endpoint != nullptr && endpoints_.Prepare(*endpoint) == EndpointPool::Readiness::kReady &&
+         IsProvedBy(*endpoint, transaction.near.party) && endpoints_.Send(*endpoint, response);
 }
 
 bool EdgeProxy::KeepResponse(Transaction& transaction, std::string_view response) {
@@ -527,8 +606,11 @@ void EdgeProxy::SettleTransaction(Transaction& transaction) {
   }
   if (!IsAnswered(transaction.client)) return;
   if (!RetransmitsFinal(transaction)) transaction.retransmit.Cancel();
-  // kCompleted may have to acknowledge again, and who was given up may still be heard of.
+  // kCompleted may have to acknowledge again, and a target that was given up may still answer.
   if (transaction.client != ClientState::kCompleted && !transaction.has_given_up) {
+    if (transaction.records_route && transaction.reply.zone == Zone::kInside) {
+      KeepBroughtRoutes(transaction);
+    }
     transaction.request.Reset();
     transaction.request_bytes = 0;
   }

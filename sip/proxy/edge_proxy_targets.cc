@@ -27,6 +27,7 @@ namespace {
 // transport.
 constexpr size_t kDatagramRequestBytesMax = 1300;
 
+constexpr FailureCause kFlowGone{ReasonCode::kFlowGone, "the flow is gone"};
 constexpr FailureCause kNoTarget{ReasonCode::kNextHopUnreachable, "no next hop can be reached"};
 
 std::string_view StoredText(const Transaction& transaction) {
@@ -57,8 +58,8 @@ uint64_t HashOf(const NextHopTarget& target) {
                                    ":", target.port));
 }
 
-// RFC 5923 §8: whom we dial outside may send its own requests on the connection. They are judged by
-// the certificate that it has shown.
+// RFC 5923 §8: a server outside may send its own requests on a connection that we dial. They are
+// judged by the certificate that it has shown.
 std::string_view ViaEnd(const Endpoint& endpoint, const Egress& egress) {
   const bool is_alias = endpoint.key.kind == EndpointKind::kStream &&
                         endpoint.key.transport == TransportProtocol::kTls &&
@@ -74,6 +75,15 @@ bool SpeaksTo(const NextHopTarget& target, TransportProtocol transport) {
 
 TransportAddress WhereOf(const Endpoint& endpoint) {
   return {endpoint.key.transport, endpoint.key.address, IdentityHash(endpoint.key.identity)};
+}
+
+uint8_t CountRecordRoutes(std::string_view head) {
+  constexpr std::string_view kName = "\r\nRecord-Route: ";
+  uint8_t count = 0;
+  for (size_t at = head.find(kName); at != std::string_view::npos; at = head.find(kName, at + 1)) {
+    ++count;
+  }
+  return count;
 }
 
 // The URI that says where a request from the inside goes next (§16.6 step 7).
@@ -117,45 +127,179 @@ EdgeProxy::Finding EdgeProxy::ListTargets(Transaction& transaction) {
     }
     case TargetSource::kInsideTarget:
       return ListInsideTarget(transaction);
-    case TargetSource::kFlow: {
-      const FlowToken& flow = transaction.flow;
-      Endpoint* const endpoint =
-          endpoints_.FindOrCreate(endpoints_.FlowKey(flow.shard, flow.connection, flow.listener));
-      const bool is_usable =
-          endpoint != nullptr && endpoints_.Prepare(*endpoint) == EndpointPool::Readiness::kReady;
-      // Of another shard's flow we know the peer only by the token, which that shard's proxy wrote.
-      if (is_usable && flow.shard != context_.shard.index()) endpoint->peer = flow.peer_key;
-      if (is_usable && endpoint->peer == flow.peer_key) {
-        transaction.targets[transaction.target_count++] = endpoint->id;
-        return Finding::kFound;
-      }
-      if (endpoint == nullptr) {
-        transaction.failure = {ReasonCode::kOverload, "too many flows are in use"};
-        return Finding::kNothing;
-      }
-      if (flow.falls_back) {  // A dialog without RFC 5626: route on.
-        transaction.source = TargetSource::kLocate;
-        return ListLocated(transaction);
-      }
-      transaction.failure = {ReasonCode::kFlowGone, "the flow is gone"};
-      return Finding::kNothing;
-    }
+    case TargetSource::kParty:
+      return ListParty(transaction);
+    case TargetSource::kFlow:
+      return ListFlow(transaction);
     case TargetSource::kLocate:
       return ListLocated(transaction);
   }
   UNREACHABLE();
 }
 
+// RFC 5626 §5.3: that flow, or 430.
+EdgeProxy::Finding EdgeProxy::ListFlow(Transaction& transaction) {
+  transaction.failure = kFlowGone;
+  return AddFlow(transaction, transaction.far.flow) ? Finding::kFound : Finding::kNothing;
+}
+
+bool EdgeProxy::AddFlow(Transaction& transaction, const FlowRef& flow) {
+  if (flow.process != context_.snapshot->process) return false;
+  if (transaction.target_count == Transaction::kTargetsMax) return false;
+  Endpoint* const endpoint =
+      endpoints_.FindOrCreate(endpoints_.FlowKey(flow.shard, flow.connection, flow.listener));
+  if (endpoint == nullptr) {
+    transaction.failure = {ReasonCode::kOverload, "too many flows are in use"};
+    return false;
+  }
+  if (endpoints_.Prepare(*endpoint) != EndpointPool::Readiness::kReady ||
+      !IsProvedBy(*endpoint, transaction.far.party)) {
+    return false;
+  }
+  const auto end = transaction.targets.begin() + transaction.target_count;
+  if (std::find(transaction.targets.begin(), end, endpoint->id) != end) return false;
+  transaction.targets[transaction.target_count++] = endpoint->id;
+  return true;
+}
+
+// Of another shard's connection, what names it says so: our own token, or the directory.
+bool EdgeProxy::IsProvedBy(const Endpoint& endpoint, const SealedParty& party) const {
+  const bool is_flow = endpoint.key.kind == EndpointKind::kFlow;
+  if (is_flow && endpoint.key.shard != context_.shard.index()) return true;
+  const Connection* const connection =
+      connections_.Find(is_flow ? endpoint.key.flow : endpoint.connection);
+  return connection != nullptr && connection->standing() != nullptr &&
+         context_.snapshot->pairs.parties().Proves(*connection->standing(), party);
+}
+
+// -- A party outside ---------------------------------------------------------------------------
+
+// The ways to the party of a dialog, one after the other, each only when the earlier ones are
+// exhausted. Nothing that a message says leads anywhere: not Contact, nor what is left of Route.
+EdgeProxy::Finding EdgeProxy::ListParty(Transaction& transaction) {
+  while (transaction.party_step != PartyStep::kNothing) {
+    const PartyStep step = transaction.party_step;
+    const Finding finding = ListPartyStep(transaction, step);
+    // What DNS still has to say is of this step.
+    if (finding == Finding::kPending) return finding;
+    if (!transaction.has_unlisted) {
+      transaction.party_step = static_cast<PartyStep>(static_cast<uint8_t>(step) + 1);
+    }
+    if (transaction.has_untried()) return Finding::kFound;
+  }
+  return Finding::kNothing;
+}
+
+EdgeProxy::Finding EdgeProxy::ListPartyStep(Transaction& transaction, PartyStep step) {
+  const DialogSide& party = transaction.far;
+  switch (step) {
+    case PartyStep::kFlow:
+      if (party.flow.is_known()) {
+        transaction.failure = kFlowGone;
+        static_cast<void>(AddFlow(transaction, party.flow));
+      }
+      return Finding::kNothing;
+    case PartyStep::kTarget:
+      return party.target.is_known() ? ListPartyTarget(transaction) : Finding::kNothing;
+    case PartyStep::kOpen:
+      if (const auto open = parties_.Find(party.party, party.flow)) {
+        static_cast<void>(AddFlow(transaction, *open));
+      }
+      return Finding::kNothing;
+    case PartyStep::kNextHop:
+      return ListPartyNextHop(transaction);
+    case PartyStep::kLocated:
+      return ListPartyDomain(transaction);
+    case PartyStep::kNothing:
+      return Finding::kNothing;
+  }
+  UNREACHABLE();
+}
+
+// Whoever answers there is asked for the proof that the party gave (SendAttempt looks again).
+bool EdgeProxy::MayProve(const EndpointKey& key, const SealedParty& party) const {
+  if (party.kind == PartyKind::kNone) return true;  // A plain next hop: the configured target.
+  if (key.transport != TransportProtocol::kTls) return false;
+  return party.kind == PartyKind::kLeaf || key.identity == party.domain.view();
+}
+
+// The member that we had dialled, then the others of its next hop, which may share its state.
+EdgeProxy::Finding EdgeProxy::ListPartyTarget(Transaction& transaction) {
+  const DialogSide& party = transaction.far;
+  if (party.next_hop == 0) return ListLocatedTarget(transaction);
+  const std::optional<size_t> next_hop = context_.snapshot->FindNextHop(party.next_hop);
+  if (!next_hop.has_value()) return Finding::kNothing;
+  const NextHopConfig& config = context_.snapshot->config.next_hops[*next_hop];
+  if (config.zone != Zone::kOutside) return Finding::kNothing;
+  transaction.next_hop_hash = party.next_hop;
+  BeginNextHop(transaction, *next_hop);
+  const std::optional<EndpointKey> key = KeyOfMember(config, party.target);
+  const bool is_listed = transaction.has_unlisted;  // When DNS is asked for others, it was tried.
+  if (!is_listed && key.has_value() && MayProve(*key, party.party)) AddTarget(transaction, *key);
+  return ListNextHop(transaction, *next_hop);
+}
+
+// A target that RFC 3263 had led to.
+EdgeProxy::Finding EdgeProxy::ListLocatedTarget(Transaction& transaction) {
+  const DialogSide& party = transaction.far;
+  if (!MayDialOutside(party.target.address)) return Finding::kNothing;
+  const EndpointKey key =
+      KeyLike(OutboundKey(party.party.domain.view()), party.target.transport, party.target.address);
+  const bool names_nothing = key.transport == TransportProtocol::kTls && key.identity.empty();
+  if (!names_nothing && MayProve(key, party.party)) AddTarget(transaction, key);
+  return Finding::kNothing;
+}
+
+EdgeProxy::Finding EdgeProxy::ListPartyNextHop(Transaction& transaction) {
+  const SealedParty& party = transaction.far.party;
+  if (party.kind != PartyKind::kDomain) return Finding::kNothing;
+  const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
+  for (size_t i = 0; i < next_hops.size(); ++i) {
+    if (next_hops[i].zone != Zone::kOutside) continue;
+    const bool is_its = std::ranges::any_of(next_hops[i].targets, [&](const NextHopTarget& target) {
+      return MayProve(KeyOf(next_hops[i], target), party);
+    });
+    if (!is_its || context_.snapshot->next_hop_hashes[i] == transaction.far.next_hop) continue;
+    transaction.next_hop_hash = context_.snapshot->next_hop_hashes[i];
+    return ListNextHop(transaction, i);
+  }
+  return Finding::kNothing;
+}
+
+EdgeProxy::Finding EdgeProxy::ListPartyDomain(Transaction& transaction) {
+  const SealedParty& party = transaction.far.party;
+  if (party.kind != PartyKind::kDomain) return Finding::kNothing;
+  LocationRequest request;
+  request.host = party.domain.view();
+  request.secure = true;  // TLS and nothing else.
+  request.support = Supported(Zone::kOutside);
+  request.support.tls = true;
+  request.selector = transaction.selector;
+  transaction.next_hop_hash = 0;
+  const FailureCause before = transaction.failure;
+  const Finding finding = ListNamed(transaction, request, OutboundKey(party.domain.view()));
+  if (finding == Finding::kNothing && transaction.target_count > 0) transaction.failure = before;
+  return finding;
+}
+
+// -- Endpoints ---------------------------------------------------------------------------------
+
 void EdgeProxy::AddTarget(Transaction& transaction, const EndpointKey& key) {
   // RFC 5923: on the connection that the peer opened; if that is lost, the next one is dialled.
-  if (const auto alias = endpoints_.AliasOf(key)) AddTarget(transaction, *alias);
+  if (const auto alias = endpoints_.AliasOf(key)) {
+    if (key.identity.size() <= PartyDomain::kBytesMax) {
+      transaction.alias_domain = PartyDomain(key.identity);
+    }
+    AddTarget(transaction, *alias);
+  }
   if (transaction.target_count == Transaction::kTargetsMax || HasTried(transaction, key)) return;
   Endpoint* const endpoint = endpoints_.FindOrCreate(key);
   if (endpoint == nullptr) {
     transaction.failure = {ReasonCode::kOverload, "too many next hops are in use"};
     return;
   }
-  const bool is_named = transaction.source == TargetSource::kNextHop &&
+  const bool is_named = transaction.lists_next_hop() &&
+                        transaction.source != TargetSource::kInsideTarget &&
                         endpoint->pinned != context_.snapshot->version;
   if (is_named && transaction.snapshot == context_.snapshot->version) {
     Claim(*endpoint, transaction.next_hop);
@@ -273,18 +417,18 @@ void EdgeProxy::PinEndpoints() {
   });
 }
 
+void EdgeProxy::BeginNextHop(Transaction& transaction, size_t next_hop) const {
+  if (transaction.next_hop == next_hop && transaction.snapshot == context_.snapshot->version)
+    return;
+  transaction.next_hop = static_cast<uint16_t>(next_hop);
+  transaction.snapshot = context_.snapshot->version;
+  transaction.looked_at = 0;
+}
+
 EdgeProxy::Finding EdgeProxy::ListNextHop(Transaction& transaction, size_t next_hop) {
   const NextHopConfig& config = context_.snapshot->config.next_hops[next_hop];
   const core::MonotonicTime now = context_.reactor().now();
-  if (transaction.next_hop != next_hop || transaction.snapshot != context_.snapshot->version) {
-    transaction.next_hop = static_cast<uint16_t>(next_hop);
-    transaction.snapshot = context_.snapshot->version;
-    transaction.looked_at = 0;
-  }
-  if (const TransportAddress member = std::exchange(transaction.member, {}); member.is_known()) {
-    const std::optional<EndpointKey> key = KeyOfMember(config, member);
-    if (key.has_value()) AddTarget(transaction, *key);
-  }
+  BeginNextHop(transaction, next_hop);
   std::array<OrderedTarget, kNextHopTargetsMax> candidates;
   const size_t count = std::min(config.targets.size(), candidates.size());
   for (size_t i = 0; i < count; ++i) {
@@ -303,12 +447,13 @@ EdgeProxy::Finding EdgeProxy::ListNextHop(Transaction& transaction, size_t next_
     const NextHopTarget& target = config.targets[index];
     if ((transaction.looked_at >> index & 1) != 0) continue;
     transaction.looked_at |= uint64_t{1} << index;
+    if (!MayProve(KeyOf(config, target), transaction.far.party)) continue;
     if (target.host.empty()) {
       AddTarget(transaction, KeyOf(config, target));
       continue;
     }
     transaction.asked_target = index;
-    // What DNS still has to say is waited for only while there is nobody else.
+    // What DNS still has to say is waited for only while there is no other target.
     if (ListNamedTarget(transaction, config, target) != Finding::kPending) continue;
     if (!transaction.has_untried()) return Finding::kPending;
     transaction.looked_at &= ~(uint64_t{1} << index);
@@ -333,32 +478,41 @@ EdgeProxy::Finding EdgeProxy::ListNamedTarget(Transaction& transaction,
   return ListNamed(transaction, request, KeyOf(next_hop, target));
 }
 
-// In a dialog: where our Record-Route says, and if that is down, to the others of its next hop,
-// which may share its state.
+// In a dialog: where our pair says, and if that is down, to the others of its next hop, which may
+// share its state. What the pair says must still be a place inside.
 EdgeProxy::Finding EdgeProxy::ListInsideTarget(Transaction& transaction) {
-  const InsideTarget& target = transaction.inside_target;
+  const DialogSide& side = transaction.far;
   const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
   std::optional<EndpointKey> key;
-  std::optional<size_t> home = context_.snapshot->FindNextHop(target.next_hop);
+  std::optional<size_t> home = context_.snapshot->FindNextHop(side.next_hop);
   if (home.has_value() && next_hops[*home].zone == Zone::kInside) {
-    key = KeyOfMember(next_hops[*home], target.where());
+    key = KeyOfMember(next_hops[*home], side.target);
   }
   for (size_t i = 0; i < next_hops.size() && !key.has_value(); ++i) {
-    const auto has_address = [&target](const NextHopTarget& member) {
-      return member.address == target.address && SpeaksTo(member, target.transport);
+    const auto has_address = [&side](const NextHopTarget& member) {
+      return member.address == side.target.address && SpeaksTo(member, side.target.transport);
     };
     if (next_hops[i].zone != Zone::kInside) continue;
     if (std::ranges::none_of(next_hops[i].targets, has_address)) continue;
-    key = KeyOfMember(next_hops[i], target.where());
+    key = KeyOfMember(next_hops[i], side.target);
     home = i;
   }
-  if (!key.has_value() && target.transport == TransportProtocol::kTls) {
+  const bool leads_inside = key.has_value()
+                                ? !context_.snapshot->names.IsListeningOn(side.target.address)
+                                : context_.snapshot->AdmitsInside(side.target.address);
+  if (!leads_inside) {
+    transaction.failure = {ReasonCode::kNextHopUnreachable,
+                           "the target of this dialog is no place inside any more"};
+    return Finding::kNothing;
+  }
+  if (!key.has_value() && side.target.transport == TransportProtocol::kTls) {
     transaction.failure = {ReasonCode::kNextHopTls, "that TLS next hop is not configured any more"};
     return Finding::kNothing;
   }
   // When DNS is asked for the others, it has been tried already.
   if (!transaction.has_unlisted) {
-    AddTarget(transaction, key.value_or(KeyAt(Zone::kInside, target.transport, target.address)));
+    AddTarget(transaction,
+              key.value_or(KeyAt(Zone::kInside, side.target.transport, side.target.address)));
   }
   if (key.has_value()) {
     const Finding others = ListNextHop(transaction, *home);
@@ -409,23 +563,15 @@ EdgeProxy::Finding EdgeProxy::ListLocated(Transaction& transaction) {
       return Finding::kNothing;
     }
   }
-  return ListNamed(transaction, request, OutboundKey(LocatedName(uri, PeerOf(transaction))));
+  return ListNamed(transaction, request, OutboundKey(LocatedName(uri).view()));
 }
 
-// Who must be found at an address that proves nothing: whom our own Record-Route names; else in a
-// dialog (a gone flow, say) the domain of the remote party, whom this side means by To.
-std::string_view EdgeProxy::PeerOf(const Transaction& transaction) const {
-  if (!transaction.identity().empty()) return transaction.identity();
-  const NameAddr& to = stored_.to();
-  return to.tag.empty() || to.uri.host_is_ip ? std::string_view() : to.uri.host;
-}
-
-EndpointKey EdgeProxy::OutboundKey(const LocatedName& name) const {
+EndpointKey EdgeProxy::OutboundKey(std::string_view domain) const {
   EndpointKey key;
   key.zone = Zone::kOutside;
   key.tls_profile = static_cast<uint16_t>(context_.snapshot->config.outbound_tls);
   key.version = context_.snapshot->version;
-  key.identity = name.view();
+  key.identity = domain;
   return key;
 }
 
@@ -451,6 +597,17 @@ EdgeProxy::Finding EdgeProxy::ListNamed(Transaction& transaction, const Location
 void EdgeProxy::AddLocations(Transaction& transaction, std::span<const Location> locations,
                              const EndpointKey& like) {
   for (const Location& location : locations) {
+    // DNS of the outside leads neither inside nor to ourselves. What the operator has named may
+    // stand beside us.
+    const bool may_dial = transaction.lists_next_hop()
+                              ? !context_.snapshot->names.IsListeningOn(location.address)
+                              : MayDialOutside(location.address);
+    if (like.zone == Zone::kInside) NoteInsideHost(location.address);
+    if (like.zone == Zone::kOutside && !may_dial) {
+      transaction.failure = {ReasonCode::kNextHopUnreachable,
+                             "its address is one of ours or of the inside"};
+      continue;
+    }
     const EndpointKey key = KeyLike(like, location.transport, location.address);
     if (key.transport == TransportProtocol::kTls && key.identity.empty() && key.dn.empty() &&
         ChecksName(key)) {
@@ -460,6 +617,16 @@ void EdgeProxy::AddLocations(Transaction& transaction, std::span<const Location>
     }
     AddTarget(transaction, key);
   }
+}
+
+// What DNS has named for an inside target is inside, too.
+void EdgeProxy::NoteInsideHost(const core::SocketAddress& address) {
+  if (named_inside_.size() < kNamedInsideMax) named_inside_.insert(address.Unmapped().WithPort(0));
+}
+
+bool EdgeProxy::MayDialOutside(const core::SocketAddress& address) const {
+  return context_.snapshot->MayDialOutside(address) &&
+         !named_inside_.contains(address.Unmapped().WithPort(0));
 }
 
 bool EdgeProxy::ChecksName(const EndpointKey& key) const {
@@ -478,18 +645,24 @@ void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
   }
   transaction->awaits_location = false;
   if (failure != LocationFailure::kNone) {
-    transaction->failure = {ReasonCode::kNextHopUnreachable, TextOf(failure)};
-  } else if (transaction->source == TargetSource::kLocate) {
-    if (ParseStored(*transaction)) {
+    // What a target of the party has said tells more.
+    const bool has_tried = transaction->source == TargetSource::kParty &&
+                           !transaction->lists_next_hop() && transaction->target_count > 0;
+    if (!has_tried) transaction->failure = {ReasonCode::kNextHopUnreachable, TextOf(failure)};
+  } else if (transaction->lists_next_hop()) {
+    if (transaction->snapshot == context_.snapshot->version) {
+      const NextHopConfig& config = context_.snapshot->config.next_hops[transaction->next_hop];
       AddLocations(*transaction, locations,
-                   OutboundKey(LocatedName(NextUri(stored_, transaction->next_is_strict),
-                                           PeerOf(*transaction))));
-    }
-  } else if (transaction->snapshot == context_.snapshot->version) {
-    const NextHopConfig& config = context_.snapshot->config.next_hops[transaction->next_hop];
-    AddLocations(*transaction, locations, KeyOf(config, config.targets[transaction->asked_target]));
-  }  // Else it is listed anew.
-  if (transaction->source != TargetSource::kLocate && !transaction->is_probe) {
+                   KeyOf(config, config.targets[transaction->asked_target]));
+    }  // Else it is listed anew.
+  } else if (transaction->source == TargetSource::kParty) {
+    transaction->party_step = PartyStep::kNothing;
+    AddLocations(*transaction, locations, OutboundKey(transaction->far.party.domain.view()));
+  } else if (ParseStored(*transaction)) {
+    AddLocations(*transaction, locations,
+                 OutboundKey(LocatedName(NextUri(stored_, transaction->next_is_strict)).view()));
+  }
+  if (transaction->lists_next_hop() && !transaction->is_probe) {
     return FindTargets(*transaction);  // The rest.
   }
   if (transaction->has_untried()) return TryNextTarget(*transaction);
@@ -541,13 +714,17 @@ void EdgeProxy::TryNextTarget(Transaction& transaction) {
   }
   // A reload came in between: TLS targets of before are not dialled any more, those of now may be.
   const bool is_outdated = transaction.listed_for != context_.snapshot->version;
-  const bool may_list_more = (is_outdated || transaction.has_unlisted) && !transaction.is_probe &&
-                             transaction.cancel == CancelState::kNone;
+  const bool may_list_more =
+      (is_outdated || transaction.has_unlisted || HasMoreWays(transaction)) &&
+      !transaction.is_probe && transaction.cancel == CancelState::kNone;
   if (may_list_more) {
-    if (is_outdated) transaction.has_unlisted = false;  // Everything anew.
-    // Whom nothing was sent to makes room; its branch has never been seen.
+    if (is_outdated) {  // Everything anew.
+      transaction.has_unlisted = false;
+      transaction.party_step = PartyStep::kFlow;
+    }
+    // Drops targets that were never sent to: no response can carry their branch.
     transaction.target_count = transaction.next_target = transaction.sent_targets;
-    // Nobody has the request while DNS is asked (OnCancel, OnDeadline).
+    // No target has the request while DNS is asked (OnCancel, OnDeadline).
     transaction.client = transaction.is_invite() ? ClientState::kCalling : ClientState::kTrying;
     return FindTargets(transaction);
   }
@@ -588,6 +765,13 @@ bool EdgeProxy::PreferStream(Transaction& transaction, const Endpoint& datagram)
 
 // False: it has not left; the next target is due.
 bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
+  // Nothing of a dialog whose party was proved leaves towards anything that does not prove it.
+  const bool is_bound = transaction.far.party.kind != PartyKind::kNone;
+  if (is_bound && !IsProvedBy(endpoint, transaction.far.party)) {
+    transaction.failure = {ReasonCode::kNextHopIdentity,
+                           "the certificate does not prove the party of this dialog"};
+    return false;
+  }
   if (!WriteHead(transaction, endpoint)) {
     transaction.failure = {ReasonCode::kOverload, "no memory for the request"};
     return false;
@@ -654,7 +838,7 @@ void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cau
   if (transaction.cancel == CancelState::kNone && endpoints_.HasMoreTargets(transaction)) {
     return TryNextTarget(transaction);
   }
-  if (FallsBack(transaction)) return FindTargets(transaction);
+  if (HasMoreWays(transaction)) return TryNextTarget(transaction);
   if (cause.may_still_answer && transaction.is_sent) {
     // In its list, or the endpoint would be forgotten, and the answer with it.
     Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
@@ -668,22 +852,18 @@ void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cau
                       : AdvanceNonInviteClient(transaction.client, ClientEvent::kTransportError));
 }
 
-// A dialog without RFC 5626 whose flow is gone: route on. Of another shard's flow we learn that
-// only after the request has been mailed there.
-bool EdgeProxy::FallsBack(Transaction& transaction) {
-  if (transaction.source != TargetSource::kFlow || !transaction.flow.falls_back ||
-      transaction.heard || transaction.cancel != CancelState::kNone) {
-    return false;
-  }
-  transaction.source = TargetSource::kLocate;
-  transaction.is_sent = false;
-  return true;
+// Another way to the party of a dialog is left, and the last one was lost before any answer. Of
+// another shard's flow that is learnt only after the request has been mailed there.
+bool EdgeProxy::HasMoreWays(const Transaction& transaction) const {
+  return transaction.source == TargetSource::kParty &&
+         transaction.party_step != PartyStep::kNothing && !transaction.heard &&
+         transaction.cancel == CancelState::kNone;
 }
 
 // -- What we write in front --------------------------------------------------------------------
 
 // Replaces our lines of an earlier attempt.
-bool EdgeProxy::WriteHead(Transaction& transaction, const Endpoint& endpoint) {
+bool EdgeProxy::WriteHead(Transaction& transaction, Endpoint& endpoint) {
   std::array<char, kHeadBytesMax> head;
   const size_t size = WriteHeadLines(transaction, endpoint, head);
   if (size == 0) return false;
@@ -704,21 +884,23 @@ bool EdgeProxy::WriteHead(Transaction& transaction, const Endpoint& endpoint) {
   if (moved) transaction.request = std::move(moved);
   transaction.request_bytes = static_cast<uint32_t>(total);
   transaction.head_bytes = static_cast<uint32_t>(size);
+  transaction.head_routes = CountRecordRoutes({head.data(), size});
   return true;
 }
 
-// Via, and for what forms a dialog or a registration the URIs by which its requests come back:
-//
-//   facing outside  the inside target, and what excuses its callee's From (route and dialog token)
-//   facing inside   the peer's flow, or who the peer was (flow or hop token)
-size_t EdgeProxy::WriteHeadLines(Transaction& transaction, const Endpoint& endpoint,
+// Via, and for what forms a dialog or a registration the lines by which its requests come back.
+size_t EdgeProxy::WriteHeadLines(const Transaction& transaction, Endpoint& endpoint,
                                  std::span<char> out) {
   const Egress& egress = context_.snapshot->EgressOf(endpoint.key.listener);
   const auto transport = static_cast<size_t>(endpoint.key.transport);
   std::array<char, BranchSigner::kTextBytes> branch;
-  signer_.Write({static_cast<uint8_t>(context_.shard.index()), transaction.id.slot,
-                 transaction.id.generation, transaction.attempt, transaction.loop_hash},
-                branch.data());
+  context_.snapshot->branches.Write({.shard = static_cast<uint8_t>(context_.shard.index()),
+                                     .slot = transaction.id.slot,
+                                     .generation = transaction.id.generation,
+                                     .attempt = transaction.attempt,
+                                     .origin = transaction.reply.zone,
+                                     .loop_hash = transaction.loop_hash},
+                                    branch.data());
   size_t used = 0;
   for (const std::string_view part :
        {std::string_view(egress.via_begin[transport]),
@@ -727,109 +909,87 @@ size_t EdgeProxy::WriteHeadLines(Transaction& transaction, const Endpoint& endpo
     used += part.copy(out.data() + used, part.size());
   }
   if (!transaction.records_route && !transaction.adds_path) return used;
-  const size_t routes = WriteRouteLines(transaction, endpoint, out.subspan(used));
-  return routes == 0 ? 0 : used + routes;
+  const size_t lines =
+      transaction.adds_path
+          ? WritePathLine(transaction, UriOf(endpoint.key.listener, transaction.is_secure),
+                          out.subspan(used))
+          : WriteRouteLines(transaction, endpoint, out.subspan(used));
+  return lines == 0 ? 0 : used + lines;
 }
 
-size_t EdgeProxy::WriteRouteLines(Transaction& transaction, const Endpoint& endpoint,
+// The pair (dialog_pair.h): the egress side on top (RFC 5658 §3.2). Towards outside with what
+// excuses the callee's From, where its connection has proved a party.
+size_t EdgeProxy::WriteRouteLines(const Transaction& transaction, Endpoint& endpoint,
                                   std::span<char> out) {
-  RouteSide towards = SideOf(endpoint.key.listener);
-  RouteSide back = SideOf(transaction.reply.listener);
-  towards.uri.sips = transaction.is_secure && towards.uri.transport == TransportProtocol::kTls;
-  back.uri.sips = transaction.is_secure && back.uri.transport == TransportProtocol::kTls;
-  const Zone to = endpoint.key.zone;
-  const Zone from = transaction.reply.zone;
-  if (transaction.adds_path) {
-    NameFlow(transaction, false, towards);
-    towards.uri.ob = transaction.is_outbound;
-    return WritePath(towards.uri, out);
-  }
-  if (to == Zone::kOutside) {
-    NameInsideTarget(transaction.inside_target, towards);
-    if (from == Zone::kInside) NameDialog(transaction, endpoint, towards);
-  } else if (from == Zone::kOutside) {
-    NameFlow(transaction, !transaction.is_outbound, towards);
-  }
-  if (from == Zone::kOutside) {
-    NameInsideTarget(
-        {.transport = endpoint.key.transport,
-         .address = endpoint.key.address,
-         .secure = transaction.is_secure,
-         .next_hop = transaction.source == TargetSource::kNextHop ? transaction.next_hop_hash
-                                                                  : endpoint.next_hop_hash,
-         .identity = IdentityHash(endpoint.key.identity)},
-        back);
-  } else if (to == Zone::kOutside) {
-    NamePeer(transaction, endpoint, back);
-  }
-  if (transaction.reply.listener == endpoint.key.listener) return WriteRecordRoute(back.uri, out);
-  return WriteRecordRoutes(towards.uri, back.uri, out);
+  RecordRouteUri towards = UriOf(endpoint.key.listener, transaction.is_secure);
+  RecordRouteUri back = UriOf(transaction.reply.listener, transaction.is_secure);
+  DialogPair pair{transaction.near, FarSideOf(transaction, endpoint)};
+  pair.caller.secure = pair.caller.zone == Zone::kInside && transaction.is_secure;
+  if (pair.callee.zone == Zone::kOutside) pair.callee.party = PartyAt(transaction, endpoint);
+  PairTexts texts;
+  context_.snapshot->pairs.Write(pair, transaction.dialog, back, towards, texts);
+  back.user = texts.caller();
+  if (texts.callee_bytes == 0) return WriteRecordRoute(back, out);
+  towards.user = texts.callee();
+  std::array<char, DialogTokenSigner::kTextBytes> token;
+  const bool is_excusing = transaction.grants_excuse && pair.callee.zone == Zone::kOutside &&
+                           pair.callee.party.kind != PartyKind::kNone &&
+                           context_.snapshot->dialog_tokens.Write(
+                               transaction.excuse, texts.mac, context_.WallSeconds(), token.data());
+  if (is_excusing) towards.dialog_token = {token.data(), token.size()};
+  return WriteRecordRoutes(towards, back, out);
 }
 
-EdgeProxy::RouteSide EdgeProxy::SideOf(size_t listener) const {
+size_t EdgeProxy::WritePathLine(const Transaction& transaction, RecordRouteUri uri,
+                                std::span<char> out) const {
+  std::array<char, PathTokenSigner::kTextBytesMax> token;
+  const size_t size = context_.snapshot->path_tokens.Write(
+      {transaction.near.flow, transaction.near.party}, token.data());
+  uri.user = {token.data(), size};
+  uri.ob = transaction.is_outbound;
+  return WritePath(uri, out);
+}
+
+RecordRouteUri EdgeProxy::UriOf(size_t listener, bool is_secure) const {
   const Egress& egress = context_.snapshot->EgressOf(listener);
-  RouteSide side;
-  side.uri.host = egress.host;
-  side.uri.port = egress.port;
-  side.uri.transport = egress.transport;
-  return side;
+  RecordRouteUri uri;
+  uri.host = egress.host;
+  uri.port = egress.port;
+  uri.transport = egress.transport;
+  uri.sips = is_secure && egress.transport == TransportProtocol::kTls;
+  return uri;
 }
 
-void EdgeProxy::NameInsideTarget(const InsideTarget& target, RouteSide& side) const {
-  if (target.address.family() == core::AddressFamily::kNone) return;
-  side.uri.user = {side.token.data(),
-                   context_.snapshot->route_tokens.Write(target, side.token.data())};
-}
-
-// The connection that the request came on.
-void EdgeProxy::NameFlow(const Transaction& transaction, bool falls_back, RouteSide& side) const {
-  if (transaction.reply.is_datagram()) return;
-  context_.snapshot->flow_tokens.Write(
-      {.shard = static_cast<uint8_t>(context_.shard.index()),
-       .connection = transaction.reply.connection,
-       .listener = static_cast<uint8_t>(transaction.reply.listener),
-       .peer_key = transaction.peer,
-       .falls_back = falls_back},
-      side.token.data());
-  side.uri.user = {side.token.data(), FlowTokenSigner::kTextBytes};
-}
-
-// Whom the request goes to: the flow, or who proved what where we dialled.
-void EdgeProxy::NamePeer(const Transaction& transaction, const Endpoint& endpoint,
-                         RouteSide& side) const {
+DialogSide EdgeProxy::FarSideOf(const Transaction& transaction, const Endpoint& endpoint) const {
+  DialogSide far;
+  far.zone = endpoint.key.zone;
   if (endpoint.key.kind == EndpointKind::kFlow) {
-    context_.snapshot->flow_tokens.Write({.shard = endpoint.key.shard,
-                                          .connection = endpoint.key.flow,
-                                          .listener = static_cast<uint8_t>(endpoint.key.listener),
-                                          .peer_key = endpoint.peer,
-                                          .falls_back = !transaction.flow_is_only_way},
-                                         side.token.data());
-    side.uri.user = {side.token.data(), FlowTokenSigner::kTextBytes};
-    return;
+    far.flow = {context_.snapshot->process, endpoint.key.shard, endpoint.key.listener,
+                endpoint.key.flow};
+    return far;
   }
-  const uint32_t next_hop =
-      transaction.source == TargetSource::kNextHop ? transaction.next_hop_hash : 0;
-  if (next_hop == 0 && endpoint.identity.empty()) return;
-  side.uri.user = {side.token.data(),
-                   context_.snapshot->hop_tokens.Write(next_hop, WhereOf(endpoint),
-                                                       endpoint.identity, side.token.data())};
+  far.target = WhereOf(endpoint);
+  far.secure = far.zone == Zone::kInside && transaction.is_secure;
+  if (transaction.lists_next_hop()) {
+    far.next_hop = transaction.next_hop_hash;
+  } else if (far.zone == Zone::kInside) {
+    far.next_hop = endpoint.next_hop_hash;
+  }
+  return far;
 }
 
-// Architecture §4. Only where the connection has proved somebody: then that is who may use it.
-void EdgeProxy::NameDialog(const Transaction& transaction, const Endpoint& endpoint,
-                           RouteSide& side) {
-  if (endpoint.peer <= kAnonymousPeer || endpoint.key.transport != TransportProtocol::kTls) return;
-  if (!ParseStored(transaction)) return;
-  const PeerKeyText peer(endpoint.peer);
-  const bool proves_name = !endpoint.identity.empty() && ChecksName(endpoint.key);
-  const DialogClaim claim{
-      .call_id = stored_.call_id(),
-      .local_tag = stored_.from().tag,
-      .remote = &stored_.to().uri,
-      .identity = proves_name ? std::string_view(endpoint.identity) : peer.view()};
-  const int64_t now = absl::ToUnixSeconds(context_.reactor().io().WallNow());
-  const size_t size = context_.snapshot->dialog_tokens.Write(claim, now, side.dialog);
-  side.uri.dialog_token = {side.dialog.data(), size};
+// What the endpoint has proved, also when its connection is gone: an answer may come on another.
+SealedParty EdgeProxy::PartyAt(const Transaction& transaction, Endpoint& endpoint) {
+  if (transaction.far.party.kind != PartyKind::kNone) return transaction.far.party;
+  if (endpoint.key.kind == EndpointKind::kFlow) NoteAliasParty(transaction, endpoint);
+  return context_.snapshot->pairs.parties().Seal(endpoint.party);
+}
+
+// A connection that its peer opened and that serves as one that we would have dialled (RFC 5923).
+void EdgeProxy::NoteAliasParty(const Transaction& transaction, Endpoint& endpoint) {
+  const Connection* const connection = connections_.Find(endpoint.key.flow);
+  if (connection == nullptr || connection->standing() == nullptr) return;
+  endpoint.party = PartyOfServer(*connection->standing(), transaction.alias_domain.view());
 }
 
 }  // namespace sallyport::sip

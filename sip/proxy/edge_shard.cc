@@ -13,7 +13,7 @@
 namespace sallyport::sip {
 namespace {
 
-// How often gauges that nobody counts along the way are refreshed, and a drain looks for idlers.
+// How often gauges that are not counted along the way are refreshed, and a drain looks for idlers.
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 
 core::LogRateLimits LogLimits(const EdgeConfig& config) {
@@ -28,6 +28,9 @@ constexpr size_t kClientSessionsMax = 256;
 uint32_t PerShard(uint64_t total, uint32_t shards) {
   return static_cast<uint32_t>((total + shards - 1) / shards);
 }
+
+// Most certificates prove one or two.
+size_t PartiesMax(uint32_t connections_max) { return size_t{4} * connections_max; }
 
 uint32_t OutboundMax(const EdgeConfig& config, uint32_t shards) {
   return PerShard(config.limits.outbound_connections_max, shards);
@@ -85,7 +88,7 @@ class EdgeShard::DatagramEntry final : private core::DatagramHandler {
       return shard_.context_.Count(
           shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kAcl));
     }
-    // Who is not configured gets a share of the turn like anybody; here nothing waits for more, so
+    // A source that is not configured gets a share of the turn like any; here nothing waits for more, so
     // their number counts and not the time.
     const core::Reactor& reactor = shard_.context_.reactor();
     if (config.zone == Zone::kOutside && !snapshot.IsNextHop(source) &&
@@ -151,6 +154,8 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
       resolver_(std::move(resolver)),
       accepted_max_(PerShard(material_.snapshot->config.limits.connections_max, shard.shards())),
       connections_(accepted_max_ + 2 * OutboundMax(material_.snapshot->config, shard.shards())),
+      own_parties_(PartiesMax(accepted_max_)),
+      parties_(options.parties == nullptr ? own_parties_ : *options.parties),
       admission_(options.keys.transaction, accepted_max_, material_.snapshot->config.limits,
                  shard.reactor().now()),
       proxy_(context_, connections_,
@@ -161,7 +166,8 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
                   accepted_max_ + 2 * OutboundMax(material_.snapshot->config, shard.shards()) + 256,
               .outbound_connections_max = OutboundMax(material_.snapshot->config, shard.shards()),
               .dns = options.dns == nullptr ? resolver_.get() : options.dns,
-              .admission = &admission_}),
+              .admission = &admission_,
+              .parties = &parties_}),
       tick_(core::Timer::Calling<&EdgeShard::OnTick>(this)) {
   options_.progress->snapshot_version = context_.snapshot->version;
   OnTick();
@@ -200,6 +206,7 @@ void EdgeShard::TakeMaterial(ShardMaterial material) {
   for (const auto& context : context_.tls_contexts) {
     if (context != nullptr) AddTo(past_contexts_, context->counters());
   }
+  const std::shared_ptr<const EdgeSnapshot> before = material_.snapshot;
   material_ = std::move(material);
   context_.snapshot = material_.snapshot.get();
   context_.tls_contexts = material_.tls_contexts;
@@ -212,8 +219,26 @@ void EdgeShard::TakeMaterial(ShardMaterial material) {
     }
   }
   admission_.SetLimits(context_.snapshot->config.limits);
+  NoteParties(before->pairs.parties());
   proxy_.OnNewSnapshot();
   options_.progress->snapshot_version = context_.snapshot->version;
+}
+
+// Tokens name parties by hashes under the keys of the secret.
+void EdgeShard::NoteParties(const PartySealer& before) {
+  const PartySealer& parties = context_.snapshot->pairs.parties();
+  if (parties.HasSameKeys(before)) return;
+  parties_.RemoveShard(static_cast<uint8_t>(context_.shard.index()));
+  connections_.ForEach([this, &parties](ConnectionId, const Connection& connection) {
+    if (connection.is_dialled() || !connection.is_open() || connection.standing() == nullptr)
+      return;
+    parties_.Add(FlowOf(connection), *connection.standing(), parties);
+  });
+}
+
+FlowRef EdgeShard::FlowOf(const Connection& connection) const {
+  return {context_.snapshot->process, static_cast<uint8_t>(context_.shard.index()),
+          static_cast<uint16_t>(connection.listener()), connection.id()};
 }
 
 void EdgeShard::OnMail(uint32_t, uint32_t kind, std::span<const std::byte> record) {
@@ -303,7 +328,11 @@ void EdgeShard::OnConnectionOpen(Connection& connection) {
   } else {
     GiveNoStanding(connection);
   }
-  if (connection.standing() == nullptr) connection.Close(ConnectionCloseReason::kPolicy);
+  if (connection.standing() == nullptr) {
+    connection.Close(ConnectionCloseReason::kPolicy);
+  } else {
+    parties_.Add(FlowOf(connection), *connection.standing(), context_.snapshot->pairs.parties());
+  }
   if (draining_) CloseIdleConnections();
 }
 
@@ -317,7 +346,12 @@ bool EdgeShard::MayServe(Connection& connection) {
 
 void EdgeShard::OnServed(Connection&) { StopServingNow(admission_, context_.reactor()); }
 
-void EdgeShard::OnConnectionClosing(Connection& connection) { proxy_.OnConnectionLost(connection); }
+void EdgeShard::OnConnectionClosing(Connection& connection) {
+  if (connection.standing() != nullptr) {
+    parties_.Remove(FlowOf(connection), *connection.standing(), context_.snapshot->pairs.parties());
+  }
+  proxy_.OnConnectionLost(connection);
+}
 
 void EdgeShard::OnConnectionClosed(Connection& connection) {
   --accepted_;

@@ -20,6 +20,7 @@
 #include "sip/proxy/admission.h"
 #include "sip/proxy/edge_proxy.h"
 #include "sip/proxy/edge_snapshot.h"
+#include "sip/proxy/party_directory.h"
 #include "sip/proxy/shard_context.h"
 #include "tls/client_sessions.h"
 #include "tls/context.h"
@@ -54,7 +55,8 @@ struct EdgeShardOptions {
   ShardProgress* progress;
   std::span<const std::unique_ptr<ShardProgress>> all_progress = {};  // Of every shard.
   ProxyKeys keys;
-  core::DnsQuerier* dns = nullptr;  // Instead of the shard's own resolver (simulation).
+  PartyDirectory* parties = nullptr;  // Of the process; null: one of the shard's own.
+  core::DnsQuerier* dns = nullptr;    // Instead of the shard's own resolver (simulation).
 };
 
 class EdgeShard final : public core::ShardApplication, private ConnectionHandler {
@@ -76,6 +78,8 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
             std::unique_ptr<core::Resolver> resolver);
   absl::Status OpenListeners();
   void TakeMaterial(ShardMaterial material);
+  void NoteParties(const PartySealer& before);
+  [[nodiscard]] FlowRef FlowOf(const Connection& connection) const;
 
   void OnAccepted(uint32_t listener, int fd, const core::SocketAddress& peer);
   [[nodiscard]] std::optional<ConnectionRejectReason> RejectionOf(
@@ -107,6 +111,8 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   const uint32_t accepted_max_;
   uint32_t accepted_ = 0;
   ConnectionTable connections_;
+  PartyDirectory own_parties_;
+  PartyDirectory& parties_;
   Admission admission_;
   EdgeProxy proxy_;
   std::vector<std::unique_ptr<ListenerEntry>> listeners_;

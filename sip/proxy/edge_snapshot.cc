@@ -6,24 +6,26 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
+#include "sip/proxy/octets.h"
+#include "tls/keyed_mac.h"
 
 namespace sallyport::sip {
 namespace {
 
-ServedNames NamesOf(const EdgeConfig& config) {
+ServedNames NamesOf(const EdgeConfig& config, const std::vector<core::SocketAddress>& hosts) {
   std::vector<ServedNames::Advertised> advertised;
-  std::vector<core::SocketAddress> addresses;
+  std::vector<ServedNames::Listening> listening;
   for (const ListenerConfig& listener : config.listeners) {
-    advertised.push_back({listener.advertise_host, listener.advertise_port});
-    addresses.push_back(listener.address);
+    advertised.push_back({listener.advertise_host, listener.advertise_port, listener.zone});
+    listening.push_back({listener.address, listener.zone});
     if (!listener.address.IsUnspecified()) continue;
-    for (const core::SocketAddress& own : core::InterfaceAddresses()) {
-      addresses.push_back(own.WithPort(listener.address.port()));
+    for (const core::SocketAddress& own : hosts) {
+      listening.push_back({own.WithPort(listener.address.port()), listener.zone});
     }
   }
   std::vector<std::string> domains = config.domains;
   domains.push_back(config.domain);
-  return ServedNames(std::move(domains), std::move(advertised), std::move(addresses));
+  return ServedNames(std::move(domains), std::move(advertised), std::move(listening), hosts);
 }
 
 std::vector<Egress> AllEgress(const EdgeConfig& config) {
@@ -54,31 +56,70 @@ std::vector<uint32_t> NameHashes(const EdgeConfig& config) {
   return hashes;
 }
 
+// Of instance and boot epoch.
+uint32_t ProcessOf(const EdgeConfig& config, uint64_t boot_epoch) {
+  std::string text(reinterpret_cast<const char*>(&boot_epoch), sizeof boot_epoch);
+  text.append(config.instance);
+  const std::array<uint8_t, 32> digest = tls::Sha256(std::as_bytes(std::span(text)));
+  const auto process = static_cast<uint32_t>(OctetReader(digest).Number(4));
+  return process == 0 ? 1 : process;
+}
+
 }  // namespace
 
 EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
                            const EdgeIdentity& identity)
     : config(std::move(loaded)),
       version(snapshot_version),
-      names(NamesOf(config)),
+      names(NamesOf(config, identity.hosts)),
       egress(AllEgress(config)),
       next_hop_hashes(NameHashes(config)),
       inside_next_hop(config.DefaultNextHop()),
-      flow_tokens(identity.secret, config.instance, identity.boot_epoch),
-      route_tokens(identity.secret),
+      process(ProcessOf(config, identity.boot_epoch)),
+      branches(identity.secret, process),
+      path_tokens(identity.secret),
+      pairs(identity.secret),
       dialog_tokens(identity.secret),
-      hop_tokens(identity.secret),
       peer_key(identity.secret.DeriveMacKey(identity.secret.size() - 1, tls::kPeerKeyLabel)) {}
 
 bool EdgeSnapshot::IsNextHop(const core::SocketAddress& source) const {
-  return std::any_of(config.next_hops.begin(), config.next_hops.end(),
-                     [&source](const NextHopConfig& next_hop) {
-                       return next_hop.zone == Zone::kInside &&
-                              std::any_of(next_hop.targets.begin(), next_hop.targets.end(),
-                                          [&source](const NextHopTarget& target) {
-                                            return target.address.HasSameHost(source);
-                                          });
-                     });
+  return std::any_of(
+      config.next_hops.begin(), config.next_hops.end(), [&source](const NextHopConfig& next_hop) {
+        return next_hop.zone == Zone::kInside &&
+               std::any_of(next_hop.targets.begin(), next_hop.targets.end(),
+                           [&source](const NextHopTarget& target) {
+                             return target.address.Unmapped().HasSameHost(source.Unmapped());
+                           });
+      });
+}
+
+// What an inside listener lets in: its `allow`, else loopback.
+bool EdgeSnapshot::IsAllowedInside(const core::SocketAddress& address) const {
+  return std::ranges::any_of(config.listeners, [&address](const ListenerConfig& listener) {
+    if (listener.zone != Zone::kInside) return false;
+    if (listener.allow.empty()) return address.IsLoopback();
+    return std::ranges::any_of(listener.allow, [&address](const core::CidrRange& range) {
+      return range.Contains(address);
+    });
+  });
+}
+
+bool EdgeSnapshot::AdmitsInside(const core::SocketAddress& address) const {
+  const core::SocketAddress plain = address.Unmapped();
+  if (plain.IsUnspecified() || names.IsListeningOn(plain)) return false;
+  const auto has_target = [&plain](const NextHopConfig& next_hop) {
+    return next_hop.zone == Zone::kInside &&
+           std::ranges::any_of(next_hop.targets, [&plain](const NextHopTarget& target) {
+             return !target.is_named() && target.address.Unmapped() == plain;
+           });
+  };
+  return std::ranges::any_of(config.next_hops, has_target) || IsAllowedInside(plain);
+}
+
+bool EdgeSnapshot::MayDialOutside(const core::SocketAddress& address) const {
+  const core::SocketAddress plain = address.Unmapped();
+  return !plain.IsUnspecified() && !plain.IsLoopback() && !names.IsOwnHost(plain) &&
+         !IsNextHop(plain) && !IsAllowedInside(plain);
 }
 
 std::optional<uint16_t> EdgeSnapshot::ListenerFor(Zone zone, TransportProtocol transport,

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "core/socket_address.h"
+#include "sip/proxy/branch.h"
+#include "sip/proxy/dialog_pair.h"
 #include "sip/proxy/dialog_token.h"
 #include "sip/proxy/edge_config.h"
-#include "sip/proxy/flow_token.h"
-#include "sip/proxy/hop_token.h"
-#include "sip/proxy/route_token.h"
+#include "sip/proxy/path_token.h"
 #include "sip/proxy/served_names.h"
 #include "tls/secret.h"
 
@@ -36,6 +36,7 @@ struct Egress {
 struct EdgeIdentity {
   const tls::Secret& secret;
   uint64_t boot_epoch;
+  std::vector<core::SocketAddress> hosts = {};  // Of this machine; ports do not count.
 };
 
 struct EdgeSnapshot {
@@ -43,13 +44,19 @@ struct EdgeSnapshot {
 
   // The address, whatever the port, is one of our inside next hops'.
   [[nodiscard]] bool IsNextHop(const core::SocketAddress& source) const;
-  // Whose socket sends there, or at least whose name we give: of that zone, best of that transport
+  // Where a token may lead inside: to a target of an inside next hop, or to what an inside listener
+  // admits, and never to a listener of ours.
+  [[nodiscard]] bool AdmitsInside(const core::SocketAddress& address) const;
+  // An address outside that DNS or a message has named may be dialled: it is no loopback, none of
+  // our hosts or of an inside target's, and none that an inside listener admits.
+  [[nodiscard]] bool MayDialOutside(const core::SocketAddress& address) const;
+  // The listener that sends there, or at least gives its name: of that zone, best of that transport
   // and family. A datagram can leave only from a socket of its own transport and family.
   [[nodiscard]] std::optional<uint16_t> ListenerFor(Zone zone, TransportProtocol transport,
                                                     core::AddressFamily family) const;
   // What we are called there; where that zone has no listener, as the first of all is called.
   [[nodiscard]] const Egress& EgressOf(size_t listener) const;
-  // Index of the next hop whose name has this NextHopNameHash; 0 is nobody's.
+  // Index of the next hop whose name has this NextHopNameHash; 0 is none's.
   [[nodiscard]] std::optional<size_t> FindNextHop(uint32_t name_hash) const;
 
   const EdgeConfig config;
@@ -58,12 +65,16 @@ struct EdgeSnapshot {
   const std::vector<Egress> egress;             // By listener.
   const std::vector<uint32_t> next_hop_hashes;  // By next hop: NextHopNameHash.
   const std::optional<size_t> inside_next_hop;  // Where requests from outside go without a route.
-  const FlowTokenSigner flow_tokens;
-  const RouteTokenSigner route_tokens;
+  const uint32_t process;  // Tells this process from others in tokens and branches; never 0.
+  const BranchSigner branches;
+  const PathTokenSigner path_tokens;
+  const DialogPairSigner pairs;
   const DialogTokenSigner dialog_tokens;
-  const HopTokenSigner hop_tokens;
   // For PeerKey. Of the oldest key of the secret: so instances agree while it is rotated.
   const tls::MacKey peer_key;
+
+ private:
+  [[nodiscard]] bool IsAllowedInside(const core::SocketAddress& address) const;
 };
 
 }  // namespace sallyport::sip

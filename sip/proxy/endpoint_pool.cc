@@ -14,7 +14,7 @@
 namespace sallyport::sip {
 namespace {
 
-// How long an endpoint that nobody uses is remembered, with what is known of its health.
+// How long an endpoint that is not used is remembered, with what is known of its health.
 constexpr absl::Duration kRememberIdle = absl::Minutes(2);
 constexpr uint32_t kSweepSlots = 64;
 
@@ -266,8 +266,7 @@ bool EndpointPool::Dial(Endpoint& endpoint) {
   return false;
 }
 
-// Nobody waits for anything on the connection that goes: no request of ours, and none of its
-// peer's.
+// Nothing is awaited on the connection that goes: no request of ours, and none of its peer's.
 bool EndpointPool::MakeRoomToDial() {
   if (dialled_ == 2 * connections_max_ || connections_.full()) return false;
   if (dialled() < connections_max_) return true;
@@ -310,6 +309,7 @@ bool EndpointPool::LeaveExpired(Endpoint& endpoint) {
   left->connection = std::exchange(endpoint.connection, {});
   left->is_open = std::exchange(endpoint.is_open, false);
   left->peer = endpoint.peer;
+  left->party = endpoint.party;
   left->waiting.TakeAll(endpoint.waiting);
   by_connection_[connection->id().slot] = left->id;
   return true;
@@ -359,6 +359,9 @@ void EndpointPool::OnConnectionOpen(Connection& connection) {
   }
   endpoint->is_open = true;
   endpoint->peer = connection.peer_key();
+  if (connection.is_tls()) {
+    endpoint->party = PartyOfServer(*connection.standing(), endpoint->identity);
+  }
   context_.Count(context_.metrics.outbound_connects.Slot(endpoint->label, ConnectResult::kOk));
   context_.metrics.outbound_connect_duration.Observe(
       context_.stats,
@@ -413,7 +416,7 @@ void EndpointPool::OnConnectionClosing(Connection& connection) {
   Endpoint* const endpoint = EndpointOf(connection);
   if (endpoint == nullptr) return;
   const bool was_open = std::exchange(endpoint->is_open, false);
-  endpoint->connection = {};  // Whom it proved stays known: an answer may come on another one.
+  endpoint->connection = {};  // What it proved stays known: an answer may come on another one.
   const bool is_judged = connection.is_open() || connection.has_opened();
   // The server refused our certificate once the connection stood for us.
   const bool is_refused =

@@ -4,7 +4,7 @@
 //   kStream    an address that we dial (TCP or TLS) when it is needed, one connection each;
 //   kFlow      a connection that the peer opened (RFC 5626), here or on another shard.
 //
-// A connection that we dial serves only those who ask for the same address with the same transport,
+// A connection that we dial serves only requests for the same address with the same transport,
 // our certificate (profile), expected identity and configuration: all of it is the endpoint's key.
 // A TLS connection is open once its certificate has proved the identity (RFC 5922 §7.3); before
 // that nothing is sent on it.
@@ -12,9 +12,9 @@
 // A peer that says so in its Via may have the requests for its own address on a connection that it
 // opened (an alias, RFC 5923): AliasOf. Only on that connection's shard; others dial.
 //
-// Bounds:  fixed capacity, aliases included. An endpoint that nobody uses is forgotten after a
+// Bounds:  fixed capacity, aliases included. An endpoint that is not used is forgotten after a
 //          while, at once if its place is needed. So many dialled connections: for one more, the
-//          one that nobody uses and that was used least recently is closed. Closing takes a while;
+//          idle one that was used least recently is closed. Closing takes a while;
 //          as many may be closing.
 // Shard:   one thread. Dialled connections live in the shard's connection table and are answered
 //          and closed like accepted ones.
@@ -36,6 +36,7 @@
 #include "sip/proxy/connection.h"
 #include "sip/proxy/connection_table.h"
 #include "sip/proxy/endpoint_id.h"
+#include "sip/proxy/party.h"
 #include "sip/proxy/shard_context.h"
 #include "sip/proxy/target_health.h"
 #include "sip/proxy/transaction_table.h"
@@ -50,9 +51,9 @@ struct EndpointKey {
   EndpointKind kind = EndpointKind::kDatagram;
   TransportProtocol transport = TransportProtocol::kUdp;
   Zone zone = Zone::kInside;
-  uint16_t listener = kNone;     // Whose socket sends, and whose name we advertise there.
+  uint16_t listener = kNone;     // Its socket sends, and its name is advertised there.
   core::SocketAddress address;   // kDatagram, kStream.
-  uint16_t tls_profile = kNone;  // kStream over TLS: whose certificate is ours.
+  uint16_t tls_profile = kNone;  // kStream over TLS: it has our certificate.
   uint64_t version = 0;          // kStream over TLS: of the configuration.
   std::string_view identity;     // kStream over TLS: lower case; empty: any name will do.
   std::string_view dn;           // kStream over TLS: subject that the certificate must have.
@@ -77,7 +78,8 @@ struct Endpoint {
   ConnectionId connection;  // kStream: connecting or open. kFlow of this shard: key.flow.
   bool is_open = false;     // kStream: messages can be sent.
   bool is_lost = false;     // kFlow: its connection has closed.
-  PeerKey peer = 0;         // Whom the connection proved; 0: nobody (yet).
+  PeerKey peer = 0;         // What the connection proved; 0: nothing (yet).
+  Party party;              // Likewise, as the party of a dialog.
   // The [[next-hop]] that it is a target of: index in the configuration of version `pinned`, hash
   // of its name (0: of none), and its label in metrics.
   uint64_t pinned = 0;
@@ -175,17 +177,17 @@ class EndpointPool final : private ConnectionHandler {
   // OnEndpointLost for all that wait for this one, have heard nothing from it and may go elsewhere.
   void GiveUp(Endpoint& endpoint, const FailureCause& cause);
 
-  // A connection of this shard is closing: if it is somebody's flow, that flow is lost, here and on
+  // A connection of this shard is closing: if it is a flow, that flow is lost, here and on
   // the shards that have used it.
   void OnConnectionLost(Connection& connection);
   // Mail from the shard that uses a flow of ours, and from the one that owns a flow that we use.
   void OnFlowMail(const FlowMail& mail, std::string_view message);
   void OnFlowLostMail(const FlowMail& mail);
 
-  // Somebody waits for something on this connection: one of our transactions, or its peer.
+  // Something is awaited on this connection: by one of our transactions, or by its peer.
   [[nodiscard]] bool IsInUse(const Connection& connection);
 
-  // Forgets what nobody needs, a few at a time.
+  // Forgets what is not needed, a few at a time.
   void Sweep();
   template <typename Visit>
   void ForEach(Visit visit) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "sip/message/params.h"
+
 namespace sallyport::sip {
 namespace {
 
@@ -30,6 +32,18 @@ void AddContentLength(const MessageView& message, MessageEdit& edit) {
       message.headers_end(),
       edit.Store({"Content-Length: ", std::string_view(digits, static_cast<size_t>(end - digits)),
                   "\r\n"}));
+}
+
+// The line as we wrote it, without the dialog token: that is for the side that presented it.
+void RecordAgain(const Uri& line, const char* position, MessageEdit& edit) {
+  std::string_view before = line.whole;
+  std::string_view behind;
+  if (const auto token = FindParam(line.params, "dt"); token.has_value() && !token->empty()) {
+    const auto at = static_cast<size_t>(token->data() - line.whole.data());
+    before = line.whole.substr(0, at - sizeof(";dt"));  // The name, its ';' and its '='.
+    behind = line.whole.substr(at + token->size());
+  }
+  edit.InsertBefore(position, edit.Store({"Record-Route: <", before, behind, ">\r\n"}));
 }
 
 // Appends texts to a fixed buffer; remembers if one did not fit.
@@ -66,10 +80,17 @@ void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, 
   MarkTopVia(request, forwarded.received, forwarded.rport, edit);
   LowerMaxForwards(request, first_line, edit);
   if (forwarded.removes_identity) RemoveIdentityHeaders(request, edit);
+  if (forwarded.removes_path) RemoveAll(request, HeaderId::kPath, edit);
+  if (forwarded.removes_referred_by) RemoveAll(request, HeaderId::kReferredBy, edit);
   if (forwarded.asserted_header != AssertedHeader::kNone) {
     AssertIdentity(request, request.from().uri, forwarded.asserted_header, edit);
   }
   AddContentLength(request, edit);
+}
+
+void RecordPairAgain(const MessageView& request, const OwnRoutes& routes, MessageEdit& edit) {
+  if (routes.has_second) RecordAgain(routes.second, request.headers_begin(), edit);
+  RecordAgain(routes.first, request.headers_begin(), edit);
 }
 
 void EditResponse(const MessageView& response, bool removes_identity, MessageEdit& edit) {

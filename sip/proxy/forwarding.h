@@ -9,13 +9,16 @@
 #include "sip/message/message_edit.h"
 #include "sip/message/message_view.h"
 #include "sip/policy/identity_headers.h"
+#include "sip/proxy/own_routes.h"
 
 namespace sallyport::sip {
 
 struct ForwardedRequest {
-  std::string_view received = {};  // For the peer's Via; empty: none (RFC 3261 §18.2.1).
-  std::string_view rport = {};     // Fills an rport that stands there (RFC 3581 §4).
-  bool removes_identity = true;    // From outside, or towards it (RFC 3325 §5).
+  std::string_view received = {};    // For the peer's Via; empty: none (RFC 3261 §18.2.1).
+  std::string_view rport = {};       // Fills an rport that stands there (RFC 3581 §4).
+  bool removes_identity = true;      // From outside, or towards it (RFC 3325 §5).
+  bool removes_path = false;         // From outside: only what we have written leads to a flow.
+  bool removes_referred_by = false;  // It names a party that nothing covers.
   // Of From, which a certificate covers; kNone where it does not, and towards the outside.
   AssertedHeader asserted_header = AssertedHeader::kPAssertedIdentity;
 };
@@ -24,6 +27,11 @@ struct ForwardedRequest {
 // headers removed and ours put there, Content-Length added if it came without. Our own Via is not
 // written here: it depends on the target.
 void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, MessageEdit& edit);
+
+// A NOTIFY that passes by a pair may be what its subscriber makes the route set from (RFC 6665
+// §4.3): the same lines as Record-Route, in the order in which the next element writes them.
+// `routes.token` is kPair.
+void RecordPairAgain(const MessageView& request, const OwnRoutes& routes, MessageEdit& edit);
 
 // A response on its way back: our Via popped, identity headers removed unless it stays inside,
 // Content-Length added if it came without.

@@ -1,5 +1,5 @@
 // The domain that a certificate must prove where a URI is resolved (RFC 5922 §7.3): the URI's host,
-// in lower case; where that is an address, whom the peer of the dialog proved to be.
+// in lower case; nothing where that is an address.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +14,8 @@ namespace sallyport::sip {
 
 class LocatedName {
  public:
-  LocatedName(const Uri& uri, std::string_view known_peer) {
-    const std::string_view name = uri.host_is_ip ? known_peer : uri.host;
+  explicit LocatedName(const Uri& uri) {
+    const std::string_view name = uri.host_is_ip ? std::string_view() : uri.host;
     size_ = std::min(name.size(), text_.size());
     std::transform(name.begin(), name.begin() + static_cast<ptrdiff_t>(size_), text_.begin(),
                    [](char c) { return absl::ascii_tolower(static_cast<unsigned char>(c)); });

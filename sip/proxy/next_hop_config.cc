@@ -1,14 +1,17 @@
 #include "sip/proxy/next_hop_config.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "sip/message/host.h"
 #include "sip/policy/distinguished_name.h"
 #include "sip/proxy/config_values.h"
-#include "sip/proxy/route_token.h"
+#include "sip/proxy/octets.h"
+#include "tls/keyed_mac.h"
 
 namespace sallyport::sip {
 namespace {
@@ -364,6 +367,12 @@ class NextHopReader {
 };
 
 }  // namespace
+
+uint32_t NextHopNameHash(std::string_view name) {
+  const std::array<uint8_t, 32> digest = tls::Sha256(std::as_bytes(std::span(name)));
+  const auto hash = static_cast<uint32_t>(OctetReader(digest).Number(4));
+  return hash == 0 ? 1 : hash;
+}
 
 std::vector<NextHopConfig> ReadNextHops(core::ConfigTable& root,
                                         const std::vector<ListenerConfig>& listeners,

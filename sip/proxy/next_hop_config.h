@@ -53,6 +53,10 @@ struct NextHopConfig {
   absl::Duration health_timeout = absl::Seconds(2);
 };
 
+// By which tokens name a next hop: never 0, and the same on every instance and after a reload,
+// whatever the order of the file.
+[[nodiscard]] uint32_t NextHopNameHash(std::string_view name);
+
 // Reads every [[next-hop]]; `listeners` and `profiles` are those already read.
 std::vector<NextHopConfig> ReadNextHops(core::ConfigTable& root,
                                         const std::vector<ListenerConfig>& listeners,

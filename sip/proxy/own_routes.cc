@@ -10,46 +10,65 @@
 #include "sip/message/name_addr.h"
 #include "sip/message/params.h"
 #include "sip/message/value_list.h"
+#include "sip/proxy/dialog_pair.h"
 #include "sip/proxy/token_seal.h"
 
 namespace sallyport::sip {
 namespace {
 
-constexpr std::string_view kDialogParameter = "dt";
-
-std::string_view DialogOf(const Uri& uri) {
-  return FindParam(uri.params, kDialogParameter).value_or(std::string_view());
-}
-
 bool IsLoose(const Uri& uri) { return FindParam(uri.params, "lr").has_value(); }
 
-// Only a strict router puts it there. The shape of a token tells it from a user at a domain of ours
-// who has the same host.
-bool IsRecordRouteOfOurs(const Uri& uri, const ServedNames& names) {
-  return (LooksLikeToken(uri.user, TokenKind::kFlow) ||
-          LooksLikeToken(uri.user, TokenKind::kInsideTarget) ||
-          LooksLikeToken(uri.user, TokenKind::kHop)) &&
-         names.IsEdgeHost(uri) && IsLoose(uri);
+OwnRoutes::Token TokenOf(const Uri& uri) {
+  if (!uri.is_sip_or_sips() || uri.user.empty()) return OwnRoutes::Token::kNone;
+  if (PairLineFormOf(uri.user) != PairLineForm::kNone) return OwnRoutes::Token::kPair;
+  return LooksLikeToken(uri.user, TokenKind::kPath) ? OwnRoutes::Token::kPath
+                                                    : OwnRoutes::Token::kNone;
 }
 
-bool HasOwnMaddr(const Uri& uri, const ServedNames& names) {
+bool IsHalf(const Uri& uri) {
+  if (!uri.is_sip_or_sips()) return false;
+  const PairLineForm form = PairLineFormOf(uri.user);
+  return form == PairLineForm::kCaller || form == PairLineForm::kCallee;
+}
+
+bool FirstRoute(const MessageView& request, NameAddr& route) {
+  ValueList values(request.First(HeaderId::kRoute)->value);
+  std::string_view value;
+  return values.Next(value) && ParseNameAddr(value, route) == NameAddrOutcome::kOk;
+}
+
+// Only a strict router puts it there: one line of a pair as Request-URI, the other on top of Route.
+bool IsStrictRoute(const MessageView& request) {
+  const Uri& uri = request.parsed_request_uri();
+  if (TokenOf(uri) != OwnRoutes::Token::kPair) return false;
+  NameAddr first;
+  return !IsHalf(uri) || (FirstRoute(request, first) && IsHalf(first.uri));
+}
+
+bool HasOwnMaddr(const Uri& uri, const ServedNames& names, Zone from) {
   if (!uri.is_sip_or_sips() || uri.params.empty()) return false;
   const std::optional<std::string_view> maddr = FindParam(uri.params, "maddr");
-  return maddr.has_value() && names.IsOwnAddress(*maddr, uri.port);
+  return maddr.has_value() && names.IsOwnAddress(*maddr, uri.port, from);
 }
 
 // Collects what ReadOwnRoutes says about the values, in their order.
 class RouteReader {
  public:
-  RouteReader(const ServedNames& names, OwnRoutes& routes) : names_(names), routes_(routes) {}
+  RouteReader(const ServedNames& names, Zone from, OwnRoutes& routes)
+      : names_(names), from_(from), routes_(routes) {
+    if (!routes_.strict_fixup) return;
+    routes_.token = OwnRoutes::Token::kPair;
+    routes_.first = routes_.request_uri;
+    expects_ = IsHalf(routes_.first) ? Expected::kSecond : Expected::kNothing;
+  }
 
   // False: malformed.
   bool Read(std::string_view value) {
     if (ParseNameAddr(value, route_) != NameAddrOutcome::kOk || !route_.bracketed) return false;
     ++routes_.total;
     if (run_has_ended_) return true;
-    if (routes_.count < kOwnRoutesMax && names_.IsOwnRoute(route_.uri)) {
-      NoteOwn();
+    if (IsOwn()) {
+      ++routes_.count;
     } else {
       run_has_ended_ = true;
       routes_.next_route = route_.uri_text;
@@ -61,20 +80,31 @@ class RouteReader {
   [[nodiscard]] const Uri& last() const { return route_.uri; }
 
  private:
-  void NoteOwn() {
-    // With strict_fixup the Request-URI was the first of ours.
-    const uint32_t place = routes_.count++ + (routes_.strict_fixup ? 1 : 0);
-    if (place == 0) {
-      routes_.top_user = route_.uri.user;
-      routes_.top_dialog = DialogOf(route_.uri);
-    } else if (place == 1) {
-      routes_.second_user = route_.uri.user;
+  enum class Expected : uint8_t { kAny, kSecond, kNothing };
+
+  bool IsOwn() {
+    if (expects_ == Expected::kNothing) return false;
+    if (expects_ == Expected::kSecond) {
+      expects_ = Expected::kNothing;
+      routes_.has_second = IsHalf(route_.uri);
+      if (routes_.has_second) routes_.second = route_.uri;
+      return routes_.has_second;
     }
+    const OwnRoutes::Token token = TokenOf(route_.uri);
+    if (token == OwnRoutes::Token::kNone) {
+      return routes_.count < kOwnRoutesMax && names_.IsOwnRoute(route_.uri, from_);
+    }
+    routes_.token = token;
+    routes_.first = route_.uri;
+    expects_ = IsHalf(route_.uri) ? Expected::kSecond : Expected::kNothing;
+    return true;
   }
 
   const ServedNames& names_;
+  const Zone from_;
   OwnRoutes& routes_;
   NameAddr route_;
+  Expected expects_ = Expected::kAny;
   bool run_has_ended_ = false;
 };
 
@@ -85,7 +115,7 @@ void TakeLastOff(OwnRoutes& routes) {
     return;
   }
   --routes.count;
-  if (routes.count == 0) routes.second_user = {};
+  routes.has_second = false;
 }
 
 // What is left of a URI's text, in order.
@@ -189,16 +219,13 @@ UriPieces OwnRequestUri(const OwnRoutes& routes) {
 
 }  // namespace
 
-OwnRoutes ReadOwnRoutes(const MessageView& request, const ServedNames& names) {
+OwnRoutes ReadOwnRoutes(const MessageView& request, const ServedNames& names, Zone from,
+                        StrictRoutes strict) {
   OwnRoutes routes;
   routes.request_uri = request.parsed_request_uri();
   if (request.Has(HeaderId::kRoute)) {
-    routes.strict_fixup = IsRecordRouteOfOurs(routes.request_uri, names);
-    if (routes.strict_fixup) {
-      routes.top_user = routes.request_uri.user;
-      routes.top_dialog = DialogOf(routes.request_uri);
-    }
-    RouteReader reader(names, routes);
+    routes.strict_fixup = strict == StrictRoutes::kUndone && IsStrictRoute(request);
+    RouteReader reader(names, from, routes);
     for (const HeaderField* line = request.First(HeaderId::kRoute); line != nullptr;
          line = request.NextSame(line)) {
       ValueList values(line->value);
@@ -218,7 +245,7 @@ OwnRoutes ReadOwnRoutes(const MessageView& request, const ServedNames& names) {
     routes.has_route_left = !routes.next_route.empty();
     if (!routes.has_route_left) routes.next_is_strict = false;
   }
-  routes.strips_maddr = HasOwnMaddr(routes.request_uri, names);
+  routes.strips_maddr = HasOwnMaddr(routes.request_uri, names, from);
   return routes;
 }
 

@@ -7,6 +7,7 @@
 
 #include "sip/policy/judge.h"
 #include "sip/policy/sip_identities.h"
+#include "sip/proxy/party.h"
 #include "tls/certificate_reader.h"
 #include "tls/identity_cache.h"
 #include "tls/keyed_mac.h"
@@ -51,6 +52,8 @@ tls::PeerIdentityRef GiveStanding(ShardContext& context, const TlsProfileConfig&
     certificate = std::move(lookup.identity);
     standing->identities = DeriveSipIdentities(*certificate, profile.identity);
     standing->has_identity = true;
+    standing->profile_id = ProfilePartyId(profile.name);
+    standing->leaf_id = LeafPartyId(standing->profile_id, session.peer().fingerprint);
     standing->not_after = session.peer().not_after;
     standing->refused = context.snapshot->config.unmatched == UnmatchedPeer::kRefuse;
     key = PeerKeyOf(standing->identities, session.peer().fingerprint, context.peer_key);

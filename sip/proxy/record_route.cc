@@ -33,24 +33,14 @@ class LineWriter {
   bool fits_ = true;
 };
 
-std::string_view TransportParameter(const RecordRouteUri& uri) {
-  switch (uri.transport) {
-    case TransportProtocol::kUdp:
-      return {};
-    case TransportProtocol::kTcp:
-      return ";transport=tcp";
-    case TransportProtocol::kTls:
-      return uri.sips ? std::string_view() : ";transport=tls";
-  }
-  UNREACHABLE();
-}
-
 size_t WriteLine(std::string_view name, const RecordRouteUri& uri, std::span<char> out) {
   if (uri.sips && uri.transport != TransportProtocol::kTls) return 0;
   LineWriter line(out);
   line << name << (uri.sips ? ": <sips:" : ": <sip:");
   if (!uri.user.empty()) line << uri.user << "@";
-  line << uri.host << ":" << uri.port << TransportParameter(uri) << ";lr";
+  line << uri.host << ":" << uri.port;
+  if (!TransportParameterOf(uri).empty()) line << ";transport=" << TransportParameterOf(uri);
+  line << ";lr";
   if (uri.ob) line << ";ob";
   if (!uri.dialog_token.empty()) line << ";dt=" << uri.dialog_token;
   line << ">\r\n";
@@ -58,6 +48,18 @@ size_t WriteLine(std::string_view name, const RecordRouteUri& uri, std::span<cha
 }
 
 }  // namespace
+
+std::string_view TransportParameterOf(const RecordRouteUri& uri) {
+  switch (uri.transport) {
+    case TransportProtocol::kUdp:
+      return {};
+    case TransportProtocol::kTcp:
+      return "tcp";
+    case TransportProtocol::kTls:
+      return uri.sips ? std::string_view() : "tls";
+  }
+  UNREACHABLE();
+}
 
 size_t WriteRecordRoute(const RecordRouteUri& uri, std::span<char> out) {
   return WriteLine("Record-Route", uri, out);

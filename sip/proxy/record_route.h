@@ -23,6 +23,9 @@ struct RecordRouteUri {
   bool ob = false;  // Requests for this URI use the flow and no other (RFC 5626 §5.1).
 };
 
+// The value of its transport parameter; empty: it has none.
+[[nodiscard]] std::string_view TransportParameterOf(const RecordRouteUri& uri);
+
 // "Record-Route: <...>" CRLF. Returns the characters written; 0 if they do not fit, or if a sips
 // URI is asked for on a transport that is not TLS.
 //

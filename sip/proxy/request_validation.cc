@@ -42,12 +42,15 @@ uint32_t LoopHash(const MessageView& request, const tls::MacKey& key) {
   return static_cast<uint32_t>(hash ^ hash >> 32);
 }
 
-std::optional<ReasonCode> ValidateRequest(const MessageView& request, uint32_t loop_hash,
+std::optional<ReasonCode> ValidateRequest(const MessageView& request, Zone from, uint32_t loop_hash,
                                           const BranchSigner& signer) {
   const MaxBreadthOutcome breadth = ReadMaxBreadth(request);
   if (breadth == MaxBreadthOutcome::kMalformed) return ReasonCode::kMalformed;
   if (request.parsed_request_uri().scheme == Uri::Scheme::kOther) return ReasonCode::kUriScheme;
   if (request.max_forwards() == 0) return ReasonCode::kMaxForwards;
+  if (from == Zone::kInside && signer.Read(request.top_via().branch).has_value()) {
+    return ReasonCode::kLoop;
+  }
   // The usual request has one Via, and it is not ours.
   const bool has_one_via = request.Count(HeaderId::kVia) == 1 && request.top_via_rest().empty();
   if (has_one_via ? IsOurs(request.top_via(), loop_hash, signer)

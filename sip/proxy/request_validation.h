@@ -11,6 +11,7 @@
 #include "sip/message/message_view.h"
 #include "sip/policy/reason_code.h"
 #include "sip/proxy/branch.h"
+#include "sip/proxy/listener_config.h"
 #include "tls/keyed_mac.h"
 
 namespace sallyport::sip {
@@ -21,8 +22,10 @@ namespace sallyport::sip {
 // (the hash is seeded with an address).
 [[nodiscard]] uint32_t LoopHash(const MessageView& request, const tls::MacKey& key);
 
-// Nothing: go on. `loop_hash` is LoopHash of the request.
-[[nodiscard]] std::optional<ReasonCode> ValidateRequest(const MessageView& request,
+// Nothing: go on. `loop_hash` is LoopHash of the request, `from` the zone that it came from. From
+// inside a topmost Via of ours, whichever instance's, is a loop: an edge has sent to an edge, and
+// what began outside would be taken for the inside's own.
+[[nodiscard]] std::optional<ReasonCode> ValidateRequest(const MessageView& request, Zone from,
                                                         uint32_t loop_hash,
                                                         const BranchSigner& signer);
 

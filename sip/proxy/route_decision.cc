@@ -1,18 +1,16 @@
 #include "sip/proxy/route_decision.h"
 
-#include <optional>
-#include <span>
-
 #include "sip/message/params.h"
 #include "sip/proxy/route_match.h"
 
 namespace sallyport::sip {
 namespace {
 
-RouteDecision Refuse(ReasonCode reason) {
+RouteDecision Refuse(ReasonCode reason, std::string_view cause = {}) {
   RouteDecision decision;
   decision.kind = RouteKind::kRefuse;
   decision.reason = reason;
+  decision.cause = cause;
   return decision;
 }
 
@@ -30,8 +28,9 @@ RouteDecision ByKind(RouteKind kind) {
 }
 
 RouteDecision ToInside(const EdgeSnapshot& snapshot) {
-  return snapshot.inside_next_hop.has_value() ? To(*snapshot.inside_next_hop)
-                                              : Refuse(ReasonCode::kNextHopUnreachable);
+  return snapshot.inside_next_hop.has_value()
+             ? To(*snapshot.inside_next_hop)
+             : Refuse(ReasonCode::kNextHopUnreachable, "no next hop is configured");
 }
 
 RouteDecision ByRoutes(const MessageView& request, Zone from, const EdgeSnapshot& snapshot,
@@ -42,10 +41,11 @@ RouteDecision ByRoutes(const MessageView& request, Zone from, const EdgeSnapshot
 }
 
 // §11, §16.3 step 3: OPTIONS that ends at the edge.
-bool IsForEdge(const MessageView& request, const OwnRoutes& own, const EdgeSnapshot& snapshot) {
+bool IsForEdge(const MessageView& request, const OwnRoutes& own, Zone from,
+               const EdgeSnapshot& snapshot) {
   const Uri& uri = own.request_uri;
   return request.method() == Method::kOptions && uri.user.empty() &&
-         (snapshot.names.Serves(uri) || snapshot.names.IsEdgeHost(uri));
+         (snapshot.names.Serves(uri, from) || snapshot.names.IsEdgeHost(uri, from));
 }
 
 // §16.5: a maddr decides where a request goes, whatever its host is.
@@ -53,81 +53,92 @@ bool NamesAnotherAddress(const OwnRoutes& own) {
   return !own.strips_maddr && FindParam(own.request_uri.params, "maddr").has_value();
 }
 
+// A subscriber whose route set we do not know any more subscribes anew (RFC 6665 §4.1.2.2).
+bool MayLoseSubscription(const MessageView& request, const TokenRights& rights) {
+  return rights.fault == RouteFault::kUnknownKey &&
+         (request.method() == Method::kSubscribe || request.method() == Method::kNotify);
+}
+
+RouteDecision RefuseToken(const MessageView& request, const TokenRights& rights) {
+  RouteDecision decision = Refuse(ReasonCode::kFlowToken);
+  decision.is_subscription_lost = MayLoseSubscription(request, rights);
+  return decision;
+}
+
 RouteDecision DecideOutside(const MessageView& request, const OwnRoutes& own,
-                            const EdgeSnapshot& snapshot) {
-  if (request.max_forwards() == 0 && IsForEdge(request, own, snapshot)) {
+                            const TokenRights& rights, const EdgeSnapshot& snapshot) {
+  if (request.max_forwards() == 0 && IsForEdge(request, own, Zone::kOutside, snapshot)) {
     return ByKind(RouteKind::kAnswerItself);
   }
-  if (!own.top_user.empty()) {
-    const std::optional<InsideTarget> target = snapshot.route_tokens.Read(own.top_user);
-    if (!target.has_value()) return Refuse(ReasonCode::kFlowToken);
-    RouteDecision decision = ByKind(RouteKind::kInsideTarget);
-    decision.inside_target = *target;
-    return decision;
-  }
+  if (rights.route == RouteRight::kToInsideTarget) return ByKind(RouteKind::kInsideTarget);
   const bool is_number = own.request_uri.scheme == Uri::Scheme::kTel;
-  if (!is_number && (!snapshot.names.Serves(own.request_uri) || NamesAnotherAddress(own))) {
-    return Refuse(ReasonCode::kRelay);
+  if (!is_number &&
+      (!snapshot.names.Serves(own.request_uri, Zone::kOutside) || NamesAnotherAddress(own))) {
+    if (MayLoseSubscription(request, rights)) return RefuseToken(request, rights);
+    return Refuse(ReasonCode::kRelay, "the Request-URI names none of our domains");
   }
   RouteDecision decision =
       ByRoutes(request, Zone::kOutside, snapshot,
-               is_number ? Refuse(ReasonCode::kUriScheme) : ToInside(snapshot));
-  decision.drops_routes = own.has_route_left;
+               is_number ? Refuse(ReasonCode::kUriScheme, "no route takes this number")
+                         : ToInside(snapshot));
+  decision.drops_routes = own.total > 0;
   return decision;
 }
 
-// Nothing: the token does not decide; `hop` may hold a hint.
-std::optional<RouteDecision> ByToken(std::string_view text, const EdgeSnapshot& snapshot,
-                                     HopToken& hop) {
-  RouteDecision decision;
-  switch (snapshot.flow_tokens.Read(text, decision.flow)) {
-    case FlowTokenSigner::Outcome::kOk:
-      decision.kind = RouteKind::kFlow;
-      return decision;
-    case FlowTokenSigner::Outcome::kElsewhere:
-      if (!decision.flow.falls_back) return Refuse(ReasonCode::kFlowGone);
-      return std::nullopt;
-    case FlowTokenSigner::Outcome::kForged:
-      break;
+bool IsInside(const RouteDecision& decision, const EdgeSnapshot& snapshot) {
+  return decision.kind == RouteKind::kNextHop &&
+         snapshot.config.next_hops[decision.next_hop].zone == Zone::kInside;
+}
+
+// Out of dialog, or within one that stays inside.
+RouteDecision DecideByTarget(const MessageView& request, const OwnRoutes& own,
+                             const EdgeSnapshot& snapshot) {
+  // §16.6 step 7: the topmost Route is the next hop.
+  if (own.has_route_left) return ByKind(RouteKind::kLocate);
+  if (own.request_uri.scheme == Uri::Scheme::kTel) {
+    return ByRoutes(request, Zone::kInside, snapshot,
+                    Refuse(ReasonCode::kUriScheme, "no route takes this number"));
   }
-  if (!snapshot.hop_tokens.Read(text, hop)) return Refuse(ReasonCode::kFlowToken);
-  const auto next_hop = snapshot.FindNextHop(hop.next_hop);
-  if (!next_hop.has_value()) return std::nullopt;
-  decision = To(*next_hop);
-  decision.member = hop.member;
-  return decision;
+  const Uri& uri = own.request_uri;
+  if (!snapshot.names.Serves(uri, Zone::kInside) &&
+      !snapshot.names.IsEdgeHost(uri, Zone::kInside)) {
+    return ByRoutes(request, Zone::kInside, snapshot, ByKind(RouteKind::kLocate));
+  }
+  if (IsForEdge(request, own, Zone::kInside, snapshot)) return ByKind(RouteKind::kAnswerItself);
+  return ByRoutes(request, Zone::kInside, snapshot, ToInside(snapshot));
 }
 
 RouteDecision DecideInside(const MessageView& request, const OwnRoutes& own,
-                           const EdgeSnapshot& snapshot, HopToken& hop) {
-  if (!own.top_user.empty()) {
-    if (const auto decision = ByToken(own.top_user, snapshot, hop)) return *decision;
+                           const TokenRights& rights, const EdgeSnapshot& snapshot) {
+  switch (rights.route) {
+    case RouteRight::kToParty:
+      return ByKind(RouteKind::kParty);
+    case RouteRight::kToInsideSide:
+      return ByKind(RouteKind::kInsideTarget);
+    case RouteRight::kToFlow:
+      return ByKind(RouteKind::kFlow);
+    case RouteRight::kToInsideTarget:
+    case RouteRight::kNone:
+      break;
   }
-  RouteDecision located = ByKind(RouteKind::kLocate);
-  located.identity = hop.identity();
-  if (own.has_route_left) return located;  // §16.6 step 7: the topmost Route is the next hop.
-  if (own.request_uri.scheme == Uri::Scheme::kTel) {
-    return ByRoutes(request, Zone::kInside, snapshot, Refuse(ReasonCode::kUriScheme));
+  if (rights.fault != RouteFault::kNone) return RefuseToken(request, rights);
+  RouteDecision decision = DecideByTarget(request, own, snapshot);
+  // Within a dialog nothing leaves but by its own pair: what an attacker outside began would come
+  // back as a request of the inside.
+  const bool leaves = decision.kind == RouteKind::kLocate ||
+                      (decision.kind == RouteKind::kNextHop && !IsInside(decision, snapshot));
+  if (leaves && !request.to().tag.empty()) {
+    return Refuse(ReasonCode::kRelay, "in a dialog only our own Record-Route leads outside");
   }
-  if (!snapshot.names.Serves(own.request_uri) && !snapshot.names.IsEdgeHost(own.request_uri)) {
-    return ByRoutes(request, Zone::kInside, snapshot, located);
-  }
-  if (IsForEdge(request, own, snapshot)) return ByKind(RouteKind::kAnswerItself);
-  return ByRoutes(request, Zone::kInside, snapshot, ToInside(snapshot));
+  return decision;
 }
 
 }  // namespace
 
-RouteDecision DecideRoute(const MessageView& request, Zone from, const EdgeSnapshot& snapshot,
-                          HopToken& hop) {
-  const OwnRoutes own = ReadOwnRoutes(request, snapshot.names);
-  hop.next_hop = 0;
-  hop.identity_bytes = 0;
-  RouteDecision decision = own.malformed            ? Refuse(ReasonCode::kMalformed)
-                           : from == Zone::kOutside ? DecideOutside(request, own, snapshot)
-                                                    : DecideInside(request, own, snapshot, hop);
-  decision.own = own;
-  return decision;
+RouteDecision DecideRoute(const MessageView& request, Zone from, const OwnRoutes& own,
+                          const TokenRights& rights, const EdgeSnapshot& snapshot) {
+  return from == Zone::kOutside ? DecideOutside(request, own, rights, snapshot)
+                                : DecideInside(request, own, rights, snapshot);
 }
 
 }  // namespace sallyport::sip

@@ -44,8 +44,19 @@ struct ShardContext {
   std::span<char> mail_scratch;  // One record of mail as it is put together.
 
   uint64_t partial_bytes = 0;  // Leased for incomplete messages and handshakes.
+  // Of the turn `wall_turn`.
+  mutable uint64_t wall_turn = ~uint64_t{0};
+  mutable int64_t wall_seconds = 0;
 
   core::Reactor& reactor() const { return shard.reactor(); }
+  // Unix seconds by the wall clock, read once in a turn.
+  [[nodiscard]] int64_t WallSeconds() const {
+    if (wall_turn != reactor().counters().turns) {
+      wall_turn = reactor().counters().turns;
+      wall_seconds = absl::ToUnixSeconds(reactor().io().WallNow());
+    }
+    return wall_seconds;
+  }
   void Count(uint32_t slot, uint64_t amount = 1) const { stats.Add(slot, amount); }
   // Mail of a header and a message behind it, put together in mail_scratch. False: no room.
   template <typename Header>

@@ -1,12 +1,10 @@
-// What all tokens in our URIs have in common (Record-Route, Path): a few octets that travel in
-// clear, under a MAC that only instances with our secret can make.
+// A token that stands alone in one of our URIs (Path): a few octets that travel in clear, under a
+// MAC that only instances with our secret can make.
 //
 //   base64url( kind 1 | key id 1 | fields | HMAC-SHA256, its first 16 octets )
 //
 // The MAC covers everything before it and a context that does not travel. The kind names layout and
-// version, so a token of one use is never read as another's, and each use has keys of its own. The
-// key id is a hash of the key, not its place in the secret's list: rotation moves keys down that
-// list. It only says which key is worth trying; two keys may share one.
+// version, so a token of one use is never read as another's, and each use has keys of its own.
 // Thread: immutable after construction; shared by all shards. Allocates nothing.
 #pragma once
 
@@ -18,17 +16,18 @@
 #include <string_view>
 
 #include "sip/proxy/base64url.h"
+#include "sip/proxy/seal_keys.h"
 #include "tls/secret.h"
 
 namespace sallyport::sip {
 
-// Another layout of the same use gets a new value.
-enum class TokenKind : uint8_t { kFlow = 0x11, kInsideTarget = 0x22, kDialog = 0x31, kHop = 0x42 };
+// The first octet of everything that we sign. Another layout of the same use gets a new value.
+enum class TokenKind : uint8_t { kPath = 0x12, kPairLine = 0x51 };
 
 class TokenSeal {
  public:
   static constexpr size_t kHeadBytes = 2;
-  static constexpr size_t kMacBytes = 16;
+  static constexpr size_t kMacBytes = SealKeys::kMacBytes;
   static constexpr size_t kFieldBytesMax = 288;
   static constexpr size_t kContextBytesMax = 1024;
   static constexpr size_t TextBytes(size_t field_bytes) {
@@ -37,10 +36,6 @@ class TokenSeal {
 
   // `label` is this use's own, see tls/secret.h.
   TokenSeal(const tls::Secret& secret, std::string_view label, TokenKind kind);
-  TokenSeal(const TokenSeal&) = delete;
-  TokenSeal& operator=(const TokenSeal&) = delete;
-  ~TokenSeal();
-
   // Signs with the secret's first key; writes exactly TextBytes(fields.size()) at `out`. At most
   // kFieldBytesMax and kContextBytesMax octets.
   void Write(std::span<const uint8_t> fields, std::span<const uint8_t> context, char* out) const;
@@ -51,17 +46,11 @@ class TokenSeal {
                                            std::span<uint8_t, kFieldBytesMax> fields) const;
 
  private:
-  using Mac = std::array<uint8_t, kMacBytes>;
-  struct Key {
-    tls::DerivedKey bytes;
-    uint8_t id;
-  };
+  [[nodiscard]] static SealKeys::Mac MacOf(const SealKey& key,
+                                           std::span<const uint8_t> signed_octets,
+                                           std::span<const uint8_t> context);
 
-  [[nodiscard]] static Mac MacOf(const Key& key, std::span<const uint8_t> signed_octets,
-                                 std::span<const uint8_t> context);
-
-  std::array<Key, tls::kSecretKeysMax> keys_;
-  size_t key_count_;
+  const SealKeys keys_;
   const TokenKind kind_;
 };
 

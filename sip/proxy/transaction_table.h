@@ -1,6 +1,6 @@
 // The transactions of one shard: a request from the access side and its copy at the next hop.
 // Responses find theirs by slot (the branch names it); requests by a keyed hash of what RFC 3261
-// §17.2.3 compares, with the peer's identity added, so nobody's CANCEL or ACK meets another's
+// §17.2.3 compares, with the peer's identity added, so no CANCEL or ACK meets another peer's
 // INVITE. Bounds: fixed capacity; what a transaction keeps of its request is a lease of the shard's
 // pool. Shard:  one thread.
 #pragma once
@@ -20,10 +20,10 @@
 #include "sip/message/method.h"
 #include "sip/proxy/client_transaction.h"
 #include "sip/proxy/connection_id.h"
+#include "sip/proxy/dialog_pair.h"
+#include "sip/proxy/dialog_token.h"
 #include "sip/proxy/endpoint_id.h"
-#include "sip/proxy/flow_token.h"
 #include "sip/proxy/listener_config.h"
-#include "sip/proxy/route_token.h"
 #include "sip/proxy/server_transaction.h"
 #include "tls/keyed_mac.h"
 
@@ -56,9 +56,20 @@ struct ReplyPath {
 // answered.
 enum class TargetSource : uint8_t {
   kNextHop,       // A [[next-hop]] of the configuration.
-  kInsideTarget,  // What our own signed Record-Route names, then the rest of its next hop.
-  kFlow,          // A connection that the peer opened (RFC 5626).
+  kInsideTarget,  // The inside side of our own signed pair, then the rest of its next hop.
+  kParty,         // The party outside that our own signed pair names: see PartyStep.
+  kFlow,          // The connection that registered by our Path, and no other (RFC 5626 §5.3).
   kLocate,        // RFC 3263, of the topmost Route or else the Request-URI.
+};
+
+// The ways to a party outside, in this order. Each is taken only where the party is proved there.
+enum class PartyStep : uint8_t {
+  kFlow,     // The connection that the dialog began on.
+  kTarget,   // The target that we had dialled, then the rest of its next hop.
+  kOpen,     // Another open connection of the party.
+  kNextHop,  // A domain's own next hop.
+  kLocated,  // RFC 3263 of the domain.
+  kNothing,
 };
 
 // Linked into the list of those that wait for one endpoint: to be sent there, or for its answer.
@@ -72,18 +83,27 @@ struct Transaction : core::ListLink {
   static constexpr uint8_t kNoAttempt = 0xFF;
 
   bool is_invite() const { return method == Method::kInvite; }
-  bool has_untried() const { return next_target < target_count; }
-  std::string_view identity() const { return {identity_text.data(), identity_bytes}; }
-  void SetIdentity(std::string_view text) {  // A longer one is left out: then nothing is excused.
-    if (text.size() > identity_text.size()) return;
-    identity_bytes = static_cast<uint8_t>(text.copy(identity_text.data(), identity_text.size()));
+  // Targets of a [[next-hop]] are listed, not what DNS or a flow leads to.
+  bool lists_next_hop() const {
+    switch (source) {
+      case TargetSource::kNextHop:
+      case TargetSource::kInsideTarget:
+        return true;
+      case TargetSource::kParty:
+        return next_hop_hash != 0;
+      case TargetSource::kFlow:
+      case TargetSource::kLocate:
+        return false;
+    }
+    return false;
   }
+  bool has_untried() const { return next_target < target_count; }
 
   TransactionId id;
   uint64_t key = 0;  // 0: not in the index.
   uint32_t next_in_bucket = 0;
   ReplyPath reply;
-  PeerKey peer = 0;  // Who began it; 0: the inside.
+  PeerKey peer = 0;  // The peer that began it; 0: the inside.
 
   ServerState server = ServerState::kTrying;
   ClientState client = ClientState::kTrying;
@@ -100,8 +120,8 @@ struct Transaction : core::ListLink {
   bool awaits_reply_path = false;  // `response` waits for a connection that we dial (§18.2.2).
   bool records_route = false;      // Each attempt gets our Record-Route.
   bool adds_path = false;          // REGISTER: each attempt gets our Path (RFC 3327).
-  bool is_outbound = false;        // RFC 5626: `ob` in Path or Contact; no other way than the flow.
-  bool flow_is_only_way = false;   // kFlow: the token said so, and says so for its dialog.
+  bool is_outbound = false;        // RFC 5626: `ob` in Path.
+  bool grants_excuse = false;      // Our Record-Route towards outside gets a dialog token.
   bool is_secure = false;          // A sips Request-URI: TLS hops only (RFC 5630).
   bool next_is_strict = false;  // kLocate: the Request-URI, not Route, names the next hop (§16.6).
   bool is_probe = false;        // An OPTIONS of our own: no server side.
@@ -111,6 +131,7 @@ struct Transaction : core::ListLink {
 
   // The attempt: which target, under which branch.
   TargetSource source = TargetSource::kNextHop;
+  PartyStep party_step = PartyStep::kFlow;  // kParty: the way that is listed next.
   uint8_t attempt = 0;
   uint8_t target_count = 0;
   uint8_t next_target = 0;
@@ -119,24 +140,23 @@ struct Transaction : core::ListLink {
   // of them (by index) were looked at, and which DNS was asked for last (or a probe is for).
   uint16_t next_hop = 0;
   uint64_t looked_at = 0;
-  bool has_unlisted = false;  // DNS had not yet spoken of all when there was somebody else to try.
+  bool has_unlisted = false;  // DNS had not yet spoken of all when there was another target to try.
   uint16_t asked_target = 0;
   uint64_t snapshot = 0;
   uint64_t listed_for = 0;     // Version of the configuration by which targets were last found.
   uint32_t next_hop_hash = 0;  // kNextHop: NextHopNameHash, by which a reload is outlived.
-  TransportAddress member;     // kNextHop: who has the dialog and is tried first.
   uint64_t selector = 0;       // Hash of the Call-ID.
   EndpointId endpoint;         // Of the attempt; zero: none yet.
   std::array<EndpointId, kTargetsMax> targets;
-  InsideTarget inside_target;  // kInsideTarget. Else: where requests of the dialog that come from
-                               // outside are to go (kept for our Record-Route).
-  FlowToken flow;              // kFlow.
-  FailureCause failure;        // Of the last attempt that failed, for the answer.
-  // kLocate: whom the peer of the dialog proved to be, where the URI names only an address.
-  std::array<char, 63> identity_text;
-  uint8_t identity_bytes = 0;
-
-  void* owner = nullptr;  // The EdgeProxy whose timers these are.
+  // The side of the dialog that the request came from, for our own lines; and the side that it is
+  // for, by one of them: kInsideTarget, kParty, kFlow.
+  DialogSide near;
+  PartyDomain alias_domain;  // Of the last alias among the targets (RFC 5923): what it has proved.
+  DialogSide far;
+  DialogId dialog{};      // records_route.
+  DialogClaim excuse;     // grants_excuse.
+  FailureCause failure;   // Of the last attempt that failed, for the answer.
+  void* owner = nullptr;  // The EdgeProxy that the timers call.
   uint32_t loop_hash = 0;
   // The request as it is sent on, `head_bytes` of our own lines (Via, Record-Route, Path) behind
   // the start line: retransmission, CANCEL, ACK, and our own final responses are made from it.
@@ -145,6 +165,12 @@ struct Transaction : core::ListLink {
   uint32_t request_bytes = 0;
   uint32_t start_line_bytes = 0;
   uint32_t head_bytes = 0;
+  uint8_t head_routes = 0;  // Record-Route lines of ours among them.
+  // records_route towards outside: the Record-Route values that the request brought, by which the
+  // answers' are judged after `request` is given back.
+  core::BufferLease brought_routes;
+  uint32_t brought_routes_bytes = 0;
+  bool has_kept_routes = false;
   // The last response that was sent, where the access side may lose it (UDP).
   core::BufferLease response;
   uint32_t response_bytes = 0;

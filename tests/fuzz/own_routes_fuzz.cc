@@ -1,10 +1,12 @@
-// What routing reads of a request, and its edits: own Route values, strict routers on both sides,
-// Max-Breadth, RFC 5626. What goes out parses to the same From, To, Call-ID and CSeq, has as many
-// Route values as was said, and none of ours on top.
+// What routing reads of a request from either zone, and its edits: own Route values, strict routers
+// on both sides, Max-Breadth, RFC 5626. What goes out parses to the same From, To, Call-ID and
+// CSeq, has the Route values that were said to be left, in their order, and no bare value of ours
+// on top unless a pair or Path value stood above it.
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/check.h"
 #include "sip/message/message_parser.h"
@@ -16,8 +18,9 @@ namespace sallyport::sip {
 namespace {
 
 const ServedNames& Names() {
-  static const ServedNames names({"edge.example", "voice.example"},
-                                 {{"edge.example", 5061}, {"192.0.2.1", 5071}});
+  static const ServedNames names(
+      {"edge.example", "voice.example"},
+      {{"edge.example", 5061}, {"192.0.2.1", 5071}, {"core.example", 5070, Zone::kInside}});
   return names;
 }
 
@@ -43,20 +46,40 @@ void Forward(const MessageView& request, const OwnRoutes& routes, EditRoutes edi
   }
 }
 
-void CheckForwarded(const MessageView& request, const OwnRoutes& routes) {
+std::vector<std::string> LeftOf(const MessageView& request, const OwnRoutes& routes) {
+  std::vector<std::string> left;
+  ForEachRouteLeft(request, routes, [&left](const Uri& uri) {
+    left.emplace_back(uri.whole);
+    return true;
+  });
+  return left;
+}
+
+void CheckRead(const MessageView& request, const OwnRoutes& routes) {
+  const std::vector<std::string> left = LeftOf(request, routes);
+  CHECK(left.size() == routes.total - routes.count - (routes.strict_fixup ? 1 : 0));
+  CHECK(routes.has_route_left == !left.empty());
+  if (!left.empty()) CHECK(left.front() == routes.next_route);
+  CHECK(routes.count <= kOwnRoutesMax + 2);
+  CHECK(!routes.has_second || routes.token == OwnRoutes::Token::kPair);
+  CHECK(!routes.strict_fixup || routes.token == OwnRoutes::Token::kPair);
+}
+
+void CheckForwarded(const MessageView& request, const OwnRoutes& routes, Zone from) {
   static MessageView out;
   std::string wire;
-  const uint32_t left = routes.total - routes.count - (routes.strict_fixup ? 1 : 0);
-  CHECK(routes.has_route_left == (left > 0));
+  const std::vector<std::string> left = LeftOf(request, routes);
   Forward(request, routes, EditOwnRoutes, wire, out);
-  const OwnRoutes again = ReadOwnRoutes(out, Names());
-  CHECK(!again.malformed && again.total == left && !again.strips_maddr);
-  if (!routes.strict_fixup && !again.strict_fixup && routes.count < kOwnRoutesMax) {
+  OwnRoutes again = ReadOwnRoutes(out, Names(), from, StrictRoutes::kIgnored);
+  CHECK(!again.malformed && again.total == left.size() && !again.strips_maddr);
+  if (routes.token == OwnRoutes::Token::kNone && routes.count < kOwnRoutesMax) {
     CHECK(again.count == 0 && again.next_route == routes.next_route);
   }
+  again.count = 0;
+  CHECK(LeftOf(out, again) == left);
   if (!routes.has_route_left) return;
   Forward(request, routes, EditForStrictNextHop, wire, out);
-  CHECK(ReadOwnRoutes(out, Names()).total == left);
+  CHECK(ReadOwnRoutes(out, Names(), from).total == left.size());
   CHECK(routes.next_route.starts_with(out.request_uri()));
 }
 
@@ -69,8 +92,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!request.is_request() || request.headers().size() >= kHeadersMax - 1) return 0;
   static_cast<void>(ReadRegistration(request));
   static_cast<void>(WantsOutboundFlow(request));
-  const OwnRoutes routes = ReadOwnRoutes(request, Names());
-  if (!routes.malformed) CheckForwarded(request, routes);
+  for (const Zone from : {Zone::kOutside, Zone::kInside}) {
+    for (const StrictRoutes strict : {StrictRoutes::kUndone, StrictRoutes::kIgnored}) {
+      const OwnRoutes routes = ReadOwnRoutes(request, Names(), from, strict);
+      if (routes.malformed) return 0;
+      CheckRead(request, routes);
+      CheckForwarded(request, routes, from);
+    }
+  }
   return 0;
 }
 

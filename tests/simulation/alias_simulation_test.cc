@@ -12,7 +12,7 @@
 namespace sallyport::sip::test {
 namespace {
 
-constexpr char kServerAddress[] = "127.0.0.1:5065";
+constexpr char kServerAddress[] = "192.0.2.5:5065";
 
 // An edge, a.example's connection to it, and the server that a.example has for everybody else.
 class AliasSimulationTest : public testing::Test {
@@ -22,9 +22,9 @@ class AliasSimulationTest : public testing::Test {
         certificate_(
             sallyport::test::MintSignedBy(edge_.ca(), sallyport::test::DomainSpec("a.example"))),
         server_(edge_.Serve(kServerAddress, &certificate_)),
-        alice_(edge_.Connect("a.example")) {
-    edge_.dns().A("a.example", "127.0.0.1");
-    edge_.dns().A("b.example", "127.0.0.1");
+        alice_(edge_.ConnectFrom("192.0.2.5:40000", "a.example")) {
+    edge_.dns().A("a.example", "192.0.2.5");
+    edge_.dns().A("b.example", "192.0.2.5");
   }
 
   // A request of a.example under that Via, and its answer.
@@ -81,7 +81,7 @@ TEST_F(AliasSimulationTest, Rfc5923_SentByThatIsNotProvedMakesNoAlias) {
 }
 
 TEST_F(AliasSimulationTest, Rfc5923_AnAddressIsNotProved) {
-  Introduce("SIP/2.0/TLS 127.0.0.1:5065;alias");
+  Introduce("SIP/2.0/TLS 192.0.2.5:5065;alias");
   SendOut("a.example", "out");
   EXPECT_EQ(alice_.Take(), "");
   EXPECT_EQ(server_.connections(), 1);
@@ -184,8 +184,9 @@ TEST_F(AliasSimulationTest, ReloadWaitsForTheCallsOfWhomWeDialled) {
   EXPECT_EQ(StartLine(server_.Take()), "SIP/2.0 200 OK");
 }
 
-// In the dialog of such a call the dialled connection is the flow: its loss is known at once.
-TEST_F(AliasSimulationTest, LossOfADialledFlowEndsWhatWaitsOnIt) {
+// In the dialog of such a call the dialled connection is the flow: its loss is known at once, and
+// the request goes on to another connection of the domain that the peer had proved.
+TEST_F(AliasSimulationTest, LossOfADialledFlowLeadsToAnotherOfItsParty) {
   SendOut("a.example", "out");
   server_.Send(ResponseText(server_.Take(), 200, "OK"));
   server_.Send(RequestText{.method = "INVITE",
@@ -211,7 +212,11 @@ TEST_F(AliasSimulationTest, LossOfADialledFlowEndsWhatWaitsOnIt) {
   EXPECT_TRUE(server_.Take().starts_with("INFO "));
   server_.connection()->Reset();
   edge_.Run(absl::Milliseconds(200));
-  EXPECT_EQ(StartLine(edge_.NextHopTake().value_or("")), "SIP/2.0 430 Flow Failed");
+  const std::string info = alice_.Take();
+  ASSERT_TRUE(info.starts_with("INFO sip:alice@192.0.2.9;transport=tls;ob ")) << info;
+  alice_.Send(ResponseText(info, 200, "OK"));
+  edge_.Settle();
+  EXPECT_EQ(StartLine(edge_.NextHopTake().value_or("")), "SIP/2.0 200 OK");
 }
 
 }  // namespace

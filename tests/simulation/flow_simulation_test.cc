@@ -39,18 +39,21 @@ constexpr char kOutboundContact[] =
     "Contact: <sip:alice@192.0.2.9:5061;transport=tls;ob>;reg-id=1"
     ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>\"\r\n";
 
-// RFC 3327 §5.2: only for who knows what a Path is; RFC 5626 §5.1: `ob` for who wants the flow.
-TEST(FlowSimulationTest, Rfc3327_5_2_PathIsAddedForClientsThatSupportIt) {
-  SimulatedEdge edge({});
-  SimulatedPeer& alice = edge.Connect("a.example");
-  const std::string plain = Register(edge, alice, "Contact: <sip:alice@192.0.2.9>\r\n");
-  EXPECT_EQ(Value(plain, "Path"), "");
-  const std::string path =
-      Value(Register(edge, alice, "Supported: path\r\nContact: <sip:alice@192.0.2.9>\r\n"), "Path");
-  EXPECT_TRUE(path.starts_with("<sip:")) << path;
-  EXPECT_NE(path.find("@edge.example:5070;lr>"), std::string::npos) << path;
-  const std::string outbound = Value(Register(edge, alice, kOutboundContact), "Path");
-  EXPECT_NE(outbound.find("@edge.example:5070;lr;ob>"), std::string::npos) << outbound;
+// RFC 3327 §5.2: for everyone, or for clients that list path; RFC 5626 §5.1: `ob` for those that
+// want the flow and no other way.
+TEST(FlowSimulationTest, Rfc3327_5_2_PathIsAddedAlwaysOrWhereItIsSupported) {
+  for (const bool is_always : {true, false}) {
+    SimulatedEdge edge({.extra = is_always ? "" : "[path]\nwhen = \"supported\"\n"});
+    SimulatedPeer& alice = edge.Connect("a.example");
+    const std::string plain = Register(edge, alice, "Contact: <sip:alice@192.0.2.9>\r\n");
+    EXPECT_EQ(Values(plain, "Path").size(), is_always ? 1U : 0U);
+    const std::string path = Value(
+        Register(edge, alice, "Supported: path\r\nContact: <sip:alice@192.0.2.9>\r\n"), "Path");
+    EXPECT_TRUE(path.starts_with("<sip:")) << path;
+    EXPECT_NE(path.find("@edge.example:5070;lr>"), std::string::npos) << path;
+    const std::string outbound = Value(Register(edge, alice, kOutboundContact), "Path");
+    EXPECT_NE(outbound.find("@edge.example:5070;lr;ob>"), std::string::npos) << outbound;
+  }
 }
 
 // RFC 5626 §5.3: a request whose topmost Route is our token goes down that flow.
@@ -144,13 +147,16 @@ TEST(FlowSimulationTest, RoutesOfTheOutsideDoNotReachTheInside) {
   EXPECT_EQ(Value(seen, "Route"), "");
 }
 
-// The caller's connection was recycled in mid-call and its Contact is an address: dialled there,
-// and whoever answers must be the domain that the dialog is with.
-TEST(FlowSimulationTest, GoneFlowOfADialogIsDialledAndMustProveTheRemotePartysDomain) {
+// The caller's connection was recycled in mid-call. Its domain is found by RFC 3263, wherever its
+// Contact points, and the server there must prove it.
+TEST(FlowSimulationTest, GoneFlowOfADialogLeadsToTheDomainThatThePartyHadProved) {
   for (const char* const domain : {"a.example", "b.example"}) {
     SimulatedEdge edge({});
+    edge.dns().Srv("_sips._tcp.a.example", 10, 0, 5061, "sip.a.example");
+    edge.dns().A("sip.a.example", "192.0.2.7");
     SimulatedPeer& alice = edge.Connect("a.example");
-    SimulatedServer& server = edge.Serve("192.0.2.9:5061", &SimulatedCertificate(domain));
+    SimulatedServer& contact = edge.Serve("192.0.2.9:5061", &SimulatedCertificate("a.example"));
+    SimulatedServer& server = edge.Serve("192.0.2.7:5061", &SimulatedCertificate(domain));
     alice.Send(RequestText{.method = "INVITE",
                            .branch = "i",
                            .headers = "Contact: <sip:alice@192.0.2.9;transport=tls>\r\n"}
@@ -170,6 +176,7 @@ TEST(FlowSimulationTest, GoneFlowOfADialogIsDialledAndMustProveTheRemotePartysDo
                                  .headers = RouteLinesForCallee(invite)}
                          .Text());
     edge.Run(absl::Milliseconds(200));
+    EXPECT_EQ(contact.connections(), 0);
     const std::vector<std::string> byes = server.TakeMessages();
     if (std::string_view(domain) == "a.example") {
       ASSERT_EQ(byes.size(), 1U);

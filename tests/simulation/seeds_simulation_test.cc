@@ -336,7 +336,8 @@ class World {
       case 2:
         text.headers += "Proxy-Require: magic\r\n";
         break;
-      case 3:
+      case 3:  // A Route of ours that is no token opens no way to what is not ours.
+        text.uri = "sip:bob@10.0.0.9:5099";
         text.headers += "Route: <sip:AAAAAAAAAAAAAAAAAAAA@edge.example;lr>\r\n";
         break;
     }

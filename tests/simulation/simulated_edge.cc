@@ -88,7 +88,7 @@ tls::MacKey Key(uint8_t fill) {
 }
 
 // The keys that a shard gets beside its snapshot.
-ProxyKeys ShardKeys() { return {Key(1), Key(2), Key(3), Key(4), Key(5)}; }
+ProxyKeys ShardKeys() { return {Key(1), Key(2), Key(3), Key(4)}; }
 
 std::unique_ptr<core::Log> StartLog() {
   core::LogOptions options;
@@ -333,7 +333,8 @@ ShardMaterial SimulatedEdge::MakeMaterial() {
   for (const ListenerConfig& listener : config_.listeners) {
     const bool is_tls = listener.transport == TransportProtocol::kTls;
     material.tls_contexts.push_back(
-        is_tls ? ContextOf(ca(), own, memo_, network_, tls::ContextRole::kServer, listener.name) : nullptr);
+        is_tls ? ContextOf(ca(), own, memo_, network_, tls::ContextRole::kServer, listener.name)
+               : nullptr);
   }
   for (const TlsProfileConfig& profile : config_.tls_profiles) {
     material.client_contexts.push_back(
@@ -389,8 +390,9 @@ SimulatedPeer& SimulatedEdge::Connect(const sallyport::test::TestCertificate& ce
   return Welcome(network_.Connect(Address(to)), certificate);
 }
 
-SimulatedPeer& SimulatedEdge::ConnectFrom(std::string_view from, const std::string& domain) {
-  return Welcome(network_.Connect(Address(outside_), Address(from)), SimulatedCertificate(domain));
+SimulatedPeer& SimulatedEdge::ConnectFrom(std::string_view from,
+                                          const sallyport::test::TestCertificate& certificate) {
+  return Welcome(network_.Connect(Address(outside_), Address(from)), certificate);
 }
 
 SimulatedPeer& SimulatedEdge::Welcome(core::RemoteConnection* connection,

@@ -172,7 +172,11 @@ class SimulatedEdge {
   }
   SimulatedPeer& Connect(const sallyport::test::TestCertificate& certificate, std::string_view to);
   // From that address; the others come from loopback ones.
-  SimulatedPeer& ConnectFrom(std::string_view from, const std::string& domain);
+  SimulatedPeer& ConnectFrom(std::string_view from, const std::string& domain) {
+    return ConnectFrom(from, SimulatedCertificate(domain));
+  }
+  SimulatedPeer& ConnectFrom(std::string_view from,
+                             const sallyport::test::TestCertificate& certificate);
 
   // A server at that address; without a certificate plain TCP.
   SimulatedServer& Serve(std::string_view address,

@@ -2,203 +2,225 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "sip/proxy/canonical_uri.h"
+#include "tests/support/guarded_copy.h"
+#include "tests/support/signed_lines.h"
 
 namespace sallyport::sip {
 namespace {
 
-constexpr char kOldKey[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-constexpr char kNewKey[] = "ffeeddccbbaa99887766554433221100f0e0d0c0b0a090807060504030201000";
+using Outcome = DialogTokenOutcome;
+using test::SecretOf;
+
 constexpr int64_t kNow = 1'800'000'000;
+constexpr int64_t kWeek = 7 * 24 * 3600;
 
-tls::Secret SecretOf(const std::string& lines) { return *tls::Secret::Parse(lines, "test"); }
-
-Uri Parsed(std::string_view text) {
-  Uri uri;
-  EXPECT_EQ(ParseUri(text, uri), UriOutcome::kOk) << text;
-  return uri;
-}
-
-struct Dialog {
-  std::string call_id = "call-1@10.0.0.1";
-  std::string tag = "tag-1";
-  std::string remote = "sip:bob@b.example";
-  std::string identity = "c.example";
+struct Claim {
+  uint8_t pair = 1;
+  std::string near = "sip:ceo@edge.example";
+  std::string far = "sip:bob@b.example";
+  std::string contact = "sip:ceo@10.0.0.5:5080;transport=tcp";
+  uint8_t route_set = 2;
 };
 
-std::string Write(const DialogTokenSigner& signer, const Dialog& dialog, int64_t now = kNow) {
-  const Uri remote = Parsed(dialog.remote);
-  std::string text(DialogTokenSigner::kTextBytesMax, '\0');
-  text.resize(signer.Write({dialog.call_id, dialog.tag, &remote, dialog.identity}, now, text));
-  return text;
-}
-
-// The identity that the token asks for; empty: it excuses nothing.
-std::string Check(const DialogTokenSigner& signer, std::string_view text, const Dialog& dialog,
-                  int64_t now = kNow) {
-  const auto found = signer.Check(text, dialog.call_id, dialog.tag, Parsed(dialog.remote), now);
-  return found.has_value() ? std::string(found->view()) : "";
-}
-
-TEST(DialogTokenTest, ExcusesThatFromAndTellsTheIdentity) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  for (const std::string& identity :
-       {std::string("c.example"), std::string("#0123456789abcdef"), std::string("x"),
-        std::string(DialogTokenSigner::kIdentityBytesMax, 'a')}) {
-    const std::string text = Write(signer, {.identity = identity});
-    ASSERT_FALSE(text.empty());
-    EXPECT_LE(text.size(), DialogTokenSigner::kTextBytesMax);
-    EXPECT_EQ(Check(signer, text, {}), identity);
-    // As a parameter of a URI it needs no escapes.
-    EXPECT_EQ(Parsed("sip:edge.example;lr;dt=" + text).params, ";lr;dt=" + text);
+struct Facts {
+  explicit Facts(const Claim& claim)
+      : near(test::ParsedUri(claim.near)),
+        far(test::ParsedUri(claim.far)),
+        contact(test::ParsedUri(claim.contact)) {
+    pair[0] = claim.pair;
+    route_set[31] = claim.route_set;
   }
+
+  [[nodiscard]] DialogFacts get() const {
+    return {.near = &near, .far = &far, .contact = &contact, .route_set = &route_set};
+  }
+
+  Uri near;
+  Uri far;
+  Uri contact;
+  SealKeys::Mac pair = {};
+  std::array<uint8_t, 32> route_set = {};
+};
+
+DialogTokenSigner Signer() { return DialogTokenSigner(SecretOf(test::kOldKey)); }
+
+// Empty: none was written.
+std::string Write(const DialogTokenSigner& signer, const Claim& claim, int64_t now = kNow) {
+  const Facts facts(claim);
+  const std::optional<DialogClaim> made = signer.ClaimOf(facts.get());
+  if (!made) return {};
+  std::string text(DialogTokenSigner::kTextBytes, '\0');
+  return signer.Write(*made, facts.pair, now, text.data()) ? text : std::string();
 }
 
-TEST(DialogTokenTest, ExcusesNoOtherDialogTagOrFrom) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  const std::string text = Write(signer, {});
-  for (const Dialog& other : std::vector<Dialog>{
-           {.call_id = "call-2@10.0.0.1"},
-           {.call_id = "CALL-1@10.0.0.1"},
-           {.call_id = "call-1@10.0.0.1tag-1", .tag = "x"},
-           {.call_id = ""},
-           {.tag = "tag-2"},
-           {.tag = "tag-1 "},
-           {.tag = ""},
-           {.remote = "sip:carol@b.example"},
-           {.remote = "sip:Bob@b.example"},
-           {.remote = "sip:bob@c.example"},
-           {.remote = "sip:bob@b.example.com"},
-           {.remote = "sip:bob@b.example:5060"},
-           {.remote = "sip:b.example"},
-           {.remote = "sip:bob:secret@b.example"},
-           {.remote = "tel:+1900"},
-           {.remote = "mailto:bob@b.example"},
+Outcome Check(const DialogTokenSigner& signer, std::string_view text, const Claim& claim,
+              int64_t now = kNow, size_t key = 0) {
+  const Facts facts(claim);
+  const test::GuardedCopy copy(text);
+  return signer.Check(copy.view(), facts.get(), facts.pair, key, now);
+}
+
+Outcome Check(std::string_view text, const Claim& claim) { return Check(Signer(), text, claim); }
+
+TEST(DialogTokenTest, IsExactForItsOwnClaimAndNeedsNoEscapes) {
+  const std::string text = Write(Signer(), {});
+  ASSERT_EQ(text.size(), DialogTokenSigner::kTextBytes);
+  EXPECT_EQ(Check(text, {}), Outcome::kExact);
+  EXPECT_EQ(test::ParsedUri("sip:edge.example;lr;dt=" + text).params, ";lr;dt=" + text);
+}
+
+TEST(DialogTokenTest, ExcusesNoOtherPairRouteFromOrTo) {
+  const std::string text = Write(Signer(), {});
+  for (const Claim& other : std::vector<Claim>{
+           {.pair = 2},
+           {.route_set = 3},
+           {.near = "sip:boss@edge.example"},
+           {.near = "sip:CEO@edge.example"},
+           {.near = "sip:ceo@voice.example"},
+           {.near = "sips:ceo@edge.example"},
+           {.near = "sip:ceo@edge.example:5060"},
+           {.near = "sip:ceo@edge.example;user=phone"},
+           {.near = "sip:edge.example"},
+           {.near = "tel:+1900"},
+           {.near = "sip:ceo:secret@edge.example"},
+           {.near = "mailto:ceo@edge.example"},
+           {.far = "sip:carol@b.example"},
+           {.far = "sip:bob@c.example"},
+           {.far = "sip:bob@b.example.com"},
+           {.far = "sips:bob@b.example"},
+           {.far = "sip:bob@b.example?Subject=x"},
+           {.far = "tel:+1900"},
+           {.near = "sip:bob@b.example", .far = "sip:ceo@edge.example"},  // Swapped.
        }) {
-    EXPECT_EQ(Check(signer, text, other), "") << other.call_id << other.tag << other.remote;
+    EXPECT_EQ(Check(text, other), Outcome::kForged) << other.near << " " << other.far;
   }
 }
 
-TEST(DialogTokenTest, OneAddrSpecHasManySpellings) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  const std::string text = Write(signer, {});
-  for (const char* remote :
-       {"sip:bob@B.EXAMPLE", "sips:bob@b.example", "SIP:%62o%62@b.example", "sip:bob@b.example.",
-        "sip:bob@b.example;user=phone;x=y", "sip:bob@b.example?Subject=x"}) {
-    EXPECT_EQ(Check(signer, text, {.remote = remote}), "c.example") << remote;
+TEST(DialogTokenTest, AnotherContactIsToldApart) {
+  const std::string text = Write(Signer(), {});
+  for (const char* contact :
+       {"sip:ceo@10.0.0.6:5080;transport=tcp", "sip:ceo@10.0.0.5:5081;transport=tcp",
+        "sip:ceo@10.0.0.5;transport=tcp", "sip:ceo@10.0.0.5:5080",
+        "sip:10.0.0.5:5080;transport=tcp", "sip:boss@10.0.0.5:5080;transport=tcp",
+        "sips:ceo@10.0.0.5:5080;transport=tcp", "sip:ceo@10.0.0.5:5080;transport=tls",
+        "sip:ceo@10.0.0.5:5080;transport=tcp;x",
+        "sip:ceo@10.0.0.5:5080;transport=tcp;maddr=10.0.0.5",
+        "sip:ceo@10.0.0.5:5080;transport=tcp?Subject=x", "sip:ceo:pw@10.0.0.5:5080;transport=tcp",
+        "tel:+1900", "mailto:ceo@edge.example"}) {
+    EXPECT_EQ(Check(text, {.contact = contact}), Outcome::kOtherContact) << contact;
   }
-  const std::string address = Write(signer, {.remote = "sip:bob@[2001:DB8::1]:5070"});
-  EXPECT_EQ(Check(signer, address, {.remote = "sip:bob@[2001:db8::1]:5070"}), "c.example");
-  EXPECT_EQ(Check(signer, address, {.remote = "sip:bob@[2001:db8::1]"}), "");
 }
 
-TEST(DialogTokenTest, Rfc3966_4_TelIsExcusedOnlyAsThatNumber) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  const std::string global = Write(signer, {.remote = "tel:+1-900-555"});
-  EXPECT_EQ(Check(signer, global, {.remote = "tel:+1900555"}), "c.example");
-  EXPECT_EQ(Check(signer, global, {.remote = "TEL:+1(900)555"}), "c.example");
+// What a stack may write otherwise (canonical_uri.h).
+TEST(DialogTokenTest, OneUriHasManySpellings) {
+  const std::string text = Write(Signer(), {.near = "sip:ceo@edge.example;user=phone;lr"});
+  for (const Claim& same : std::vector<Claim>{
+           {.near = "SIP:%63eo@EDGE.example;lr=on;User=phone"},
+           {.near = "sip:ceo@edge.example.;lr;user=phone"},
+       }) {
+    EXPECT_EQ(Check(text, same), Outcome::kExact) << same.near;
+  }
+  EXPECT_EQ(Check(Write(Signer(), {}), {.contact = "sip:ceo@10.0.0.5:5080;TRANSPORT=tcp"}),
+            Outcome::kExact);
+  const std::string tel = Write(Signer(), {.far = "tel:+1-900-555"});
+  EXPECT_EQ(Check(tel, {.far = "TEL:+1(900)555"}), Outcome::kExact);
   for (const char* other : {"tel:1900555", "tel:+19005550", "tel:+1900555;ext=1",
                             "sip:+1900555@b.example", "sip:+1-900-555@b.example"}) {
-    EXPECT_EQ(Check(signer, global, {.remote = other}), "") << other;
+    EXPECT_EQ(Check(tel, {.far = other}), Outcome::kForged) << other;
   }
-  const std::string local = Write(signer, {.remote = "tel:7042;phone-context=B.example"});
-  EXPECT_EQ(Check(signer, local, {.remote = "tel:7042;phone-context=b.example"}), "c.example");
-  EXPECT_EQ(Check(signer, local, {.remote = "tel:7042;phone-context=c.example"}), "");
-  EXPECT_EQ(Check(signer, local, {.remote = "tel:7042"}), "");
 }
 
 TEST(DialogTokenTest, LivesForSevenDaysAndNotBeforeItsTime) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  const std::string text = Write(signer, {});
-  constexpr int64_t kWeek = 7 * 24 * 3600;
-  EXPECT_EQ(Check(signer, text, {}, kNow + kWeek), "c.example");
-  EXPECT_EQ(Check(signer, text, {}, kNow + kWeek + 1), "");
-  EXPECT_EQ(Check(signer, text, {}, kNow - 60), "c.example");
-  EXPECT_EQ(Check(signer, text, {}, kNow - 61), "");
-  EXPECT_EQ(Check(signer, text, {}, 0), "");
-  EXPECT_EQ(Check(signer, text, {}, int64_t{1} << 40), "");
+  const std::string text = Write(Signer(), {});
+  const auto check = [&text](int64_t now) { return Check(Signer(), text, {}, now); };
+  EXPECT_EQ(check(kNow + kWeek), Outcome::kExact);
+  EXPECT_EQ(check(kNow + kWeek + 1), Outcome::kExpired);
+  EXPECT_EQ(check(kNow - 60), Outcome::kExact);
+  EXPECT_EQ(check(kNow - 61), Outcome::kExpired);
+  EXPECT_EQ(check(0), Outcome::kExpired);
+  EXPECT_EQ(check(int64_t{1} << 40), Outcome::kExpired);
+  // Only what is authentic expires, and it does whatever the Contact.
+  EXPECT_EQ(Check(Signer(), text, {.pair = 2}, kNow + kWeek + 1), Outcome::kForged);
+  EXPECT_EQ(Check(Signer(), text, {.contact = "sip:x@y.example"}, kNow + kWeek + 1),
+            Outcome::kExpired);
 }
 
 TEST(DialogTokenTest, EveryChangedOrMissingCharacterExcusesNothing) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  const std::string others = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=%";
-  for (const char* identity : {"c.example", "cc.example", "ccc.example"}) {
-    const std::string text = Write(signer, {.identity = identity});
-    for (size_t at = 0; at < text.size(); ++at) {
-      EXPECT_EQ(Check(signer, text.substr(0, at), {}), "") << at;
-      for (const char c : others) {
-        std::string changed = text;
-        if (changed[at] == c) continue;
-        changed[at] = c;
-        EXPECT_EQ(Check(signer, changed, {}), "") << at << " " << c;
-      }
+  const std::string text = Write(Signer(), {});
+  const DialogTokenSigner signer = Signer();
+  for (size_t at = 0; at < text.size(); ++at) {
+    EXPECT_EQ(Check(signer, text.substr(0, at), {}), Outcome::kForged) << at;
+    for (const char c : std::string(test::kBase64UrlAlphabet) + "+/=%\"") {
+      std::string changed = text;
+      if (changed[at] == c) continue;
+      changed[at] = c;
+      EXPECT_EQ(Check(signer, changed, {}), Outcome::kForged) << at << " " << c;
     }
-    EXPECT_EQ(Check(signer, text + "A", {}), "");
-    EXPECT_EQ(Check(signer, text + "AA", {}), "");
-    EXPECT_EQ(Check(signer, text + text, {}), "");
+  }
+  for (const std::string& longer : {text + "A", text + "AA", text + "AAAA", text + text}) {
+    EXPECT_EQ(Check(longer, {}), Outcome::kForged);
   }
 }
 
-TEST(DialogTokenTest, SurvivesRotationAndNoOtherSecret) {
-  const std::string text = Write(DialogTokenSigner(SecretOf(kOldKey)), {});
-  EXPECT_EQ(Check(DialogTokenSigner(SecretOf(std::string(kNewKey) + "\n" + kOldKey)), text, {}),
-            "c.example");
-  EXPECT_EQ(Check(DialogTokenSigner(SecretOf(kNewKey)), text, {}), "");
+// The pair says which key; the token is signed with the same one.
+TEST(DialogTokenTest, SurvivesRotationUnderTheKeyOfItsPair) {
+  const std::string text = Write(Signer(), {});
+  const DialogTokenSigner rotated(test::RotatedSecret());
+  EXPECT_EQ(Check(rotated, text, {}, kNow, 1), Outcome::kExact);
+  EXPECT_EQ(Check(rotated, text, {}, kNow, 0), Outcome::kForged);
+  EXPECT_EQ(Check(rotated, text, {}, kNow, 2), Outcome::kForged);
+  EXPECT_EQ(Check(DialogTokenSigner(SecretOf(test::kNewKey)), text, {}), Outcome::kForged);
+  EXPECT_EQ(Check(rotated, Write(rotated, {}), {}, kNow, 0), Outcome::kExact);
 }
 
-TEST(DialogTokenTest, IsNotIssuedForWhatItCannotCarry) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  for (const Dialog& dialog : std::vector<Dialog>{
-           {.call_id = ""},
-           {.tag = ""},
-           {.remote = "mailto:bob@b.example"},
-           {.remote = "sip:bob:secret@b.example"},
-           {.identity = ""},
-           {.identity = "C.example"},
-           {.identity = "sip:c.example"},
-           {.identity = "c.example "},
-           {.identity = "#"},
-           {.identity = "#0123456789abcde"},
-           {.identity = "#0123456789abcdef0"},
-           {.identity = "#0123456789ABCDEF"},
-           {.identity = std::string(DialogTokenSigner::kIdentityBytesMax + 1, 'a')},
+TEST(DialogTokenTest, IsNotIssuedForWhatHasNoCanonicalForm) {
+  for (const Claim& claim : std::vector<Claim>{
+           {.near = "mailto:ceo@edge.example"},
+           {.near = "sip:ceo:secret@edge.example"},
+           {.near = "sip:ceo@edge.example?Subject=x"},
+           {.far = "urn:service:sos"},
+           {.far = "sip:bob:@b.example"},
+           {.contact = "sip:ceo@10.0.0.5?Route=x"},
+           {.contact = "mailto:ceo@edge.example"},
+           {.contact = "sip:" + std::string(1025, 'c') + "@10.0.0.5"},
        }) {
-    EXPECT_EQ(Write(signer, dialog), "") << dialog.remote << " " << dialog.identity;
-  }
-  EXPECT_EQ(Write(signer, {}, -1), "");
-  EXPECT_EQ(Write(signer, {}, int64_t{1} << 32), "");
-  EXPECT_NE(Write(signer, {}, (int64_t{1} << 32) - 1), "");
-}
-
-// The parts and 2 octets before each of Call-ID, tag, user and host, one for the scheme, two for
-// the port: 1024 at most, together.
-TEST(DialogTokenTest, IsNotIssuedBeyondItsBound) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  const size_t rest = std::string("tag-1bobb.example").size() + 4 * 2 + 1 + 2;
-  const Dialog most = {.call_id = std::string(TokenSeal::kContextBytesMax - rest, 'c')};
-  EXPECT_EQ(Check(signer, Write(signer, most), most), "c.example");
-  const Dialog beyond = {.call_id = most.call_id + "c"};
-  EXPECT_EQ(Write(signer, beyond), "");
-  EXPECT_EQ(Check(signer, Write(signer, most), beyond), "");
-  for (const size_t size : {1000UL, 1024UL, 1025UL, 70000UL, 65536UL + 5}) {
-    const std::string text(size, 'x');
-    EXPECT_EQ(Write(signer, {.call_id = text + text}), "");
-    EXPECT_EQ(Write(signer, {.tag = text + text}), "");
-    EXPECT_EQ(Write(signer, {.remote = "sip:" + text + "@b.example"}), "");
-    EXPECT_EQ(Write(signer, {.remote = "tel:" + std::string(size + 24, '1')}), "");
+    EXPECT_EQ(Write(Signer(), claim), "") << claim.near << claim.far;
   }
 }
 
-TEST(DialogTokenTest, NeedsRoom) {
-  const DialogTokenSigner signer(SecretOf(kOldKey));
-  const Uri remote = Parsed("sip:bob@b.example");
-  const DialogClaim claim{"call", "tag", &remote, "c.example"};
-  std::string room(DialogTokenSigner::kTextBytesMax, '\0');
-  const size_t size = signer.Write(claim, kNow, room);
-  ASSERT_GT(size, 0U);
-  EXPECT_EQ(signer.Write(claim, kNow, std::span(room).first(size)), size);
-  EXPECT_EQ(signer.Write(claim, kNow, std::span(room).first(size - 1)), 0U);
+TEST(DialogTokenTest, IsNotIssuedOutsideItsTime) {
+  EXPECT_EQ(Write(Signer(), {}, -1), "");
+  EXPECT_EQ(Write(Signer(), {}, int64_t{1} << 32), "");
+  const int64_t last = (int64_t{1} << 32) - 1;
+  EXPECT_EQ(Check(Signer(), Write(Signer(), {}, last), {}, last), Outcome::kExact);
+}
+
+// The longest URIs that have a canonical form are claimed whole.
+TEST(DialogTokenTest, LongUrisAreComparedToTheirEnd) {
+  const std::string user(1024, 'u');
+  std::string params;
+  for (size_t i = 0; i < kCanonicalParamsMax; ++i) {
+    params += ";p" + std::to_string(i) + "=" + std::string(400, 'v');
+  }
+  const Claim claim{.near = "sip:" + user + "@edge.example" + params,
+                    .far = "sip:" + user + "@b.example" + params,
+                    .contact = "sip:" + user + "@10.0.0.5" + params};
+  const std::string text = Write(Signer(), claim);
+  ASSERT_FALSE(text.empty());
+  EXPECT_EQ(Check(text, claim), Outcome::kExact);
+  for (const auto member : {&Claim::near, &Claim::far, &Claim::contact}) {
+    Claim other = claim;
+    (other.*member).back() = 'w';
+    EXPECT_EQ(Check(text, other),
+              member == &Claim::contact ? Outcome::kOtherContact : Outcome::kForged);
+  }
 }
 
 }  // namespace

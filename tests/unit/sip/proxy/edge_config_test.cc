@@ -79,6 +79,7 @@ TEST(EdgeConfigTest, DefaultsAreFilledIn) {
   EXPECT_EQ(config.admin.ToString(), "127.0.0.1:9090");
   EXPECT_EQ(config.unmatched, UnmatchedPeer::kOwnIdentities);
   EXPECT_EQ(config.identity_header, AssertedHeader::kPAssertedIdentity);
+  EXPECT_EQ(config.path_when, PathWhen::kAlways);
 
   ASSERT_THAT(config.tls_profiles, SizeIs(1));
   EXPECT_EQ(config.tls_profiles[0].profile.eku, tls::EkuPolicy::kTls);
@@ -568,6 +569,14 @@ const std::vector<Case>& Refusals() {
        "[[next-hop]]",
        "[identity-header]\nmode = \"rpid\"\n[[next-hop]]",
        {"f.toml:22:8: error: identity-header.mode = \"rpid\": not a known word"}},
+      {"path",
+       "[[next-hop]]",
+       "[path]\nwhen = \"never\"\n[[next-hop]]",
+       {"f.toml:22:8: error: path.when = \"never\": not a known word"}},
+      {"key of path",
+       "[[next-hop]]",
+       "[path]\nwen = \"always\"\n[[next-hop]]",
+       {"f.toml:22:1: error: unknown key path.wen; did you mean \"when\"?"}},
       {"headers",
        "[[next-hop]]",
        "[limits]\nheaders = 0\n[[next-hop]]",
@@ -1071,6 +1080,17 @@ TEST(EdgeConfigTest, EverySectionIsRead) {
   EXPECT_EQ(loaded.config.log.level, core::LogLevel::kDebug);
 }
 
+TEST(EdgeConfigTest, PathIsAlwaysAddedUnlessItWaitsForSupport) {
+  for (const auto& [text, when] :
+       {std::pair("[path]\n", PathWhen::kAlways),
+        std::pair("[path]\nwhen = \"always\"\n", PathWhen::kAlways),
+        std::pair("[path]\nwhen = \"supported\"\n", PathWhen::kSupported)}) {
+    const LoadedConfig loaded = LoadValues(std::string(kGood) + text);
+    EXPECT_THAT(Lines(loaded), IsEmpty()) << text;
+    EXPECT_EQ(loaded.config.path_when, when) << text;
+  }
+}
+
 TEST(EdgeConfigTest, ASyntaxErrorStopsAtTheFirst) {
   EXPECT_THAT(Lines(LoadValues("[edge]\ndomain = \"a\nadmin = \n= 5\n")),
               ElementsAre(HasSubstr("f.toml:2:")));
@@ -1099,6 +1119,7 @@ TEST(EdgeConfigTest, TheShippedConfigurationSaysTheDefaults) {
   EXPECT_EQ(shipped.config.timeouts, defaults.timeouts);
   EXPECT_EQ(shipped.config.listeners.at(0).client_certificate, ClientCertificate::kRequired);
   EXPECT_EQ(shipped.config.identity_header, defaults.identity_header);
+  EXPECT_EQ(shipped.config.path_when, defaults.path_when);
   EXPECT_THAT(shipped.config.dns_servers, IsEmpty());
   EXPECT_EQ(shipped.config.outbound_tls, 0u);
   EXPECT_THAT(shipped.config.next_hops, SizeIs(2));
@@ -1128,6 +1149,8 @@ TEST(RestartOnlyDifferencesTest, NamesWhatAReloadCannotTakeOver) {
               IsEmpty())
       << "routes and DNS are live";
   EXPECT_THAT(differences("127.0.0.1:5080", "127.0.0.1:5081"), IsEmpty()) << "next hops are live";
+  EXPECT_THAT(differences("[[next-hop]]", "[path]\nwhen = \"supported\"\n[[next-hop]]"), IsEmpty())
+      << "path is live";
 }
 
 // ---- Files

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "sip/message/message_parser.h"
+#include "sip/proxy/served_names.h"
+#include "tests/support/signed_lines.h"
 
 namespace sallyport::sip {
 namespace {
@@ -50,6 +52,81 @@ TEST(ForwardingTest, Rfc3261_16_6_3_MaxForwardsIsAdded) {
   EXPECT_NE(out.find("Max-Forwards: 70\r\n"), std::string::npos) << out;
   EXPECT_NE(out.find("<sip:next.example;lr>"), std::string::npos) << out;
   EXPECT_EQ(out.find("P-Asserted-Identity"), std::string::npos) << out;
+}
+
+// An excused REFER may not name a party that nothing covers; what came from outside has no Path.
+TEST(ForwardingTest, ReferredByAndPathGoOnlyWhereAsked) {
+  const std::string wire =
+      "REFER sip:bob@edge.example SIP/2.0\r\nVia: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n"
+      "Max-Forwards: 70\r\nFrom: <sip:alice@a.example>;tag=1\r\nb: <sip:boss@a.example>\r\n"
+      "Path: <sip:p.example;lr>\r\nReferred-By: <sip:ceo@a.example>\r\n"
+      "To: <sip:bob@edge.example>;tag=2\r\nCall-ID: c\r\nCSeq: 1 REFER\r\nPath: <sip:q.example>\r\n"
+      "Refer-To: <sip:carol@c.example>\r\nContent-Length: 0\r\n\r\n";
+  for (const bool removes_path : {true, false}) {
+    for (const bool removes_referred_by : {true, false}) {
+      const std::string out = Forward(wire, {.removes_path = removes_path,
+                                             .removes_referred_by = removes_referred_by,
+                                             .asserted_header = AssertedHeader::kNone});
+      EXPECT_EQ(out.find("Path:") == std::string::npos, removes_path) << out;
+      EXPECT_EQ(out.find("boss@") == std::string::npos, removes_referred_by) << out;
+      EXPECT_EQ(out.find("ceo@") == std::string::npos, removes_referred_by) << out;
+      EXPECT_NE(out.find("Refer-To: <sip:carol@c.example>\r\n"), std::string::npos) << out;
+    }
+  }
+}
+
+// The Record-Route lines that a NOTIFY with this Route gets.
+std::string Recorded(const std::string& route) {
+  const std::string wire =
+      "NOTIFY sip:alice@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP k.example;branch=z9hG4bK1\r\n"
+      "From: <sip:bob@edge.example>;tag=2\r\nTo: <sip:alice@a.example>;tag=1\r\nCall-ID: c\r\n"
+      "CSeq: 1 NOTIFY\r\nRecord-Route: <sip:k.example;lr>\r\nRoute: " +
+      route + "\r\nContent-Length: 0\r\n\r\n";
+  MessageView request;
+  EXPECT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk) << wire;
+  const OwnRoutes routes = ReadOwnRoutes(request, ServedNames({}, {}), Zone::kInside);
+  EXPECT_EQ(routes.token, OwnRoutes::Token::kPair);
+  MessageEdit edit;
+  edit.Reset(request.bytes());
+  RecordPairAgain(request, routes, edit);
+  const std::string out = Text(edit);
+  // Above all others.
+  const size_t begin = out.find("\r\n") + 2;
+  return out.substr(begin, out.find("Via: ") - begin);
+}
+
+// RFC 6665 §4.3: the subscriber makes its route set from the NOTIFY, in reverse.
+TEST(ForwardingTest, Rfc6665_4_3_NotifyRecordsItsPairAgainInReverse) {
+  const DialogPairSigner signer(test::SecretOf(test::kOldKey));
+  const RecordRouteUri outside{.host = "edge.example", .port = 5061};
+  const RecordRouteUri inside{
+      .host = "edge.example", .port = 5070, .transport = TransportProtocol::kUdp};
+  const DialogPair sides{test::OutsideSide({}), test::InsideSide()};
+  const test::PairUris pair = test::WritePair(signer, sides, {}, outside, inside);
+  const auto line = [](const std::string& uri) { return "Record-Route: <" + uri + ">\r\n"; };
+  EXPECT_EQ(Recorded(pair.FromCallee()), line(pair.caller) + line(pair.callee));
+  EXPECT_EQ(Recorded(pair.FromCaller()), line(pair.callee) + line(pair.caller));
+  EXPECT_EQ(Recorded("<" + pair.caller + ">"), line(pair.caller));
+  const test::PairUris single = test::WritePair(signer, sides, {}, outside, outside);
+  EXPECT_EQ(Recorded("<" + single.caller + ">, <sip:p.example;lr>"), line(single.caller));
+}
+
+// The dialog token is for the side that presented it.
+TEST(ForwardingTest, PairIsRecordedAgainWithoutItsDialogToken) {
+  const DialogPairSigner signer(test::SecretOf(test::kOldKey));
+  const RecordRouteUri outside{.host = "edge.example", .port = 5061};
+  const RecordRouteUri inside{
+      .host = "edge.example", .port = 5070, .transport = TransportProtocol::kUdp};
+  const test::PairUris pair =
+      test::WritePair(signer, {test::InsideSide(), test::OutsideSide({})}, {}, inside, outside);
+  for (const auto& [written, kept] :
+       {std::pair(";dt=abc", ""), std::pair(";DT=abc;x=y", ";x=y"), std::pair(";x=y;dt=a", ";x=y"),
+        std::pair(";ob;dt=abc-_09;lr2", ";ob;lr2")}) {
+    EXPECT_EQ(
+        Recorded("<" + pair.callee + written + ">, <" + pair.caller + ">"),
+        "Record-Route: <" + pair.caller + ">\r\nRecord-Route: <" + pair.callee + kept + ">\r\n")
+        << written;
+  }
 }
 
 // RFC 3325 §5: what the inside asserts stays as it is on the way to the inside.

@@ -6,14 +6,15 @@
 #include <string>
 
 #include "sip/message/message_parser.h"
+#include "tests/support/signed_lines.h"
 
 namespace sallyport::sip {
 namespace {
 
-BranchSigner Signer() {
-  tls::MacKey key;
-  key.fill(1);
-  return BranchSigner(key);
+constexpr uint32_t kProcess = 7;
+
+BranchSigner Signer(uint32_t process = kProcess) {
+  return BranchSigner(test::SecretOf(test::kOldKey), process);
 }
 
 std::string Wire(const std::string& uri, const std::string& headers) {
@@ -26,10 +27,10 @@ std::string Wire(const std::string& uri, const std::string& headers) {
 constexpr tls::MacKey kKey{7};
 constexpr char kVia[] = "Via: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n";
 
-std::optional<ReasonCode> Validate(const std::string& wire) {
+std::optional<ReasonCode> Validate(const std::string& wire, Zone from = Zone::kOutside) {
   MessageView request;
   EXPECT_EQ(ParseMessage(wire, Framing::kStream, request), ParseOutcome::kOk) << wire;
-  return ValidateRequest(request, LoopHash(request, kKey), Signer());
+  return ValidateRequest(request, from, LoopHash(request, kKey), Signer());
 }
 
 TEST(RequestValidationTest, Rfc3261_16_3_ChecksInTheOrderOfTheSection) {
@@ -66,10 +67,10 @@ TEST(RequestValidationTest, MalformedMaxBreadthIsMalformed) {
   }
 }
 
-std::string OwnVia(uint32_t loop_hash) {
-  std::string branch(BranchSigner::kTextBytes, '\0');
-  Signer().Write(Branch{0, 1, 2, 0, loop_hash}, branch.data());
-  return "SIP/2.0/UDP edge.example;branch=" + branch;
+std::string OwnVia(uint32_t loop_hash, const BranchSigner& signer = Signer(),
+                   Zone origin = Zone::kOutside) {
+  return "SIP/2.0/UDP edge.example;branch=" +
+         test::BranchText(signer, {0, 1, 2, 0, 0, origin, loop_hash});
 }
 
 // §16.3 step 4: our Via with the same hash is a loop, with another it is a spiral.
@@ -87,6 +88,40 @@ TEST(RequestValidationTest, Rfc3261_16_3_4_TellsLoopFromSpiral) {
   EXPECT_EQ(Validate(Wire(uri, "Via: " + other + ", " + OwnVia(hash) + "\r\n")), ReasonCode::kLoop);
   EXPECT_EQ(Validate(Wire(uri, "Via: " + other + ", " + OwnVia(hash + 1) + "\r\n")), std::nullopt);
   EXPECT_EQ(Validate(Wire("sip:c@edge.example", "Via: " + OwnVia(hash) + "\r\n")), std::nullopt);
+}
+
+// Goal: what came from outside is never taken for the inside's own on a second pass. Method: our
+// Via on top of what comes from inside, of every instance, origin and loop hash.
+TEST(RequestValidationTest, TopmostViaOfOursFromInsideIsALoop) {
+  const std::string uri = "sip:b@edge.example";
+  const std::string other = "Via: SIP/2.0/TCP k.example;branch=z9hG4bK1\r\n";
+  for (const uint32_t process : {kProcess, kProcess + 1}) {
+    for (const Zone origin : {Zone::kInside, Zone::kOutside}) {
+      const std::string ours = "Via: " + OwnVia(4711, Signer(process), origin) + "\r\n";
+      EXPECT_EQ(Validate(Wire(uri, ours), Zone::kInside), ReasonCode::kLoop);
+      EXPECT_EQ(Validate(Wire(uri, ours + other), Zone::kInside), ReasonCode::kLoop);
+      // Below another it is a spiral: K sends a call out again.
+      EXPECT_EQ(Validate(Wire(uri, other + ours), Zone::kInside), std::nullopt);
+      // Another edge may stand in front of us.
+      EXPECT_EQ(Validate(Wire(uri, ours + other), Zone::kOutside), std::nullopt);
+    }
+  }
+}
+
+TEST(RequestValidationTest, ViaOfTheFormThatWeDidNotWriteIsNoLoop) {
+  const BranchSigner stranger(test::SecretOf(test::kNewKey), kProcess);
+  const std::string via = "Via: " + OwnVia(4711, stranger) + "\r\n";
+  EXPECT_EQ(Validate(Wire("sip:b@edge.example", via), Zone::kInside), std::nullopt);
+}
+
+TEST(RequestValidationTest, LoopFromInsideIsToldAfterSchemeAndHops) {
+  const std::string ours = "Via: " + OwnVia(4711) + "\r\n";
+  EXPECT_EQ(Validate(Wire("soap.beep://edge.example/x", ours), Zone::kInside),
+            ReasonCode::kUriScheme);
+  EXPECT_EQ(Validate(Wire("sip:b@edge.example", ours + "Max-Forwards: 0\r\n"), Zone::kInside),
+            ReasonCode::kMaxForwards);
+  EXPECT_EQ(Validate(Wire("sip:b@edge.example", ours + "Proxy-Require: x\r\n"), Zone::kInside),
+            ReasonCode::kLoop);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ const std::vector<uint8_t> kFields = {1, 2, 3, 4, 5};
 const std::vector<uint8_t> kContext = {9, 8, 7};
 
 TEST(TokenSealTest, ReadsBackFieldsOfEveryLength) {
-  const TokenSeal seal(SecretOf(kOldKey), "a", TokenKind::kFlow);
+  const TokenSeal seal(SecretOf(kOldKey), "a", TokenKind::kPath);
   std::vector<uint8_t> fields;
   for (size_t size = 0; size <= TokenSeal::kFieldBytesMax; ++size) {
     EXPECT_EQ(Read(seal, Write(seal, fields, kContext), kContext), fields) << size;
@@ -41,14 +41,14 @@ TEST(TokenSealTest, ReadsBackFieldsOfEveryLength) {
 }
 
 TEST(TokenSealTest, NeedsKeyLabelKindAndContext) {
-  const TokenSeal seal(SecretOf(kOldKey), "a", TokenKind::kFlow);
+  const TokenSeal seal(SecretOf(kOldKey), "a", TokenKind::kPath);
   const std::string text = Write(seal, kFields, kContext);
   ASSERT_EQ(Read(seal, text, kContext), kFields);
-  EXPECT_EQ(Read(TokenSeal(SecretOf(kNewKey), "a", TokenKind::kFlow), text, kContext),
+  EXPECT_EQ(Read(TokenSeal(SecretOf(kNewKey), "a", TokenKind::kPath), text, kContext),
             std::nullopt);
-  EXPECT_EQ(Read(TokenSeal(SecretOf(kOldKey), "b", TokenKind::kFlow), text, kContext),
+  EXPECT_EQ(Read(TokenSeal(SecretOf(kOldKey), "b", TokenKind::kPath), text, kContext),
             std::nullopt);
-  EXPECT_EQ(Read(TokenSeal(SecretOf(kOldKey), "a", TokenKind::kDialog), text, kContext),
+  EXPECT_EQ(Read(TokenSeal(SecretOf(kOldKey), "a", TokenKind::kPairLine), text, kContext),
             std::nullopt);
   EXPECT_EQ(Read(seal, text, {9, 8}), std::nullopt);
   EXPECT_EQ(Read(seal, text, {}), std::nullopt);
@@ -57,7 +57,7 @@ TEST(TokenSealTest, NeedsKeyLabelKindAndContext) {
 
 // Goal: octets cannot move between fields and context.
 TEST(TokenSealTest, FieldsAndContextHaveOneBorder) {
-  const TokenSeal seal(SecretOf(kOldKey), "a", TokenKind::kFlow);
+  const TokenSeal seal(SecretOf(kOldKey), "a", TokenKind::kPath);
   std::array<uint8_t, 64> octets;
   const size_t size = *ReadBase64Url(Write(seal, {1, 2}, {3, 4}), octets);
   // The same MAC behind {1, 2, 3}, to be read with the context {4}.
@@ -69,9 +69,9 @@ TEST(TokenSealTest, FieldsAndContextHaveOneBorder) {
 }
 
 TEST(TokenSealTest, RotationKeepsOldTokensUntilTheirKeyGoes) {
-  const TokenSeal before(SecretOf(kOldKey), "a", TokenKind::kFlow);
-  const TokenSeal during(SecretOf(std::string(kNewKey) + "\n" + kOldKey), "a", TokenKind::kFlow);
-  const TokenSeal after(SecretOf(kNewKey), "a", TokenKind::kFlow);
+  const TokenSeal before(SecretOf(kOldKey), "a", TokenKind::kPath);
+  const TokenSeal during(SecretOf(std::string(kNewKey) + "\n" + kOldKey), "a", TokenKind::kPath);
+  const TokenSeal after(SecretOf(kNewKey), "a", TokenKind::kPath);
   const std::string old_text = Write(before, kFields, {});
   const std::string new_text = Write(during, kFields, {});
   EXPECT_EQ(Read(during, old_text, {}), kFields);
@@ -82,14 +82,14 @@ TEST(TokenSealTest, RotationKeepsOldTokensUntilTheirKeyGoes) {
 }
 
 TEST(TokenSealTest, ShapeIsKindAlphabetAndLength) {
-  const TokenSeal seal(SecretOf(kOldKey), "a", TokenKind::kFlow);
+  const TokenSeal seal(SecretOf(kOldKey), "a", TokenKind::kPath);
   const std::string text = Write(seal, {}, {});
-  EXPECT_TRUE(LooksLikeToken(text, TokenKind::kFlow));
-  EXPECT_FALSE(LooksLikeToken(text, TokenKind::kDialog));
-  EXPECT_FALSE(LooksLikeToken(text.substr(0, text.size() - 1), TokenKind::kFlow));
-  EXPECT_FALSE(LooksLikeToken("%" + text.substr(1), TokenKind::kFlow));
-  EXPECT_FALSE(LooksLikeToken("", TokenKind::kFlow));
-  EXPECT_FALSE(LooksLikeToken("alice", TokenKind::kFlow));
+  EXPECT_TRUE(LooksLikeToken(text, TokenKind::kPath));
+  EXPECT_FALSE(LooksLikeToken(text, TokenKind::kPairLine));
+  EXPECT_FALSE(LooksLikeToken(text.substr(0, text.size() - 1), TokenKind::kPath));
+  EXPECT_FALSE(LooksLikeToken("%" + text.substr(1), TokenKind::kPath));
+  EXPECT_FALSE(LooksLikeToken("", TokenKind::kPath));
+  EXPECT_FALSE(LooksLikeToken("alice", TokenKind::kPath));
 }
 
 }  // namespace
