@@ -299,6 +299,7 @@ void SimulatedPhone::Respond(Served& served, int status, const std::string& head
     const auto dialog = dialogs_.find(key);
     if (dialog != dialogs_.end()) dialog->second.is_confirmed = true;
   }
+  if (alter_response != nullptr) alter_response(response);
   served.reply(response.Text());
 }
 

@@ -51,6 +51,8 @@ class SimulatedPhone : public SimulatedElement {
   // no answer.
   std::map<std::string, std::vector<int>> answers;
   bool acknowledges = true;
+  // Changes each response before it is sent.
+  std::function<void(SimulatedMessage& response)> alter_response;
 
   // -- Out of a dialog. Each returns the Call-ID. `headers`: whole lines; a From line in `from`.
   struct Out {

@@ -123,6 +123,12 @@ SimulatedWorld::Instance* SimulatedWorld::FindListener(const std::string& addres
   return nullptr;
 }
 
+// Without a certificate nothing speaks TLS.
+bool SimulatedWorld::MayReach(const Parcel& parcel, const ListenerConfig& listener) const {
+  return listener.transport != TransportProtocol::kTls ||
+         inside_.at(parcel.from).certificate != nullptr;
+}
+
 SimulatedWorld::Dialled& SimulatedWorld::DialledBy(Instance& instance,
                                                    const ListenerConfig& listener,
                                                    const Parcel& parcel) {
@@ -133,9 +139,7 @@ SimulatedWorld::Dialled& SimulatedWorld::DialledBy(Instance& instance,
   }
   dialled = {};
   if (listener.transport == TransportProtocol::kTls) {
-    const auto* const certificate = inside_.at(parcel.from).certificate;
-    CHECK(certificate != nullptr);
-    dialled.secured = &instance.edge->Connect(*certificate, parcel.to);
+    dialled.secured = &instance.edge->Connect(*inside_.at(parcel.from).certificate, parcel.to);
   } else {
     const core::SocketAddress from = Address(parcel.from).WithPort(next_port_++);
     dialled.plain = instance.edge->network().Connect(listener.address, from);
@@ -236,7 +240,8 @@ bool SimulatedWorld::CarryParcels() {
       inside->second.element->OnMessage(parcel.text, [this, parcel](const std::string& text) {
         SendFrom(parcel.to, parcel.from, text);
       });
-    } else if (Instance* const instance = FindListener(parcel.to, &listener)) {
+    } else if (Instance* const instance = FindListener(parcel.to, &listener);
+               instance != nullptr && MayReach(parcel, *listener)) {
       SendToListener(*instance, *listener, parcel);
     } else {
       strays_.push_back({parcel.from, parcel.to, parcel.text});

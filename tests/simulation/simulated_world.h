@@ -34,7 +34,7 @@ class SimulatedElement {
   virtual void OnMessage(const std::string& text, const Reply& reply) = 0;
 };
 
-// What an element that the edge believed in sent to a place that is neither the edge nor inside.
+// What an element of the inside sent to a place that it cannot reach, or where nothing is.
 struct StrayMessage {
   std::string from;
   std::string to;
@@ -126,6 +126,7 @@ class SimulatedWorld {
   void SetUp(Instance& instance);
   static void Show(const std::string& address, const Inside& inside, Instance& instance);
   Instance* FindListener(const std::string& address, const ListenerConfig** listener);
+  [[nodiscard]] bool MayReach(const Parcel& parcel, const ListenerConfig& listener) const;
   void SendToListener(Instance& instance, const ListenerConfig& listener, const Parcel& parcel);
   Dialled& DialledBy(Instance& instance, const ListenerConfig& listener, const Parcel& parcel);
   bool Step(absl::Duration duration);
