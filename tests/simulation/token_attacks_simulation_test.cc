@@ -1,0 +1,459 @@
+// What nobody outside may do with the lines that we put into dialogs: to be heard as somebody else,
+// to be believed as the inside is, to be led to a place of one's choice.
+//
+// Mallory is a user of ours outside, and eve has a whole domain: with valid certificates both, and
+// free in all that they write. What they try is marked with X-Attack, so that whoever gets it is
+// found. Nothing here knows what is in a line of ours, only that its host and port name the edge.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tests/simulation/simulated_scene.h"
+#include "tests/simulation/simulated_texts.h"
+
+namespace sallyport::sip::test {
+namespace {
+
+constexpr char kAlicesPhone[] = "127.0.0.1:5099";
+constexpr char kDavesPhone[] = "127.0.0.1:5098";
+constexpr char kCeosServer[] = "192.0.2.2:5061";
+constexpr char kBosssServer[] = "192.0.2.3:5061";
+constexpr char kEvesServer[] = "192.0.2.66:5061";
+const std::vector<std::string> kOutsideMethods = {"MESSAGE", "INVITE", "SUBSCRIBE"};
+
+using Values = std::vector<std::string>;
+
+Values operator+(Values left, const Values& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+class TokenAttackTest : public ::testing::Test {
+ protected:
+  void Meet(const SimulatedSceneOptions& options = {}) {
+    scene_ = std::make_unique<SimulatedScene>(options);
+    alice_ = &scene_->AddInside("alice", kAlicesPhone);
+    dave_ = &scene_->AddInside("dave", kDavesPhone);
+    bob_ = &scene_->AddUser("bob", options.edges - 1);
+    mallory_ = &scene_->AddUser("mallory");
+    colin_ = &scene_->AddUser("colin");  // Who helps him.
+    ceo_ = &scene_->AddPartner("ceo", "b.example", kCeosServer);
+    boss_ = &scene_->AddPartner("boss", "third.example", kBosssServer);
+    eve_ = &scene_->AddPartner("eve", "m.example", kEvesServer);
+  }
+  void Settle() { scene_->Settle(); }
+  SimulatedWorld& world() { return scene_->world; }
+  SimulatedInsideProxy& core() { return scene_->core; }
+
+  // Sends it over that connection, or the user's last; the final status, 0 if there is none.
+  int Attack(SimulatedUser& from, RequestText text, SimulatedPeer* over = nullptr) {
+    text.via = "SIP/2.0/TLS m.invalid:5061";
+    text.branch = absl::StrCat("attack", ++attacks_);
+    absl::StrAppend(&text.headers, "X-Attack: yes\r\n");
+    if (text.method != "MESSAGE") {
+      absl::StrAppend(&text.headers, "Contact: <sip:mallory@192.168.7.66:5061;transport=tls>\r\n");
+    }
+    (over == nullptr ? from.peer : over)->Send(text.Text());
+    Settle();
+    int status = 0;
+    for (const SimulatedMessage& response : from->responses()) {
+      if (BranchOf(response.First("Via")) == "z9hG4bK" + text.branch && response.status() >= 200) {
+        status = response.status();
+      }
+    }
+    return status;
+  }
+
+  // Nothing of the attacks came to anybody but those who made them.
+  std::string WhoGotIt() const {
+    std::string who;
+    const auto look = [&who](const SimulatedPhone& phone) {
+      for (const SimulatedMessage& request : phone.requests()) {
+        if (request.First("X-Attack").empty()) continue;
+        absl::StrAppend(&who, phone.options().uri, " got ", request.start, "; ");
+      }
+    };
+    look(*alice_);
+    look(*dave_);
+    for (const SimulatedUser* const user : {bob_, ceo_, boss_}) look(**user);
+    return who;
+  }
+
+  // Whom the edges asked DNS for, or dialled, besides the proxy behind them.
+  std::string WhatWasTried() {
+    Values tried;
+    for (const std::string& name : world().AskedNames()) tried.push_back(name);
+    for (const std::string& place : world().ReachedPlaces()) {
+      if (place != core().options().address) tried.push_back(place);
+    }
+    return absl::StrJoin(tried, " ");
+  }
+
+  void ExpectNowhere(const std::string& place) {
+    for (const std::string& reached : world().ReachedPlaces()) EXPECT_NE(reached, place);
+  }
+  void ExpectNoListenerWasReached() {
+    for (size_t i = 0; i < world().edges(); ++i) {
+      ExpectNowhere(SimulatedScene::InsideAddress(i));
+      ExpectNowhere(SimulatedScene::OutsideAddress(i));
+    }
+  }
+
+  static std::string RouteLines(const Values& values) {
+    std::string lines;
+    for (const std::string& value : values) absl::StrAppend(&lines, "Route: ", value, "\r\n");
+    return lines;
+  }
+
+  std::unique_ptr<SimulatedScene> scene_;
+  SimulatedPhone* alice_ = nullptr;
+  SimulatedPhone* dave_ = nullptr;
+  SimulatedUser* bob_ = nullptr;
+  SimulatedUser* mallory_ = nullptr;
+  SimulatedUser* colin_ = nullptr;
+  SimulatedUser* ceo_ = nullptr;
+  SimulatedUser* boss_ = nullptr;
+  SimulatedUser* eve_ = nullptr;
+  int attacks_ = 0;
+};
+
+// -- 1 and 3: an excuse that mallory makes for himself -------------------------------------------
+
+// How the spiral comes back to the edges.
+struct Spiral {
+  const char* name;
+  size_t edges = 1;
+  bool restarts = false;  // Between the two passes.
+  bool records_route = true;
+  bool hides_via = false;
+};
+
+std::ostream& operator<<(std::ostream& out, const Spiral& spiral) { return out << spiral.name; }
+
+// The lines of a request that has passed the edge twice, topmost first.
+struct TwicePassed {
+  std::string call_id;
+  std::string tag;  // Of the caller.
+  Values all;       // O2, I2, what the inside added, I1, O1.
+  Values second;    // O2, I2.
+  Values first;     // I1, O1.
+};
+
+class SelfMadeExcuseTest : public TokenAttackTest, public ::testing::WithParamInterface<Spiral> {
+ protected:
+  void SetUp() override {
+    SimulatedSceneOptions options;
+    options.edges = GetParam().edges;
+    options.core.records_route = GetParam().records_route;
+    options.core.hides_via = GetParam().hides_via;
+    Meet(options);
+    if (options.edges > 1) {  // He is reached by the other instance.
+      scene_->Connect(*mallory_, 1);
+      over_ = mallory_->peer;
+      (*mallory_)->Register();
+      Settle();
+      scene_->Connect(*mallory_, 0);
+    }
+  }
+
+  // Mallory calls himself as whom he wants to be called, and the proxy sends that out again.
+  TwicePassed CallOneself(const std::string& as, const std::string& headers = "") {
+    (*mallory_)->Forget();
+    if (GetParam().restarts) core().Hold();
+    TwicePassed made;
+    made.call_id =
+        (*mallory_)->Send({.uri = "sip:mallory@edge.example",
+                           .to = "<" + as + ">",
+                           .headers = headers + "P-Asserted-Identity: <" + as + ">\r\n"});
+    Settle();
+    if (GetParam().restarts) {
+      scene_->Restart(0);
+      core().Release();
+      Settle();
+    }
+    const SimulatedMessage* const back = (*mallory_)->Last("INVITE");
+    if (back == nullptr) return made;  // Refused: so there is nothing to abuse.
+    EXPECT_EQ(back->First("P-Asserted-Identity"), "");
+    made.tag = TagOf(back->First("From"));
+    made.all = back->All("Record-Route");
+    Split(made);
+    return made;
+  }
+
+  void Split(TwicePassed& made) const {
+    const auto ours = [this](const std::string& value) { return scene_->IsOurs(value); };
+    for (const std::string& value : made.all) {
+      if (!ours(value)) continue;
+      (made.second.size() < 2 ? made.second : made.first).push_back(value);
+    }
+  }
+
+  // The lines of an honest call of mallory's to bob: those of bob's side.
+  Values BobsPair() {
+    const std::string call = (*mallory_)->Call("sip:bob@edge.example");
+    Settle();
+    EXPECT_EQ((*mallory_)->Final(call, "INVITE"), 200);
+    const SimulatedMessage* const invite = (*bob_)->Last("INVITE");
+    if (invite == nullptr) return {};
+    const Values lines = invite->All("Record-Route");
+    return {lines.at(1), lines.at(0)};  // I2b, O2b.
+  }
+
+  RequestText AsCeo(const TwicePassed& made, const std::string& as) {
+    return {.uri = "sip:bob@edge.example",
+            .from = "<" + as + ">;tag=9",
+            .to = "<sip:bob@edge.example>;tag=" + made.tag,
+            .call_id = made.call_id,
+            .cseq = "7"};
+  }
+
+  // With every method, name, and way to say where it goes.
+  void TryEverywhere(const TwicePassed& made, const std::string& as, const Values& routes) {
+    const std::string bobs_contact = (*bob_)->options().contact;
+    for (const std::string& method : kOutsideMethods) {
+      for (const std::string& uri :
+           {std::string("sip:bob@edge.example"), bobs_contact, (*mallory_)->options().contact}) {
+        RequestText text = AsCeo(made, as);
+        text.method = method;
+        text.uri = uri;
+        text.headers = RouteLines(routes);
+        EXPECT_EQ(Attack(*mallory_, text), 403) << method << " " << uri;
+        if (over_ == nullptr) continue;
+        EXPECT_EQ(Attack(*mallory_, text, over_), 403) << method << " " << uri;
+      }
+    }
+    EXPECT_EQ(WhoGotIt(), "");
+  }
+
+  SimulatedPeer* over_ = nullptr;  // Where the spiral comes back, if that is another edge.
+  static constexpr const char* kNames[] = {"sip:ceo@b.example", "sip:ceo@edge.example"};
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Spirals, SelfMadeExcuseTest,
+    ::testing::Values(Spiral{"ThroughOneEdge"}, Spiral{"InByOneAndOutByTheOther", 2},
+                      Spiral{"RestartedInBetween", 1, true},
+                      Spiral{"WithoutRecordRouteOfTheProxy", 1, false, false},
+                      Spiral{"WithoutVia", 1, false, true, true},
+                      Spiral{"WithoutViaAndRecordRouteByTheOther", 2, false, false, true}),
+    [](const ::testing::TestParamInfo<Spiral>& spiral) { return spiral.param.name; });
+
+TEST_P(SelfMadeExcuseTest, ByTheOutsideLineAlone) {
+  for (const char* const as : kNames) {
+    const TwicePassed made = CallOneself(as);
+    for (const std::string& line : made.all) {
+      if (scene_->IsOutsideLine(line)) TryEverywhere(made, as, {line});
+    }
+  }
+}
+
+TEST_P(SelfMadeExcuseTest, ByThePairAndTheFirstOutsideLine) {
+  for (const char* const as : kNames) {
+    const TwicePassed made = CallOneself(as);
+    if (made.first.size() < 2) continue;
+    TryEverywhere(made, as, made.second + Values{made.first[1]});
+    TryEverywhere(made, as, made.second);
+    TryEverywhere(made, as, made.second + made.first);
+  }
+}
+
+TEST_P(SelfMadeExcuseTest, WithAnotherPhoneOfTheInsideInBetween) {
+  for (const char* const as : kNames) {
+    const TwicePassed made = CallOneself(as);
+    const Values daves = {absl::StrCat("<sip:", kDavesPhone, ";lr>")};
+    TryEverywhere(made, as, made.second + daves + made.first);
+    TryEverywhere(made, as, made.second + daves);
+  }
+}
+
+TEST_P(SelfMadeExcuseTest, WithThePairOfBobsFlowInBetween) {
+  const Values bobs = BobsPair();
+  for (const char* const as : kNames) {
+    const TwicePassed made = CallOneself(as);
+    TryEverywhere(made, as, made.second + bobs + made.first);
+    TryEverywhere(made, as, made.second + bobs);
+    TryEverywhere(made, as, bobs + made.second);
+  }
+}
+
+TEST_P(SelfMadeExcuseTest, OfAFirstPassThatBroughtBobsPair) {
+  const Values bobs = BobsPair();
+  if (GetParam().restarts) scene_->Restart(0);
+  for (const char* const as : kNames) {
+    const TwicePassed made =
+        CallOneself(as, absl::StrCat("Record-Route: ", absl::StrJoin(bobs, ", "), "\r\n"));
+    TryEverywhere(made, as, made.second + bobs);
+    TryEverywhere(made, as, made.second + bobs + made.first);
+    RequestText text = AsCeo(made, as);
+    text.headers = RouteLines(made.all);
+    EXPECT_EQ(Attack(*mallory_, text), 403);
+    EXPECT_EQ(WhoGotIt(), "");
+  }
+}
+
+TEST_P(SelfMadeExcuseTest, WithTheWholeRouteSetAndAnotherRequestUri) {
+  for (const char* const as : kNames) {
+    const TwicePassed made = CallOneself(as);
+    for (const std::string& uri :
+         {std::string("sip:bob@edge.example"), (*bob_)->options().contact,
+          alice_->options().contact, (*mallory_)->options().contact + ";maddr=127.0.0.1",
+          (*mallory_)->options().contact + ";maddr=192.0.2.2"}) {
+      for (const std::string& method : {std::string("INVITE"), std::string("INFO")}) {
+        RequestText text = AsCeo(made, as);
+        text.method = method;
+        text.uri = uri;
+        text.to = "<sip:mallory@edge.example>;tag=" + made.tag;
+        text.headers = RouteLines(made.all);
+        EXPECT_EQ(Attack(*mallory_, text), 403) << method << " " << uri;
+      }
+    }
+    EXPECT_EQ(WhoGotIt(), "");
+  }
+}
+
+// In the excused dialog itself nobody but mallory is there to be talked to.
+TEST_P(SelfMadeExcuseTest, InItsOwnDialogReachesMalloryAlone) {
+  for (const char* const as : kNames) {
+    const TwicePassed made = CallOneself(as);
+    for (const std::string& method : {std::string("INFO"), std::string("BYE")}) {
+      RequestText text = AsCeo(made, as);
+      text.method = method;
+      text.uri = (*mallory_)->options().contact;
+      text.to = "<sip:mallory@edge.example>;tag=" + made.tag;
+      text.headers = RouteLines(made.all);
+      Attack(*mallory_, text);
+    }
+    EXPECT_EQ(WhoGotIt(), "");
+  }
+}
+
+TEST_P(SelfMadeExcuseTest, WithFromTagEqualToToTag) {
+  for (const char* const as : kNames) {
+    const TwicePassed made = CallOneself(as);
+    for (const Values& routes :
+         {Values{made.second.empty() ? "" : made.second[0]}, made.second, made.all}) {
+      if (routes.empty() || routes[0].empty()) continue;
+      for (const std::string& method : kOutsideMethods) {
+        RequestText text = AsCeo(made, as);
+        text.method = method;
+        text.from = absl::StrCat("<", as, ">;tag=", made.tag);
+        text.headers = RouteLines(routes);
+        EXPECT_EQ(Attack(*mallory_, text), 403) << method;
+      }
+    }
+    EXPECT_EQ(WhoGotIt(), "");
+  }
+}
+
+TEST_P(SelfMadeExcuseTest, UnderAnotherSpelling) {
+  const TwicePassed made = CallOneself("sip:ceo@b.example");
+  for (const char* const as :
+       {"sips:ceo@b.example", "sip:%63eo@b.example", "sip:ceo@B.EXAMPLE", "sip:ceo@b.example:5060",
+        "sip:ceo@b.example;user=phone", "sip:ceo@b.example;maddr=127.0.0.1"}) {
+    for (const char* const uri : {"sip:bob@edge.example", "sips:bob@edge.example",
+                                  "sip:%62ob@edge.example", "sip:bob@EDGE.example:5061"}) {
+      RequestText text = AsCeo(made, as);
+      text.uri = uri;
+      text.headers = RouteLines(made.second);
+      EXPECT_EQ(Attack(*mallory_, text), 403) << as << " " << uri;
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_P(SelfMadeExcuseTest, OverASecondConnectionAndAColluders) {
+  for (const char* const as : kNames) {
+    const TwicePassed made = CallOneself(as);
+    scene_->Connect(*mallory_, 0);
+    for (SimulatedUser* const user : {mallory_, colin_, eve_}) {
+      for (const Values& routes : {made.second, made.all}) {
+        for (const std::string& method : kOutsideMethods) {
+          RequestText text = AsCeo(made, as);
+          text.method = method;
+          text.headers = RouteLines(routes);
+          EXPECT_EQ(Attack(*user, text), 403) << (*user)->options().uri << " " << method;
+        }
+      }
+    }
+    EXPECT_EQ(WhoGotIt(), "");
+  }
+}
+
+// -- 2: a callee of alice's call -----------------------------------------------------------------
+
+class CalleeAttackTest : public TokenAttackTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    SimulatedSceneOptions options;
+    options.core.records_route = GetParam();
+    Meet(options);
+    core().Retarget("sales@edge.example", {.uris = {"sip:mallory@edge.example"}});
+    call_ = alice_->Call("sip:sales@edge.example");
+    Settle();
+    ASSERT_EQ(alice_->Final(call_, "INVITE"), 200);
+    lines_ = (*mallory_)->Last("INVITE")->All("Record-Route");
+  }
+
+  RequestText AsSales() {
+    const SimulatedDialog& dialog = (*mallory_)->dialog(call_);
+    return {.uri = alice_->options().contact,
+            .from = "<sip:sales@edge.example>;tag=" + dialog.local_tag,
+            .to = "<sip:alice@edge.example>;tag=" + dialog.remote_tag,
+            .call_id = call_,
+            .cseq = "700"};
+  }
+
+  std::string call_;
+  Values lines_;
+};
+
+INSTANTIATE_TEST_SUITE_P(RecordsRoute, CalleeAttackTest, ::testing::Bool());
+
+TEST_P(CalleeAttackTest, OfAlicesCallTurnsToAnotherPhoneUnderAlicesContact) {
+  const Values daves = {absl::StrCat("<sip:", kDavesPhone, ";lr>")};
+  const Values pair(lines_.begin(), lines_.begin() + 2);
+  for (const char* const method : {"MESSAGE", "INVITE", "SUBSCRIBE", "INFO", "REFER", "NOTIFY"}) {
+    for (const Values& routes : {pair + daves, lines_ + daves, Values{pair[0]} + daves}) {
+      RequestText text = AsSales();
+      text.method = method;
+      text.headers = RouteLines(routes) + "Event: x\r\nRefer-To: <sip:x@edge.example>\r\n";
+      EXPECT_EQ(Attack(*mallory_, text), 403) << method;
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_P(CalleeAttackTest, OfAlicesCallTurnsToAnotherPhoneByRequestUri) {
+  for (const std::string& uri :
+       {std::string("sip:dave@") + kDavesPhone, std::string("sip:dave@edge.example"),
+        (*bob_)->options().contact, std::string("sip:bob@edge.example"),
+        alice_->options().contact + ";maddr=127.0.0.2"}) {
+    for (const char* const method : {"MESSAGE", "INVITE", "INFO", "UPDATE"}) {
+      RequestText text = AsSales();
+      text.method = method;
+      text.uri = uri;
+      text.headers = RouteLines(lines_);
+      EXPECT_EQ(Attack(*mallory_, text), 403) << method << " " << uri;
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+// What the excuse is for are requests within the call, not other conversations under that name.
+TEST_P(CalleeAttackTest, OfAlicesCallMayNotSendMessagesAndSubscriptionsUnderThatName) {
+  for (const char* const method : {"MESSAGE", "SUBSCRIBE", "OPTIONS", "PUBLISH", "REGISTER"}) {
+    RequestText text = AsSales();
+    text.method = method;
+    text.headers = RouteLines(lines_);
+    EXPECT_EQ(Attack(*mallory_, text), 403) << method;
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+}  // namespace
+}  // namespace sallyport::sip::test
