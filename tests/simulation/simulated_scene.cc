@@ -33,6 +33,13 @@ SimulatedScene::SimulatedScene(const SimulatedSceneOptions& scene)
   }
 }
 
+bool SimulatedScene::Accepts(const SimulatedSceneOptions& options) {
+  SimulatedEdgeOptions edge;
+  edge.edge = options.edge;
+  edge.extra = options.extra;
+  return SimulatedEdge::Accepts(edge);
+}
+
 SimulatedEdgeOptions SimulatedScene::EdgeOptions(size_t index) const {
   SimulatedEdgeOptions edge;
   edge.seed = options.seed + index;
@@ -41,10 +48,12 @@ SimulatedEdgeOptions SimulatedScene::EdgeOptions(size_t index) const {
       options.core.shared_address.empty() ? options.core.address : options.core.shared_address;
   edge.targets = {absl::StrCat(std::string(TransportName(options.core.transport)), ":", address)};
   if (!options.targets.empty()) edge.targets = options.targets;
-  edge.edge = absl::StrCat("instance = \"edge", index, "\"\n");
+  edge.edge = absl::StrCat("instance = \"edge", index, "\"\n", options.edge);
+  if (!options.tls.empty()) edge.outside_lines = "tls = \"" + options.tls + "\"\n";
   edge.outside = OutsideAddress(index);
   edge.inside = InsideAddress(index);
-  edge.secret = SimulatedSecret(options.secret);
+  if (options.numeric_names) edge.inside_lines = "advertise = \"" + edge.inside + "\"\n";
+  edge.secret = SimulatedSecret(options.secrets[std::min(index, options.secrets.size() - 1)]);
   edge.boot_epoch = epochs_.at(index);
   edge.extra = options.extra;
   if (options.core.transport == TransportProtocol::kTcp)

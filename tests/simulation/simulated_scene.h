@@ -18,8 +18,11 @@ struct SimulatedSceneOptions {
   size_t edges = 1;
   SimulatedInsideProxyOptions core = {};
   std::vector<std::string> targets = {};  // Instead of that one alone.
-  std::string extra = {};                 // More of every edge's configuration.
-  std::vector<uint8_t> secret = {1};
+  std::string edge = {};                  // More lines of [edge], of every instance.
+  std::string extra = {};                 // More tables.
+  std::string tls = {};  // The profile of the first listener, where there are several.
+  std::vector<std::vector<uint8_t>> secrets = {{1}};  // The last one is of all further edges, too.
+  bool numeric_names = false;  // The listener inside is advertised by its address.
   uint64_t seed = 1;
 };
 
@@ -37,6 +40,8 @@ class SimulatedScene {
  public:
   explicit SimulatedScene(const SimulatedSceneOptions& options = {});
 
+  // Whether this version knows all that `options` configure.
+  static bool Accepts(const SimulatedSceneOptions& options);
   // What instance `index` is started with: its addresses end in 61 and 70 plus 100 for each.
   [[nodiscard]] SimulatedEdgeOptions EdgeOptions(size_t index) const;
   static std::string OutsideAddress(size_t index);
