@@ -131,6 +131,7 @@ struct Spiral {
   bool restarts = false;  // Between the two passes.
   bool records_route = true;
   bool hides_via = false;
+  bool numeric_names = false;
 };
 
 std::ostream& operator<<(std::ostream& out, const Spiral& spiral) { return out << spiral.name; }
@@ -151,6 +152,7 @@ class SelfMadeExcuseTest : public TokenAttackTest, public ::testing::WithParamIn
     options.edges = GetParam().edges;
     options.core.records_route = GetParam().records_route;
     options.core.hides_via = GetParam().hides_via;
+    options.numeric_names = GetParam().numeric_names;
     Meet(options);
     if (options.edges > 1) {  // He is reached by the other instance.
       scene_->Connect(*mallory_, 1);
@@ -240,7 +242,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Spiral{"RestartedInBetween", 1, true},
                       Spiral{"WithoutRecordRouteOfTheProxy", 1, false, false},
                       Spiral{"WithoutVia", 1, false, true, true},
-                      Spiral{"WithoutViaAndRecordRouteByTheOther", 2, false, false, true}),
+                      Spiral{"WithoutViaAndRecordRouteByTheOther", 2, false, false, true},
+                      Spiral{"WithNumericNames", 1, false, true, false, true},
+                      Spiral{"WithNumericNamesAlone", 1, false, false, false, true}),
     [](const ::testing::TestParamInfo<Spiral>& spiral) { return spiral.param.name; });
 
 TEST_P(SelfMadeExcuseTest, ByTheOutsideLineAlone) {
@@ -453,6 +457,89 @@ TEST_P(CalleeAttackTest, OfAlicesCallMayNotSendMessagesAndSubscriptionsUnderThat
     EXPECT_EQ(Attack(*mallory_, text), 403) << method;
   }
   EXPECT_EQ(WhoGotIt(), "");
+}
+
+// -- 4: a line of ours that leads to a listener of ours ------------------------------------------
+
+// The proxy does not Record-Route a REFER, as many do not, but the edge does.
+class ReferAttackTest : public TokenAttackTest,
+                        public ::testing::WithParamInterface<std::tuple<size_t, bool>> {
+ protected:
+  void SetUp() override {
+    SimulatedSceneOptions options;
+    options.edges = std::get<0>(GetParam());
+    options.numeric_names = std::get<1>(GetParam());
+    options.core.records_route_of = {"INVITE", "SUBSCRIBE"};
+    Meet(options);
+    if (options.edges > 1) {
+      scene_->Connect(*mallory_, 1);
+      (*mallory_)->Register();
+      Settle();
+      second_ = mallory_->peer;
+      scene_->Connect(*mallory_, 0);
+    }
+    call_id_ = (*mallory_)->Send({.method = "REFER",
+                                  .uri = "sip:mallory@edge.example",
+                                  .to = "<sip:ceo@b.example>",
+                                  .headers = "Refer-To: <sip:x@y.example>\r\n"});
+    Settle();
+    const SimulatedMessage* const back = (*mallory_)->Last("REFER");
+    if (back == nullptr) return;
+    lines_ = back->All("Record-Route");
+    tag_ = TagOf(back->First("From"));
+  }
+
+  std::string call_id_;
+  std::string tag_ = "none";
+  Values lines_;
+  SimulatedPeer* second_ = nullptr;  // To the instance that the REFER came back by.
+};
+
+INSTANTIATE_TEST_SUITE_P(InstancesAndNumericNames, ReferAttackTest,
+                         ::testing::Combine(::testing::Values(1, 2), ::testing::Bool()));
+
+TEST_P(ReferAttackTest, ReferToOneselfLeadsNowhereButToTheProxy) {
+  std::vector<Values> sets;
+  for (const std::string& line : lines_) {
+    sets.push_back({line});
+    sets.push_back({line, "<sip:127.0.0.1:16001;transport=tls;lr>"});
+    sets.push_back({line, "<sip:third.example:16001;maddr=127.0.0.1;transport=tls;lr>"});
+  }
+  sets.push_back(lines_);
+  for (const Values& routes : sets) {
+    for (const char* const from : {"sip:ceo@b.example", "sip:mallory@edge.example"}) {
+      for (const char* const uri :
+           {"sip:boss@third.example", "sip:q@other.example", "sip:q@127.0.0.1:16001"}) {
+        RequestText text{.uri = uri,
+                         .from = absl::StrCat("<", from, ">;tag=5"),
+                         .to = absl::StrCat("<", uri, ">;tag=", tag_),
+                         .call_id = call_id_,
+                         .headers = RouteLines(routes)};
+        const int status = Attack(*mallory_, text);
+        EXPECT_GE(status, 400) << from << " " << uri;
+        if (second_ == nullptr) continue;
+        EXPECT_GE(Attack(*mallory_, text, second_), 400) << from << " " << uri;
+      }
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+  EXPECT_EQ(WhatWasTried(), "");
+}
+
+// Nor does it help to be heard by the listener inside as a proxy of the inside would be.
+TEST_P(ReferAttackTest, ListenersAreNeverReachedByOneAnother) {
+  for (const std::string& line : lines_) {
+    for (const char* const method : {"MESSAGE", "BYE", "ACK", "INFO"}) {
+      Attack(*mallory_, {.method = method,
+                         .uri = "sip:bob@edge.example",
+                         .from = "<sip:mallory@edge.example>;tag=5",
+                         .to = "<sip:bob@edge.example>;tag=" + tag_,
+                         .call_id = call_id_,
+                         .headers = RouteLines({line})});
+    }
+  }
+  ExpectNoListenerWasReached();
+  EXPECT_EQ(WhatWasTried(), "");
 }
 
 }  // namespace
