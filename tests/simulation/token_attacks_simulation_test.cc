@@ -542,5 +542,187 @@ TEST_P(ReferAttackTest, ListenersAreNeverReachedByOneAnother) {
   EXPECT_EQ(WhatWasTried(), "");
 }
 
+// -- 5: relay in one's own dialog ----------------------------------------------------------------
+
+class RelayAttackTest : public TokenAttackTest, public ::testing::WithParamInterface<size_t> {
+ protected:
+  void SetUp() override {
+    SimulatedSceneOptions options;
+    options.edges = GetParam();
+    Meet(options);
+  }
+
+  void CallAlice(const std::string& headers = "") {
+    call_ = (*mallory_)->Send({.uri = "sip:alice@edge.example", .headers = headers});
+    Settle();
+    ASSERT_EQ((*mallory_)->Final(call_, "INVITE"), 200);
+    routes_ = (*mallory_)->dialog(call_).routes;  // O1, I1, the proxy.
+  }
+
+  RequestText InDialog() {
+    const SimulatedDialog& dialog = (*mallory_)->dialog(call_);
+    return {.uri = dialog.target,
+            .from = "<sip:mallory@edge.example>;tag=" + dialog.local_tag,
+            .to = "<sip:alice@edge.example>;tag=" + dialog.remote_tag,
+            .call_id = call_,
+            .cseq = "700"};
+  }
+
+  std::string call_;
+  Values routes_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Instances, RelayAttackTest, ::testing::Values(1, 2));
+
+TEST_P(RelayAttackTest, ToAnotherDomainByAListenerOfTheInside) {
+  CallAlice();
+  const Values pair(routes_.begin(), routes_.begin() + 2);
+  for (size_t i = 0; i < world().edges(); ++i) {
+    for (const std::string& place :
+         {SimulatedScene::InsideAddress(i), absl::StrCat("edge.example:", 5070 + 100 * i)}) {
+      const Values back = {"<sip:" + place + ";lr>"};
+      for (const Values& routes : {routes_ + back, pair + back, Values{routes_[0]} + back, back}) {
+        for (const char* const method : {"MESSAGE", "INVITE", "INFO", "BYE", "ACK", "SUBSCRIBE"}) {
+          RequestText text = InDialog();
+          text.method = method;
+          text.uri = "sip:boss@third.example";
+          text.headers = RouteLines(routes);
+          Attack(*mallory_, text);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+  EXPECT_EQ(WhatWasTried(), "");
+}
+
+TEST_P(RelayAttackTest, ToAnothersFlowByItsPath) {
+  CallAlice();
+  for (const char* const name : {"bob@edge.example", "colin@edge.example"}) {
+    const Values path = core().PathOf(name);
+    ASSERT_EQ(path.size(), 1U);
+    for (const char* const method : {"MESSAGE", "INVITE", "INFO", "BYE", "SUBSCRIBE"}) {
+      for (const std::string& uri :
+           {std::string("sip:boss@third.example"), (*bob_)->options().contact}) {
+        RequestText text = InDialog();
+        text.method = method;
+        text.uri = uri;
+        text.headers = RouteLines(routes_ + path);
+        Attack(*mallory_, text);
+      }
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+  EXPECT_EQ(WhoGot(*scene_, "X-Attack", "yes"), "");  // Colin neither.
+  EXPECT_EQ(WhatWasTried(), "");
+}
+
+// Alice's telephone writes mallory's Contact into its Request-URI.
+TEST_P(RelayAttackTest, ToAnothersFlowByItsPathInAContact) {
+  const Values path = core().PathOf("bob@edge.example");
+  ASSERT_EQ(path.size(), 1U);
+  CallAlice("Contact: " + path[0] + "\r\n");
+  for (const char* const method : {"INVITE", "INFO", "UPDATE", "BYE"}) {
+    alice_->Send(call_, {.method = method, .headers = "X-Attack: yes\r\n"});
+    Settle();
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+  EXPECT_EQ((*bob_)->requests().size(), 0U);
+}
+
+// A strict router would put the first Route into the Request-URI.
+TEST_P(RelayAttackTest, ToAnothersFlowByAPairOfItsInAContact) {
+  const std::string bobs = (*bob_)->Call("sip:alice@edge.example");
+  Settle();
+  const Values lines = alice_->Last("INVITE")->All("Record-Route");  // Proxy, I, O.
+  ASSERT_EQ(lines.size(), 3U);
+  (*bob_)->Forget();
+  for (const std::string& line : lines) {
+    CallAlice("Contact: " + line + "\r\n");
+    alice_->Send(call_, {.method = "INVITE", .headers = "X-Attack: yes\r\n"});
+    Settle();
+    alice_->Send(call_, {.method = "INFO", .headers = "X-Attack: yes\r\n"});
+    Settle();
+  }
+  EXPECT_EQ((*bob_)->requests().size(), 0U);
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+// -- 6: Contact and Record-Route as targets of the inside ----------------------------------------
+
+class InsideTargetAttackTest : public TokenAttackTest,
+                               public ::testing::WithParamInterface<std::tuple<bool, bool>> {
+ protected:
+  void SetUp() override {
+    SimulatedSceneOptions options;
+    options.core.records_route = std::get<0>(GetParam());
+    options.numeric_names = std::get<1>(GetParam());
+    Meet(options);
+  }
+
+  // In every way that leads into the dialog which came back to him.
+  void TryItsLines() {
+    if ((*mallory_)->Last("INVITE") == nullptr) return;
+    const SimulatedMessage back = *(*mallory_)->Last("INVITE");
+    const Values all = back.All("Record-Route");
+    const std::string contact = UriIn(back.First("Contact"));
+    std::vector<Values> sets = {all};
+    for (const std::string& line : all) sets.push_back({line});
+    if (all.size() > 1) sets.push_back({all[0], all[1]});
+    for (const Values& routes : sets) {
+      for (const char* const method : {"BYE", "ACK", "MESSAGE", "INVITE", "INFO"}) {
+        for (const std::string& uri : {contact, std::string("sip:mallory@edge.example")}) {
+          Attack(*mallory_, {.method = method,
+                             .uri = uri,
+                             .from = back.First("To") + ";tag=5",
+                             .to = back.First("From"),
+                             .call_id = back.First("Call-ID"),
+                             .cseq = "7",
+                             .headers = RouteLines(routes)});
+        }
+      }
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(RecordsRouteAndNumericNames, InsideTargetAttackTest,
+                         ::testing::Combine(::testing::Bool(), ::testing::Bool()));
+
+TEST_P(InsideTargetAttackTest, ContactOfASpiralIsNotDialled) {
+  for (const char* const place : {"127.0.0.1:22", "10.0.0.22:22"}) {
+    (*mallory_)->Send({.uri = "sip:mallory@edge.example",
+                       .to = "<sip:ceo@b.example>",
+                       .headers = absl::StrCat("Contact: <sip:x@", place, ";transport=tcp>\r\n")});
+    Settle();
+    TryItsLines();
+    ExpectNowhere(place);
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+  EXPECT_EQ(WhatWasTried(), "");
+}
+
+TEST_P(InsideTargetAttackTest, RecordRouteBroughtAlongIsNotDialled) {
+  const std::string call = (*mallory_)->Call("sip:alice@edge.example");
+  Settle();
+  Values pair;  // In the order in which the inside saw them: I, O.
+  for (const std::string& line : alice_->Last("INVITE")->All("Record-Route")) {
+    if (scene_->IsOurs(line)) pair.push_back(line);
+  }
+  ASSERT_EQ(pair.size(), 2U);
+  for (const char* const place : {"127.0.0.1:22", "10.0.0.22:22"}) {
+    const std::string host = absl::StrCat("<sip:", place, ";lr>");
+    for (const Values& brought : {Values{host} + pair, Values{host}, pair + Values{host}}) {
+      (*mallory_)->Send({.uri = "sip:mallory@edge.example",
+                         .to = "<sip:ceo@b.example>",
+                         .headers = "Record-Route: " + absl::StrJoin(brought, ", ") + "\r\n"});
+      Settle();
+      TryItsLines();
+      ExpectNowhere(place);
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+  EXPECT_EQ(WhatWasTried(), "");
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test
