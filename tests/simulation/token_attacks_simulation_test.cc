@@ -724,5 +724,288 @@ TEST_P(InsideTargetAttackTest, RecordRouteBroughtAlongIsNotDialled) {
   EXPECT_EQ(WhatWasTried(), "");
 }
 
+// -- 7: what an outsider answers, and what is left when it has gone ------------------------------
+
+class AnswerAttackTest : public TokenAttackTest {
+ protected:
+  static constexpr char kEvil[] = "10.0.0.66:5060";
+
+  void SetUp() override { Meet(); }
+
+  // Alice calls eve, whose answers carry these lines; each of alice's requests must come to eve by
+  // the pair of the call, or to nobody.
+  void CallEve(const std::function<Values(const Values& came)>& lines,
+               const std::vector<int>& statuses = {200}) {
+    (*eve_)->answers["INVITE"] = statuses;
+    (*eve_)->alter_response = [lines](SimulatedMessage& response) {
+      if (response.method() != "INVITE" || TagOf(response.First("To")).empty()) return;
+      const Values came = response.All("Record-Route");
+      response.Drop("Record-Route");
+      for (const std::string& line : lines(came)) response.Append("Record-Route", line);
+    };
+    call_ = alice_->Call("sip:eve@m.example");
+    Settle();
+  }
+
+  void ExpectPairAndNothingElse() {
+    ASSERT_TRUE(alice_->HasDialog(call_));
+    const Values routes = alice_->dialog(call_).routes;  // The proxy, I, O.
+    ASSERT_EQ(routes.size(), 3U) << absl::StrJoin(routes, " ");
+    EXPECT_EQ(HostOf(UriIn(routes[0])) + ":" + PortOf(UriIn(routes[0])), core().options().address);
+    EXPECT_TRUE(scene_->IsInsideLine(routes[1])) << routes[1];
+    EXPECT_TRUE(scene_->IsOutsideLine(routes[2])) << routes[2];
+  }
+
+  void ExpectDialogWithEveAlone() {
+    ExpectPairAndNothingElse();
+    const size_t before = (*eve_)->Count("INFO");
+    alice_->Send(call_, {.method = "INFO"});
+    Settle();
+    EXPECT_EQ((*eve_)->Count("INFO"), before + 1);
+    ExpectNoEvil();
+  }
+
+  void ExpectNoEvil() {
+    ExpectNowhere(kEvil);
+    for (const StrayMessage& stray : world().strays()) EXPECT_NE(stray.to, kEvil) << stray.text;
+  }
+
+  std::string call_;
+};
+
+TEST_F(AnswerAttackTest, DropsOurPairAndInsertsItsOwn) {
+  const Values evil = {absl::StrCat("<sip:", kEvil, ";lr>")};
+  CallEve([&](const Values&) { return evil; });
+  ExpectDialogWithEveAlone();
+  CallEve([&](const Values&) { return Values{}; });
+  ExpectDialogWithEveAlone();
+  CallEve([&](const Values& came) { return came + evil; });
+  ExpectDialogWithEveAlone();
+}
+
+TEST_F(AnswerAttackTest, InsertsBetweenThePairAndTheProxy) {
+  const Values evil = {absl::StrCat("<sip:", kEvil, ";lr>")};
+  CallEve([&](const Values& came) {  // O2, I2, evil, the proxy.
+    return Values(came.begin(), came.begin() + 2) + evil + Values(came.begin() + 2, came.end());
+  });
+  ExpectDialogWithEveAlone();
+  CallEve([&](const Values& came) {  // Between the two of the pair.
+    return Values{came[0]} + evil + Values(came.begin() + 1, came.end());
+  });
+  ExpectDialogWithEveAlone();
+  CallEve([&](const Values& came) { return Values(came.rbegin(), came.rend()); });
+  ExpectDialogWithEveAlone();
+}
+
+TEST_F(AnswerAttackTest, ShowsThePairOfAnotherCall) {
+  Values others;
+  CallEve([&](const Values& came) { return others = came; });
+  ExpectDialogWithEveAlone();
+  CallEve([&](const Values&) { return others; });
+  ExpectDialogWithEveAlone();
+  // And an altered one.
+  CallEve([&](const Values& came) {
+    Values lines = came;
+    char& letter = lines[0][8];
+    letter = letter == 'A' ? 'B' : 'A';
+    return lines;
+  });
+  ExpectDialogWithEveAlone();
+}
+
+TEST_F(AnswerAttackTest, DoesSoInAProvisionalResponse) {
+  const Values evil = {absl::StrCat("<sip:", kEvil, ";lr>")};
+  for (const int status : {101, 180, 183, 199}) {
+    CallEve([&](const Values&) { return evil; }, {status});
+    if (alice_->HasDialog(call_)) {
+      for (const std::string& route : alice_->dialog(call_).routes) EXPECT_NE(route, evil[0]);
+    }
+    alice_->Send(alice_->dialog(call_), {.method = "PRACK", .headers = "RAck: 1 1 INVITE\r\n"});
+    Settle();
+    ExpectNoEvil();
+    (*eve_)->Answer("INVITE", 486);
+    Settle();
+  }
+}
+
+// Above the pair is the callee's side's business.
+TEST_F(AnswerAttackTest, MayAddItsOwnProxiesAboveThePair) {
+  CallEve([&](const Values& came) { return Values{"<sip:p1.m.example;lr>"} + came; });
+  const Values routes = alice_->dialog(call_).routes;
+  ASSERT_EQ(routes.size(), 4U);
+  EXPECT_EQ(routes[3], "<sip:p1.m.example;lr>");
+  alice_->Send(call_, {.method = "INFO"});
+  Settle();
+  ASSERT_EQ((*eve_)->Count("INFO"), 1U);
+  EXPECT_EQ((*eve_)->Last("INFO")->First("Route"), "<sip:p1.m.example;lr>");
+}
+
+// The first of two servers is silent until the second has answered.
+TEST_F(AnswerAttackTest, LateSuccessOfAnotherTarget) {
+  SimulatedSceneOptions options;
+  options.extra =
+      "[[next-hop]]\nname = \"two\"\nzone = \"outside\"\nidentity = \"two.example\"\n"
+      "targets = [\"tls:192.0.2.71:5061;priority=1\", \"tls:192.0.2.72:5061;priority=2\"]\n"
+      "[[route]]\nzone = \"inside\"\ndomain = \"two.example\"\nnext-hop = \"two\"\n";
+  Meet(options);
+  SimulatedPhone first({.uri = "sip:eve@two.example",
+                        .contact = "sip:eve@192.0.2.71:5061;transport=tls",
+                        .via = "SIP/2.0/TLS 192.0.2.71:5061"},
+                       nullptr);
+  SimulatedPhone second({.uri = "sip:eve@two.example",
+                         .contact = "sip:eve@192.0.2.72:5061;transport=tls",
+                         .via = "SIP/2.0/TLS 192.0.2.72:5061"},
+                        nullptr);
+  world().Serve("192.0.2.71:5061", SimulatedCertificate("two.example"), first);
+  world().Serve("192.0.2.72:5061", SimulatedCertificate("two.example"), second);
+  first.answers["INVITE"] = {};
+  first.alter_response = [](SimulatedMessage& response) {
+    if (response.method() != "INVITE") return;
+    response.Drop("Record-Route");
+    response.Append("Record-Route", absl::StrCat("<sip:", kEvil, ";lr>"));
+  };
+  call_ = alice_->Call("sip:eve@two.example");
+  world().Run(absl::Seconds(20));
+  ASSERT_EQ(alice_->Final(call_, "INVITE"), 200);
+  ASSERT_EQ(first.Count("INVITE"), 1U);
+  first.Answer("INVITE", 200);
+  Settle();
+  for (const auto& [key, dialog] : alice_->dialogs()) {
+    for (const std::string& route : dialog.routes) EXPECT_EQ(route.find(kEvil), std::string::npos);
+    if (dialog.call_id != call_ || dialog.remote_tag.empty()) continue;
+    SimulatedDialog copy = dialog;
+    alice_->Send(copy, {.method = "BYE"});
+    Settle();
+  }
+  ExpectNoEvil();
+  EXPECT_LE(second.Count("BYE"), 1U);
+}
+
+class GoneCallerAttackTest : public TokenAttackTest {
+ protected:
+  void SetUp() override { Meet(); }
+
+  // Eve calls alice, leaves that Contact, and goes; alice hangs up.
+  void CallAndGo(SimulatedUser& caller, const std::string& contact) {
+    const std::string call = caller->Send(
+        {.uri = "sip:alice@edge.example", .headers = "Contact: <" + contact + ">\r\n"});
+    Settle();
+    ASSERT_EQ(caller->Final(call, "INVITE"), 200);
+    world().Leave(*caller.peer);
+    for (const char* const method : {"INFO", "BYE"}) {
+      alice_->Send(call, {.method = method});
+      world().Run(absl::Seconds(1));
+    }
+  }
+};
+
+TEST_F(GoneCallerAttackTest, ContactOfADomainIsNotDialled) {
+  for (const char* const contact :
+       {"sip:x@10.0.0.22:8443", "sip:x@10.0.0.22:8443;transport=tls",
+        "sip:x@127.0.0.1:8443;transport=tcp", "sips:x@127.0.0.1:8443",
+        "sip:x@m.example;maddr=10.0.0.22;transport=tls", "sip:x@[::ffff:10.0.0.22]:8443"}) {
+    CallAndGo(*eve_, contact);
+    scene_->Connect(*eve_, 0);
+  }
+  for (const std::string& place : world().ReachedPlaces()) {
+    EXPECT_TRUE(place == core().options().address || place == kEvesServer) << place;
+  }
+}
+
+TEST_F(GoneCallerAttackTest, ContactOfAUserIsNotDialledNorLookedUp) {
+  for (const char* const contact :
+       {"sip:x@10.0.0.22:8443;transport=tls", "sip:x@third.example", "sip:x@secret.other.example",
+        "sip:x@m.example;maddr=127.0.0.1;transport=tls"}) {
+    CallAndGo(*mallory_, contact);
+    scene_->Connect(*mallory_, 0);
+    world().Leave(*mallory_->peer);
+    scene_->Connect(*mallory_, 0);
+  }
+  EXPECT_EQ(WhatWasTried(), "");
+  EXPECT_EQ((*boss_)->requests().size(), 0U);
+}
+
+class OwnDomainAttackTest : public TokenAttackTest,
+                            public ::testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    SimulatedSceneOptions options;
+    options.targets = {"udp:127.0.0.1:5080", "udp:127.0.0.2:5080;priority=2"};
+    options.extra =
+        "[[listener]]\nname = \"wide\"\nzone = \"inside\"\ntransport = \"tcp\"\n"
+        "address = \"127.0.0.1:5079\"\nallow = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n";
+    Meet(options);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Places, OwnDomainAttackTest,
+                         ::testing::Values("127.0.0.1:8443", "127.9.9.9:5061", "127.0.0.1:5061",
+                                           "127.0.0.1:5070", "127.0.0.2:5080", "0.0.0.0:5061",
+                                           "10.0.0.22:5061", "[::1]:5061", "[::]:5061",
+                                           "[::ffff:127.0.0.1]:8443", "[::ffff:10.0.0.22]:5061"));
+
+// The DNS of one's own domain names places that are not for outsiders.
+TEST_P(OwnDomainAttackTest, LeadsToNoPlaceOfTheInside) {
+  const core::SocketAddress place = *core::SocketAddress::Parse(GetParam());
+  sallyport::test::DnsTable& dns = world().edge().dns();
+  dns.Srv("_sips._tcp.n.example", 10, 0, place.port(), "sip.n.example");
+  if (place.is_ipv4()) {
+    dns.A("sip.n.example", place.HostToString());
+  } else {
+    dns.Aaaa("sip.n.example", place.HostToString());
+  }
+  SimulatedServer& trap = world().edge().Serve(GetParam(), &SimulatedCertificate("n.example"));
+  SimulatedUser& caller = scene_->AddPartner("nick", "n2.example", "192.0.2.88:5061");
+  caller.certificate = &SimulatedCertificate("n.example");
+  scene_->Connect(caller, 0);
+  caller->options().uri = "sip:nick@n.example";
+  // In a dialog whose flow has gone, and without one.
+  const std::string call = caller->Call("sip:alice@edge.example");
+  Settle();
+  ASSERT_EQ(caller->Final(call, "INVITE"), 200);
+  world().Leave(*caller.peer);
+  alice_->Send(call, {.method = "BYE"});
+  world().Run(absl::Seconds(1));
+  alice_->Send({.method = "MESSAGE", .uri = "sip:nick@n.example"});
+  world().Run(absl::Seconds(1));
+  alice_->Send({.method = "MESSAGE",
+                .uri = absl::StrCat("sip:nick@", GetParam(), ";transport=tls"),
+                .routes = {"<sip:127.0.0.1:5080;lr>", "<sip:127.0.0.1:5070;lr>"}});
+  world().Run(absl::Seconds(1));
+  EXPECT_EQ(trap.connections(), 0);
+  if (place.Unmapped() != place) ExpectNowhere(place.Unmapped().ToString());
+  EXPECT_EQ(caller->requests().size(), 0U);
+}
+
+// A notifier chooses the Contact that the subscriber's refresh names.
+TEST_F(AnswerAttackTest, NotifyWithAContactOfItsChoiceAndTheRefreshThatFollows) {
+  for (const char* const contact :
+       {"sip:x@10.0.0.66:5060;transport=tcp", "sip:x@third.example", "sip:bob@edge.example"}) {
+    (*eve_)->Forget();
+    const std::string call = alice_->Send(
+        {.method = "SUBSCRIBE", .uri = "sip:eve@m.example", .headers = "Event: x\r\n"});
+    Settle();
+    ASSERT_EQ(alice_->Final(call, "SUBSCRIBE"), 200);
+    (*eve_)->Send(call, {.method = "NOTIFY",
+                         .headers = absl::StrCat("Event: x\r\nSubscription-State: active\r\n",
+                                                 "Contact: <", contact, ">\r\n")});
+    Settle();
+    EXPECT_EQ((*eve_)->Final(call, "NOTIFY"), 200);
+    alice_->Send(call, {.method = "SUBSCRIBE", .headers = "Event: x\r\nX-Attack: yes\r\n"});
+    Settle();
+    EXPECT_EQ((*eve_)->Count("SUBSCRIBE"), 2U);
+    // And once its connections have gone.
+    world().Leave(*eve_->peer);
+    alice_->Send(call, {.method = "SUBSCRIBE", .headers = "Event: x\r\nX-Attack: yes\r\n"});
+    world().Run(absl::Seconds(1));
+    scene_->Connect(*eve_, 0);
+    ExpectNoEvil();
+    EXPECT_EQ(WhoGotIt(), "");
+    for (const std::string& asked : world().AskedNames()) {
+      EXPECT_EQ(asked.find("third.example"), std::string::npos) << asked;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test
