@@ -1007,5 +1007,287 @@ TEST_F(AnswerAttackTest, NotifyWithAContactOfItsChoiceAndTheRefreshThatFollows) 
   }
 }
 
+// -- 8: excuses that are somebody else's, or out of place ----------------------------------------
+
+// Bob is called as sales, and may speak in that call under that name. Everybody else, and bob
+// elsewhere, may not.
+class ForeignExcuseTest : public TokenAttackTest {
+ protected:
+  void Begin(const SimulatedSceneOptions& options = {}) {
+    Meet(options);
+    core().Retarget("sales@edge.example", {.uris = {"sip:bob@edge.example"}});
+    call_ = CallSales();
+  }
+  void SetUp() override { Begin(); }
+
+  std::string CallSales() {
+    const std::string call = alice_->Call("sip:sales@edge.example");
+    Settle();
+    EXPECT_EQ(alice_->Final(call, "INVITE"), 200);
+    return call;
+  }
+
+  RequestText AsSales(const std::string& method = "INFO") {
+    const SimulatedDialog& dialog = (*bob_)->dialog(call_);
+    return {.method = method,
+            .uri = dialog.target,
+            .from = "<sip:sales@edge.example>;tag=" + dialog.local_tag,
+            .to = "<sip:alice@edge.example>;tag=" + dialog.remote_tag,
+            .call_id = call_,
+            .cseq = absl::StrCat(++cseq_),
+            .headers = RouteLines(dialog.routes)};
+  }
+
+  Values Routes() { return (*bob_)->dialog(call_).routes; }
+
+  std::string call_;
+  int cseq_ = 700;
+};
+
+// What the other tests of this group take one thing away from.
+TEST_F(ForeignExcuseTest, ItsOwnerMayUseIt) {
+  EXPECT_EQ(Attack(*bob_, AsSales()), 200);
+  EXPECT_EQ(alice_->Count("INFO"), 1U);
+  EXPECT_EQ(alice_->Last("INFO")->First("P-Asserted-Identity"), "");
+}
+
+TEST_F(ForeignExcuseTest, OfSomebodyElse) {
+  for (SimulatedUser* const user : {mallory_, colin_, eve_, ceo_}) {
+    for (const char* const method : {"INFO", "INVITE", "UPDATE", "REFER", "MESSAGE"}) {
+      EXPECT_EQ(Attack(*user, AsSales(method)), 403) << (*user)->options().uri << " " << method;
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, OfAnotherDialog) {
+  const std::string first = call_;
+  const Values routes = Routes();
+  call_ = CallSales();
+  RequestText text = AsSales();
+  text.headers = RouteLines(routes);  // The first call's.
+  EXPECT_EQ(Attack(*bob_, text), 403);
+  text = AsSales();
+  text.call_id = first;
+  EXPECT_EQ(Attack(*bob_, text), 403);
+  text = AsSales();
+  text.call_id = "another";
+  EXPECT_EQ(Attack(*bob_, text), 403);
+  text = AsSales();
+  text.to = "<sip:alice@edge.example>;tag=other";
+  EXPECT_EQ(Attack(*bob_, text), 403);
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, OfAnotherName) {
+  for (const char* const from : {"sip:boss@edge.example", "sip:alice@edge.example",
+                                 "sip:sales@b.example", "sip:sales@edge.example.b.example"}) {
+    RequestText text = AsSales();
+    text.from = absl::StrCat("<", from, ">;tag=", (*bob_)->dialog(call_).local_tag);
+    EXPECT_EQ(Attack(*bob_, text), 403) << from;
+  }
+  for (const char* const to :
+       {"sip:dave@edge.example", "sip:sales@edge.example", "sip:x@b.example"}) {
+    RequestText text = AsSales();
+    text.to = absl::StrCat("<", to, ">;tag=", (*bob_)->dialog(call_).remote_tag);
+    EXPECT_EQ(Attack(*bob_, text), 403) << to;
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, OfTheOtherDirection) {
+  RequestText text = AsSales();
+  std::swap(text.from, text.to);
+  EXPECT_EQ(Attack(*bob_, text), 403);
+  // Of a call that mallory made: the lines that the callee has got.
+  core().Retarget("help@edge.example", {.uris = {"sip:bob@edge.example"}});
+  const std::string call = (*mallory_)->Call("sip:help@edge.example");
+  Settle();
+  const SimulatedDialog& bobs = (*bob_)->dialog(call);
+  text = AsSales();
+  text.call_id = call;
+  text.from = "<sip:help@edge.example>;tag=" + bobs.remote_tag;
+  text.to = "<sip:help@edge.example>;tag=" + bobs.local_tag;
+  text.headers = RouteLines((*mallory_)->dialog(call).routes);
+  text.uri = (*mallory_)->dialog(call).target;
+  EXPECT_EQ(Attack(*mallory_, text), 403);
+  text.headers = RouteLines(bobs.routes);
+  EXPECT_EQ(Attack(*mallory_, text), 403);
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, WithoutToTag) {
+  for (const char* const method : {"INVITE", "INFO", "MESSAGE", "REFER", "NOTIFY"}) {
+    RequestText text = AsSales(method);
+    text.to = "<sip:alice@edge.example>";
+    EXPECT_EQ(Attack(*bob_, text), 403) << method;
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+// Each character of the two lines but those of host, port and parameter names.
+TEST_F(ForeignExcuseTest, Altered) {
+  const Values routes = Routes();
+  for (size_t line = 0; line < 2; ++line) {
+    const std::string user = UserAndHost(UriIn(routes[line]));
+    const size_t user_begin = routes[line].find(':') + 1;
+    const size_t user_end = user_begin + user.find('@');
+    const size_t dialog_begin = routes[line].find(";dt=");
+    for (size_t i = user_begin; i < routes[line].size() - 1; i += 3) {
+      const bool is_token =
+          i < user_end || (dialog_begin < routes[line].size() && i > dialog_begin + 3);
+      if (user.find('@') == std::string::npos && i < dialog_begin) continue;
+      if (!is_token) continue;
+      Values altered = routes;
+      altered[line][i] = altered[line][i] == 'A' ? 'B' : 'A';
+      RequestText text = AsSales();
+      text.headers = RouteLines(altered);
+      EXPECT_EQ(Attack(*bob_, text), 403) << altered[line];
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, WithALineMissingOrAnotherAdded) {
+  const Values routes = Routes();
+  ASSERT_EQ(routes.size(), 3U);
+  const std::string extra = "<sip:127.0.0.1:5080;lr>";
+  for (const Values& other :
+       {Values{routes[0]}, Values{routes[1]}, Values{routes[2]}, Values{routes[0], routes[1]},
+        Values{routes[0], routes[2]}, Values{routes[1], routes[2]},
+        Values{routes[1], routes[0], routes[2]}, routes + Values{extra}, routes + routes,
+        Values{routes[0], routes[1], extra, routes[2]}, Values{extra} + routes}) {
+    RequestText text = AsSales();
+    text.headers = RouteLines(other);
+    EXPECT_EQ(Attack(*bob_, text), 403) << absl::StrJoin(other, " ");
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+// The parameter `dt` where it does not belong.
+TEST_F(ForeignExcuseTest, OnABareNameOfOurs) {
+  const Values routes = Routes();
+  const std::string token = UriParameter(UriIn(routes[0]), "dt");
+  ASSERT_NE(token, "");
+  const std::string bare = "<sip:edge.example:5061;transport=tls;lr;dt=" + token + ">";
+  Values without = routes;
+  without[0] = without[0].substr(0, without[0].find(";dt=")) + ">";
+  Values moved = without;
+  moved[1].insert(moved[1].size() - 1, ";dt=" + token);
+  for (const Values& other :
+       {Values{bare}, Values{bare} + without, Values{bare, routes[1], routes[2]}, without, moved,
+        Values{bare, routes[2]}}) {
+    RequestText text = AsSales();
+    text.headers = RouteLines(other);
+    EXPECT_EQ(Attack(*bob_, text), 403) << absl::StrJoin(other, " ");
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, PastItsTime) {
+  world().edge().network().SetWallTime(world().edge().network().wall_now() + absl::Hours(24 * 8));
+  EXPECT_EQ(Attack(*bob_, AsSales()), 403);
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, OfAnotherListenerAndProfile) {
+  SimulatedSceneOptions options;
+  options.extra =
+      "[tls.other]\ncertificate = \"other.pem\"\ntrusted-ca = \"other-ca.pem\"\n"
+      "[[listener]]\nname = \"second\"\nzone = \"outside\"\naddress = \"127.0.0.1:5063\"\n"
+      "tls = \"federation\"\n"
+      "[[listener]]\nname = \"third\"\nzone = \"outside\"\naddress = \"127.0.0.1:5064\"\n"
+      "tls = \"other\"\n";
+  options.edge = "outbound-tls = \"federation\"\n";
+  options.tls = "federation";
+  Begin(options);
+  EXPECT_EQ(Attack(*bob_, AsSales()), 200);
+  alice_->Forget();
+  for (const char* const address : {"127.0.0.1:5063", "127.0.0.1:5064"}) {
+    SimulatedPeer& over = world().Connect(0, *bob_->certificate, **bob_, address);
+    EXPECT_EQ(Attack(*bob_, AsSales(), &over), 403) << address;
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, OfAnotherSecret) {
+  SimulatedSceneOptions options;
+  options.edges = 2;
+  options.secrets = {{1}, {2}};
+  Begin(options);  // Bob is connected to the second.
+  SimulatedPeer& over = world().Connect(0, *bob_->certificate, **bob_);
+  EXPECT_EQ(Attack(*bob_, AsSales(), &over), 403);
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(ForeignExcuseTest, OverTheConnectionOfAnotherUserOfTheSamePeer) {
+  SimulatedSceneOptions options;
+  options.extra =
+      "[[peer]]\nname = \"phones\"\nmatch = { authority = \"phones\" }\n"
+      "[[authority]]\nname = \"phones\"\ncertificate = \"ca.pem\"\n";
+  if (!SimulatedScene::Accepts(options)) GTEST_SKIP() << "no [[peer]] in this version";
+  Begin(options);
+  EXPECT_EQ(Attack(*bob_, AsSales()), 200);
+  alice_->Forget();
+  EXPECT_EQ(Attack(*mallory_, AsSales()), 403);
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+// -- 9: marks ------------------------------------------------------------------------------------
+
+class MarkAttackTest : public TokenAttackTest {
+ protected:
+  void SetUp() override {
+    Meet();
+    core().Retarget("sales@edge.example", {.uris = {"sip:ceo@b.example"}});
+  }
+
+  // Eve's user calls sales, who is somebody of b.example, and is hung up on under that name.
+  void ExpectHonestCall(SimulatedUser& caller) {
+    const std::string call = caller->Call("sip:sales@edge.example");
+    Settle();
+    ASSERT_EQ(caller->Final(call, "INVITE"), 200);
+    (*ceo_)->Send(call, {.method = "INFO"});
+    Settle();
+    EXPECT_EQ((*ceo_)->Final(call, "INFO"), 200);
+    (*ceo_)->Send(call, {.method = "BYE"});
+    Settle();
+    EXPECT_EQ((*ceo_)->Final(call, "BYE"), 200);
+    EXPECT_EQ(caller->Count("BYE"), 1U);
+    caller->Forget();
+  }
+};
+
+TEST_F(MarkAttackTest, OnOnesOwnCallDeniesNobodyElsesCalls) {
+  const std::string call = (*eve_)->Call("sip:alice@edge.example");
+  Settle();
+  alice_->Send(call, {.method = "INFO"});
+  Settle();
+  const std::string via = (*eve_)->Last("INFO")->First("Via");
+  const Values lines = (*eve_)->dialog(call).routes;
+  for (const std::string& headers :
+       {"Via: " + via + "\r\n", absl::StrCat("Record-Route: ", lines[0], ", ", lines[1], "\r\n"),
+        absl::StrCat("Record-Route: ", lines[1], ", ", lines[0], "\r\n")}) {
+    (*eve_)->Send({.uri = "sip:sales@edge.example", .headers = headers});
+    Settle();
+    ExpectHonestCall(*bob_);
+    ExpectHonestCall(*colin_);
+  }
+}
+
+// Eve forwards somebody's call and adds marks; the callee of the next one is not hurt.
+TEST_F(MarkAttackTest, InAnAnswerDeniesNobodyElsesCalls) {
+  (*eve_)->alter_response = [](SimulatedMessage& response) {
+    response.Append("Via", "SIP/2.0/TLS edge.example:5061;branch=z9hG4bK00000000000000010175ecc0");
+    const Values came = response.All("Record-Route");
+    for (const std::string& line : came) response.Append("Record-Route", line);
+  };
+  alice_->Call("sip:eve@m.example");
+  Settle();
+  ExpectHonestCall(*bob_);
+  (*eve_)->alter_response = nullptr;
+  ExpectHonestCall(*eve_);
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test
