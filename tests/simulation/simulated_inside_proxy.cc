@@ -155,6 +155,8 @@ void SimulatedInsideProxy::StartNext(size_t index) {
   SimulatedMessage request = server.request;
   SetUri(request, server.waiting.front());
   server.waiting.erase(server.waiting.begin());
+  const bool forms_dialog = TagOf(request.First("To")).empty() && request.method() == "INVITE";
+  if (options_.hides_record_route) Hide(request, forms_dialog);
   std::string place = server.next;
   if (place.empty() && request.First("Route").empty()) {
     const auto binding = bindings_.find(UserAndHost(request.uri()));
@@ -173,12 +175,12 @@ void SimulatedInsideProxy::StartNext(size_t index) {
 void SimulatedInsideProxy::Forward(size_t index, SimulatedMessage request,
                                    const std::string& place) {
   const std::vector<std::string>& recorded = options_.records_route_of;
+  // A NOTIFY may make a dialog (RFC 6665 §4.4.1), whatever tags it has.
   const bool is_recorded =
-      options_.records_route && TagOf(request.First("To")).empty() &&
+      options_.records_route &&
+      (TagOf(request.First("To")).empty() || request.method() == "NOTIFY") &&
       std::find(recorded.begin(), recorded.end(), request.method()) != recorded.end();
-  const bool forms_dialog = TagOf(request.First("To")).empty() && request.method() == "INVITE";
-  if (options_.hides_record_route) Hide(request, forms_dialog);
-  if (is_recorded || (request.method() == "NOTIFY" && options_.records_route)) {
+  if (is_recorded) {
     request.PutOnTop("Record-Route", "<" + OwnUri("") + ";lr>");
   }
   if (options_.hides_via) request.Drop("Via");

@@ -33,7 +33,8 @@ struct SimulatedInsideProxyOptions {
 
 // What it does with the requests for one of its users instead of looking for a binding.
 struct SimulatedRetarget {
-  std::vector<std::string> uris;  // One after the other, or all at once. Empty: the URI that came.
+  // One after the other, or all at once. Empty: the URI that came.
+  std::vector<std::string> uris = {};
   bool is_parallel = false;
   std::string next = {};  // An address that these are sent to: another proxy, another edge.
 };

@@ -9,7 +9,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "core/check.h"
 
 namespace sallyport::sip::test {
 namespace {
@@ -17,6 +16,17 @@ namespace {
 std::string KeyOf(const std::string& call_id, const std::string& local_tag,
                   const std::string& remote_tag) {
   return absl::StrCat(call_id, " ", local_tag, " ", remote_tag);
+}
+
+// For tags: of letters that a token may have.
+std::string ShortName(const std::string& uri) {
+  const std::string user = UserAndHost(uri);
+  return user.substr(0, std::min<size_t>(user.find('@'), 3));
+}
+
+// "SIP/2.0/TLS 192.0.2.20:5061": "192.0.2.20.5061".
+std::string Place(const std::string& via) {
+  return absl::StrReplaceAll(via.substr(via.rfind(' ') + 1), {{":", "."}});
 }
 
 bool FormsDialog(const std::string& method) {
@@ -74,8 +84,8 @@ SimulatedPhone::SimulatedPhone(SimulatedPhoneOptions options, SendText send)
 SimulatedMessage SimulatedPhone::Begin(const std::string& method, const std::string& uri) {
   SimulatedMessage message;
   message.start = absl::StrCat(method, " ", uri, " SIP/2.0");
-  const std::string name = absl::StrReplaceAll(UserAndHost(options_.contact), {{"@", "."}});
-  message.Append("Via", absl::StrCat(options_.via, ";branch=z9hG4bK-", name, "-", ++count_));
+  message.Append("Via", absl::StrCat(options_.via, ";branch=z9hG4bK-", Place(options_.via), "-",
+                                     ShortName(options_.contact), ++count_));
   message.Append("Max-Forwards", "70");
   return message;
 }
@@ -83,7 +93,9 @@ SimulatedMessage SimulatedPhone::Begin(const std::string& method, const std::str
 void SimulatedPhone::SendRoutes(SimulatedMessage& message,
                                 const std::vector<std::string>& routes) const {
   if (!options_.outbound_proxy.empty()) message.Append("Route", options_.outbound_proxy);
+  const std::vector<std::string>& own = options_.record_routes;
   for (const std::string& route : routes) {
+    if (std::find(own.begin(), own.end(), route) != own.end()) continue;
     message.Append("Route", options_.reprints_routes ? Reprinted(route) : route);
   }
 }
@@ -91,12 +103,13 @@ void SimulatedPhone::SendRoutes(SimulatedMessage& message,
 std::string SimulatedPhone::Send(const Out& request) {
   SimulatedMessage message = Begin(request.method, request.uri);
   SimulatedDialog dialog;
-  dialog.call_id = absl::StrCat("call-", UserAndHost(options_.uri), "-", count_);
+  dialog.call_id = absl::StrCat(ShortName(options_.uri), count_, "@", Place(options_.via));
   dialog.local = request.from.empty() ? "<" + options_.uri + ">" : request.from;
   dialog.remote = request.to.empty() ? "<" + request.uri + ">" : request.to;
-  dialog.local_tag = absl::StrCat("f", count_, "-", UserAndHost(options_.uri).substr(0, 3));
+  dialog.local_tag = absl::StrCat("f", count_, "-", ShortName(options_.uri));
   dialog.is_caller = true;
   dialog.cseq = 1;
+  dialog.awaits_notify = request.method == "SUBSCRIBE" || request.method == "REFER";
   SendRoutes(message, request.routes);
   for (const std::string& value : options_.record_routes) message.Append("Record-Route", value);
   message.Append("From", dialog.local + ";tag=" + dialog.local_tag);
@@ -171,8 +184,9 @@ SimulatedDialog& SimulatedPhone::dialog(const std::string& call_id) {
       newest = &found->second;
     }
   }
-  CHECK(newest != nullptr);
-  return *newest;
+  if (newest != nullptr) return *newest;
+  ADD_FAILURE() << options_.uri << " has no dialog of " << call_id;
+  return none_ = {};
 }
 
 bool SimulatedPhone::HasDialog(const std::string& call_id) const {
@@ -210,14 +224,11 @@ std::string SimulatedPhone::BeginDialog(const SimulatedMessage& request) {
   dialog.call_id = request.First("Call-ID");
   dialog.local = WithoutTag(request.First("To"));
   dialog.remote = WithoutTag(request.First("From"));
-  dialog.local_tag = absl::StrCat("t", ++count_, "-", UserAndHost(options_.uri).substr(0, 3));
+  dialog.local_tag = absl::StrCat("t", ++count_, "-", ShortName(options_.uri));
   dialog.remote_tag = TagOf(request.First("From"));
   dialog.target = UriIn(request.First("Contact"));
   dialog.cseq = 100;
   dialog.routes = RoutesFrom(request);
-  // What its own proxies add is above, and they are met first on the way out.
-  dialog.routes.insert(dialog.routes.begin(), options_.record_routes.begin(),
-                       options_.record_routes.end());
   const std::string key = KeyOf(dialog.call_id, dialog.local_tag, dialog.remote_tag);
   dialogs_[key] = dialog;
   newest_.push_back(key);
@@ -239,7 +250,7 @@ void SimulatedPhone::OnRequest(const SimulatedMessage& request, const Reply& rep
   } else {
     SimulatedDialog* const dialog = FindDialog(request);
     if (dialog == nullptr) return Respond(served, 481, "");
-    if (method == "NOTIFY" && !std::exchange(dialog->has_notify, true) &&
+    if (method == "NOTIFY" && std::exchange(dialog->awaits_notify, false) &&
         !request.First("Record-Route").empty()) {
       dialog->routes = RoutesFrom(request);
     }
@@ -248,7 +259,9 @@ void SimulatedPhone::OnRequest(const SimulatedMessage& request, const Reply& rep
     dialog->is_confirmed |= method == "NOTIFY";
   }
   const auto statuses = answers.find(method);
-  if (statuses == answers.end()) return Respond(served, method == "REFER" ? 202 : 200, "");
+  const bool is_inside = !TagOf(request.First("To")).empty();
+  if (is_inside || statuses == answers.end())
+    return Respond(served, method == "REFER" ? 202 : 200, "");
   for (const int status : statuses->second) Respond(served_.back(), status, "");
 }
 

@@ -17,7 +17,8 @@ struct SimulatedPhoneOptions {
   std::string uri;      // Its address of record.
   std::string contact;  // A URI.
   std::string via;      // "SIP/2.0/TLS 192.0.2.20:5061"
-  // Values that proxies between it and the edge add to Record-Route, topmost first.
+  // Values that proxies between it and the edge add to Record-Route, topmost first. What it sends
+  // has passed these when the edge gets it.
   std::vector<std::string> record_routes = {};
   std::string outbound_proxy = {};  // A Route value in front of every route set.
   bool reprints_routes = false;     // As PJSIP does: parameters in another order, `lr=on`.
@@ -33,8 +34,8 @@ struct SimulatedDialog {
   std::vector<std::string> routes;
   uint32_t cseq = 0;
   bool is_caller = false;
-  bool is_confirmed = false;  // A 2xx was sent or has come.
-  bool has_notify = false;    // RFC 6665 §4.4.1: the first NOTIFY has made it.
+  bool is_confirmed = false;   // A 2xx was sent or has come.
+  bool awaits_notify = false;  // RFC 6665 §4.4.1: the first NOTIFY makes it.
 };
 
 class SimulatedPhone : public SimulatedElement {
@@ -47,8 +48,8 @@ class SimulatedPhone : public SimulatedElement {
   const SimulatedPhoneOptions& options() const { return options_; }
 
   // -- What it does by itself.
-  // By method: the statuses that a request is answered with, in order; missing: 200. An empty list:
-  // no answer.
+  // By method: the statuses that a request out of a dialog is answered with, in order; missing: 200
+  // (202 for a REFER, as in a dialog). An empty list: no answer.
   std::map<std::string, std::vector<int>> answers;
   bool acknowledges = true;
   // Changes each response before it is sent.
@@ -78,7 +79,8 @@ class SimulatedPhone : public SimulatedElement {
   };
   void Send(SimulatedDialog& dialog, const In& request);
   void Send(const std::string& call_id, const In& request) { Send(dialog(call_id), request); }
-  // The dialog of that call; of several the one that was confirmed, or the newest.
+  // The dialog of that call; of several the one that was confirmed, or the newest. If there is none
+  // the test fails, and gets an empty one.
   SimulatedDialog& dialog(const std::string& call_id);
   bool HasDialog(const std::string& call_id) const;
   std::map<std::string, SimulatedDialog>& dialogs() { return dialogs_; }
@@ -122,7 +124,8 @@ class SimulatedPhone : public SimulatedElement {
   SendText send_;
   std::map<std::string, SimulatedDialog> dialogs_;  // By Call-ID, local and remote tag.
   std::vector<std::string> newest_;                 // Keys of dialogs_, in order.
-  std::map<std::string, SimulatedMessage> sent_;    // By branch and method.
+  SimulatedDialog none_;
+  std::map<std::string, SimulatedMessage> sent_;  // By branch and method.
   std::vector<Served> served_;
   std::vector<SimulatedMessage> requests_;
   std::vector<SimulatedMessage> responses_;

@@ -27,6 +27,9 @@ SimulatedScene::SimulatedScene(const SimulatedSceneOptions& scene)
     : options(scene), core(world, scene.core) {
   if (options.core.transport == TransportProtocol::kTcp) core.options().edge = Place(5071, 0);
   if (options.core.transport == TransportProtocol::kTls) core.options().edge = Place(5072, 0);
+  world.OnEveryEdge([dns = options.dns](SimulatedEdge& edge) {
+    for (const auto& [name, address] : dns) edge.dns().A(name, address);
+  });
   for (size_t i = 0; i < options.edges; ++i) {
     epochs_.push_back(7 + i);
     world.AddEdge(EdgeOptions(i));
@@ -52,7 +55,8 @@ SimulatedEdgeOptions SimulatedScene::EdgeOptions(size_t index) const {
   if (!options.tls.empty()) edge.outside_lines = "tls = \"" + options.tls + "\"\n";
   edge.outside = OutsideAddress(index);
   edge.inside = InsideAddress(index);
-  if (options.numeric_names) edge.inside_lines = "advertise = \"" + edge.inside + "\"\n";
+  edge.inside_lines = options.inside;
+  if (options.numeric_names) edge.inside_lines += "advertise = \"" + edge.inside + "\"\n";
   edge.secret = SimulatedSecret(options.secrets[std::min(index, options.secrets.size() - 1)]);
   edge.boot_epoch = epochs_.at(index);
   edge.extra = options.extra;
@@ -93,21 +97,30 @@ SimulatedPhone& SimulatedScene::AddInside(const std::string& name, const std::st
     const std::string address_of_phone = phone.options().via.substr(12);
     world.SendFrom(address_of_phone, place.empty() ? core.options().address : place, text);
   });
-  world.AddInside(address, TransportProtocol::kUdp, phone);
+  world.AddInside(address, TransportProtocol::kUdp, phone, &SimulatedCertificate("core.example"));
   core.Bind(name + "@edge.example", phone.options().contact);
   return phone;
 }
 
 SimulatedUser& SimulatedScene::AddPartner(const std::string& name, const std::string& domain,
                                           const std::string& address, size_t edge) {
+  SimulatedUser& user = AddCaller(name, domain, edge);
+  user->options().contact = absl::StrCat("sip:", name, "@", address, ";transport=tls");
+  user->options().via = "SIP/2.0/TLS " + address;
+  world.AddDomain(domain, address, *user.phone);
+  return user;
+}
+
+SimulatedUser& SimulatedScene::AddCaller(const std::string& name, const std::string& domain,
+                                         size_t edge) {
   SimulatedUser& user = *users.emplace_back(std::make_unique<SimulatedUser>());
+  const std::string host = absl::StrCat("10.7.7.", users.size());
   user.phone = std::make_unique<SimulatedPhone>(
       SimulatedPhoneOptions{.uri = absl::StrCat("sip:", name, "@", domain),
-                            .contact = absl::StrCat("sip:", name, "@", address, ";transport=tls"),
-                            .via = "SIP/2.0/TLS " + address},
+                            .contact = absl::StrCat("sip:", name, "@", host),
+                            .via = "SIP/2.0/TLS " + host},
       nullptr);
   user.certificate = &SimulatedCertificate(domain);
-  world.AddDomain(domain, address, *user.phone);
   Connect(user, edge);
   return user;
 }
@@ -116,17 +129,34 @@ void SimulatedScene::Connect(SimulatedUser& user, size_t edge,
                              const sallyport::test::TestCertificate* certificate) {
   if (certificate != nullptr) user.certificate = certificate;
   user.peer = &world.Connect(edge, *user.certificate, *user.phone);
-  user.phone->set_send([peer = user.peer](const std::string& text) { peer->Send(text); });
+  user.edge = edge;
+  user.peers[edge] = user.peer;
+  user.phone->set_send([this, &user](const std::string& text) { Send(user, text); });
+}
+
+void SimulatedScene::Send(SimulatedUser& user, const std::string& text) {
+  const std::string place = world.PlaceOf(UriIn(SimulatedMessage::Of(text).First("Route")));
+  size_t edge = user.edge;
+  for (size_t i = 0; i < world.edges(); ++i) {
+    if (place == OutsideAddress(i)) edge = i;
+  }
+  SimulatedPeer*& peer = user.peers[edge];
+  if (peer == nullptr) peer = &world.Connect(edge, *user.certificate, *user.phone);
+  peer->Send(text);
+}
+
+void SimulatedScene::Leave(SimulatedUser& user) {
+  for (const auto& [edge, peer] : user.peers) world.Leave(*peer);
+  user.peers.clear();
+  user.peer = nullptr;
 }
 
 void SimulatedScene::Restart(size_t edge) {
-  std::vector<SimulatedUser*> lost;
-  for (const auto& user : users) {
-    if (world.IsConnectedTo(edge, *user->peer)) lost.push_back(user.get());
-  }
   epochs_.at(edge) += 100;
   world.Restart(edge, EdgeOptions(edge));
-  for (SimulatedUser* const user : lost) {
+  for (const auto& user : users) {
+    user->peers.erase(edge);
+    if (user->edge != edge || user->peer == nullptr) continue;
     Connect(*user, edge);
     if (HostOf(user->phone->options().uri) == "edge.example") user->phone->Register();
   }

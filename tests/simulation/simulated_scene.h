@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,19 +18,24 @@ namespace sallyport::sip::test {
 struct SimulatedSceneOptions {
   size_t edges = 1;
   SimulatedInsideProxyOptions core = {};
-  std::vector<std::string> targets = {};  // Instead of that one alone.
-  std::string edge = {};                  // More lines of [edge], of every instance.
-  std::string extra = {};                 // More tables.
+  std::vector<std::string> targets = {};        // Instead of that one alone.
+  std::string edge = {};                        // More lines of [edge], of every instance.
+  std::string extra = {};                       // More tables.
+  std::string inside = {};                      // More lines of the listener inside.
+  std::map<std::string, std::string> dns = {};  // Addresses that are known from the start.
   std::string tls = {};  // The profile of the first listener, where there are several.
   std::vector<std::vector<uint8_t>> secrets = {{1}};  // The last one is of all further edges, too.
   bool numeric_names = false;  // The listener inside is advertised by its address.
   uint64_t seed = 1;
 };
 
-// A phone outside: over a connection of its own, which it can lose.
+// A phone outside: over a connection of its own, which it can lose. What it sends to another edge,
+// by Route, goes over one more.
 struct SimulatedUser {
   std::unique_ptr<SimulatedPhone> phone;
-  SimulatedPeer* peer = nullptr;
+  SimulatedPeer* peer = nullptr;           // Null: it has left.
+  size_t edge = 0;                         // Of `peer`.
+  std::map<size_t, SimulatedPeer*> peers;  // By edge.
   const sallyport::test::TestCertificate* certificate = nullptr;
 
   SimulatedPhone* operator->() const { return phone.get(); }
@@ -55,9 +61,13 @@ class SimulatedScene {
   // and found by RFC 3263 at that address.
   SimulatedUser& AddPartner(const std::string& name, const std::string& domain,
                             const std::string& address, size_t edge = 0);
+  // One that only calls, over a connection.
+  SimulatedUser& AddCaller(const std::string& name, const std::string& domain, size_t edge = 0);
   // Another connection for it (its old one stays); what it sends takes this one from now on.
   void Connect(SimulatedUser& user, size_t edge,
                const sallyport::test::TestCertificate* certificate = nullptr);
+  // Its connections end, and it opens none by itself.
+  void Leave(SimulatedUser& user);
   // The instance ends and another begins. Users that were connected to it are connected again, and
   // users of ours register.
   void Restart(size_t edge);
@@ -78,6 +88,7 @@ class SimulatedScene {
   std::vector<std::unique_ptr<SimulatedPhone>> phones;  // Inside.
 
  private:
+  void Send(SimulatedUser& user, const std::string& text);
   [[nodiscard]] bool IsLine(const std::string& value, Zone zone) const;
 
   std::vector<uint64_t> epochs_;

@@ -69,7 +69,9 @@ void SimulatedWorld::Show(const std::string& address, const Inside& inside, Inst
   if (inside.transport == TransportProtocol::kUdp) {
     return instance.edge->network().Bind(Address(address));
   }
-  instance.servers.push_back({&instance.edge->Serve(address, inside.certificate), inside.element});
+  const bool is_tls = inside.transport == TransportProtocol::kTls;
+  const auto* const certificate = is_tls ? inside.certificate : nullptr;
+  instance.servers.push_back({&instance.edge->Serve(address, certificate), inside.element});
 }
 
 void SimulatedWorld::Kill(const std::string& address) {
@@ -174,12 +176,6 @@ SimulatedPeer& SimulatedWorld::Connect(size_t index,
 void SimulatedWorld::Leave(SimulatedPeer& peer) {
   peer.connection().Finish();
   Settle();
-}
-
-bool SimulatedWorld::IsConnectedTo(size_t index, const SimulatedPeer& peer) const {
-  const std::vector<Joined>& peers = edges_.at(index)->peers;
-  return std::any_of(peers.begin(), peers.end(),
-                     [&peer](const Joined& joined) { return joined.peer == &peer; });
 }
 
 void SimulatedWorld::Serve(const std::string& address,

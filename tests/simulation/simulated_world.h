@@ -72,7 +72,6 @@ class SimulatedWorld {
   SimulatedPeer& Connect(size_t index, const sallyport::test::TestCertificate& certificate,
                          SimulatedElement& element, const std::string& to = "");
   void Leave(SimulatedPeer& peer);  // The connection ends.
-  [[nodiscard]] bool IsConnectedTo(size_t index, const SimulatedPeer& peer) const;
   // Of this domain, at an address that the edges dial ("192.0.2.1:5061"); DNS leads there.
   void AddDomain(const std::string& domain, const std::string& address, SimulatedElement& element);
   void Serve(const std::string& address, const sallyport::test::TestCertificate& certificate,
