@@ -303,5 +303,191 @@ TEST_P(TwoProxiesFlowTest, InARowOneOfThemDying) {
   Exchange(**carol_, *alice_, call, {.method = "BYE"});
 }
 
+// -- Forwarding ----------------------------------------------------------------------------------
+
+class ForwardingFlowTest : public TokenFlowTest, public ::testing::WithParamInterface<size_t> {
+ protected:
+  void SetUp() override {
+    SimulatedSceneOptions options;
+    options.edges = GetParam();
+    options.core.edge = SimulatedScene::InsideAddress(options.edges - 1);
+    Meet(options);
+  }
+
+  // Calls for that name go by a B2BUA to that URI.
+  std::unique_ptr<SimulatedB2bua> Forward(const std::string& name, const std::string& uri,
+                                          const std::string& to) {
+    const std::string address = absl::StrCat("127.0.0.1:", 5200 + ++count_);
+    core().Bind(name + "@edge.example", "sip:b2bua@" + address);
+    return std::make_unique<SimulatedB2bua>(world(), address, core().options().address, uri, to);
+  }
+
+  void CallByB2bua(SimulatedUser& caller, const std::string& uri, SimulatedUser& callee) {
+    SCOPED_TRACE(uri);
+    for (const bool caller_ends : {true, false}) {
+      const std::string call = Call(*caller, uri, *callee);
+      if (callee->Last("INVITE") == nullptr) return;
+      const std::string other = callee->Last("INVITE")->First("Call-ID");
+      EXPECT_NE(call, other);
+      SimulatedPhone& from = caller_ends ? *caller : *callee;
+      SimulatedPhone& to = caller_ends ? *callee : *caller;
+      from.Send(caller_ends ? call : other, {.method = "INFO"});
+      Settle();
+      EXPECT_EQ(from.Final(caller_ends ? call : other, "INFO"), 200);
+      from.Send(caller_ends ? call : other, {.method = "BYE"});
+      Settle();
+      EXPECT_EQ(from.Final(caller_ends ? call : other, "BYE"), 200);
+      EXPECT_EQ(to.Count("BYE"), 1U);
+    }
+  }
+
+  int count_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(Instances, ForwardingFlowTest, ::testing::Values(1, 2));
+
+TEST_P(ForwardingFlowTest, ByAProxyToAnotherPartyAndToTheSame) {
+  CallAndConverse(**carol_, "sip:board@edge.example", **ceo_);
+  CallAndConverse(**carol_, "sip:home@edge.example", **dora_);
+  CallAndConverse(**bob_, "sip:home@edge.example", **dora_);
+}
+
+TEST_P(ForwardingFlowTest, ByAB2buaToAnotherPartyAndToTheSame) {
+  const auto to_ceo = Forward("b-board", "sip:ceo@b.example", "");
+  const auto to_dora = Forward("b-home", "sip:dora@a.example", "");
+  CallByB2bua(*carol_, "sip:b-board@edge.example", *ceo_);
+  CallByB2bua(*carol_, "sip:b-home@edge.example", *dora_);
+  CallByB2bua(*bob_, "sip:b-board@edge.example", *ceo_);
+}
+
+// And keeps the name that was dialled.
+TEST_P(ForwardingFlowTest, ByAB2buaUnderTheNameThatWasDialled) {
+  const auto to_ceo = Forward("b-board", "sip:ceo@b.example", "<sip:b-board@edge.example>");
+  const auto to_dora = Forward("b-home", "sip:dora@a.example", "<sip:b-home@edge.example>");
+  const auto to_bob = Forward("b-sales", "sip:bob@edge.example", "<sip:b-sales@edge.example>");
+  CallByB2bua(*carol_, "sip:b-board@edge.example", *ceo_);
+  CallByB2bua(*carol_, "sip:b-home@edge.example", *dora_);
+  CallByB2bua(*carol_, "sip:b-sales@edge.example", *bob_);
+}
+
+TEST_F(TokenFlowTest, CalleeDialledByItsExtensionHangsUp) {
+  Meet();
+  core().Retarget("23@edge.example", {.uris = {"sip:bob@edge.example"}});
+  CallAndConverse(*alice_, "sip:23@edge.example", **bob_);
+  CallAndConverse(**carol_, "sip:23@edge.example", **bob_);
+}
+
+// -- In by one instance and out by the other -----------------------------------------------------
+
+TEST_F(TokenFlowTest, InByOneInstanceAndOutByTheOther) {
+  SimulatedSceneOptions options;
+  options.edges = 2;  // Bob is connected to the second, carol to the first.
+  Meet(options);
+  CallEverybody();
+}
+
+// -- Stacks --------------------------------------------------------------------------------------
+
+TEST_F(TokenFlowTest, CallerBehindRecordRoutingProxies) {
+  Meet();
+  (*carol_)->options().record_routes = {"<sip:p2.a.example;lr>", "<sip:p1.a.example:5062;lr>"};
+  for (const char* const uri : {"sip:alice@edge.example", "sip:sales@edge.example"}) {
+    SimulatedPhone& callee = std::string(uri).find("alice") == 4 ? *alice_ : **bob_;
+    CallAndConverse(**carol_, uri, callee);
+    EXPECT_EQ((*carol_)->Last("BYE")->All("Route"), (*carol_)->options().record_routes);
+  }
+  EXPECT_TRUE(world().AskedNames().empty());
+}
+
+TEST_F(TokenFlowTest, CalleeBehindRecordRoutingProxies) {
+  Meet();
+  (*ceo_)->options().record_routes = {"<sip:p2.b.example;lr>", "<sip:p1.b.example;lr>"};
+  CallAndConverse(*alice_, "sip:ceo@b.example", **ceo_);
+  CallAndConverse(*alice_, "sip:board@edge.example", **ceo_);
+  CallAndConverse(**bob_, "sip:board@edge.example", **ceo_);
+}
+
+TEST_F(TokenFlowTest, CallerWithAPrivateContactAddress) {
+  Meet();
+  for (const char* const contact :
+       {"sip:carol@10.0.0.5", "sip:carol@192.168.1.5:5060;transport=udp", "sip:carol@a.example",
+        "sip:carol@pc.a.example;gr=1"}) {
+    (*carol_)->options().contact = contact;
+    CallAndConverse(**carol_, "sip:alice@edge.example", *alice_);
+  }
+  (*carol_)->options().contact = "sip:carol@10.0.0.5";
+  CallAndConverse(**carol_, "sip:sales@edge.example", **bob_);
+}
+
+TEST_F(TokenFlowTest, StackThatReprintsRoutes) {
+  Meet();
+  (*bob_)->options().reprints_routes = true;
+  (*ceo_)->options().reprints_routes = true;
+  (*carol_)->options().reprints_routes = true;
+  alice_->options().reprints_routes = true;
+  CallEverybody();
+}
+
+TEST_F(TokenFlowTest, OutboundProxyInFrontOfTheRouteSet) {
+  Meet();
+  for (const char* const proxy :
+       {"<sip:edge.example:5061;transport=tls;lr>", "<sip:edge.example;lr>",
+        "<sip:edge.example;transport=tls;lr>", "<sip:127.0.0.1:5061;transport=tls;lr>"}) {
+    (*bob_)->options().outbound_proxy = proxy;
+    (*carol_)->options().outbound_proxy = proxy;
+    CallEverybody();
+  }
+}
+
+// -- Trunks --------------------------------------------------------------------------------------
+
+constexpr char kTrunk[] =
+    "[[next-hop]]\nname = \"trunk\"\nzone = \"outside\"\nidentity = \"t.example\"\n"
+    "targets = [\"tls:192.0.2.9:5061\"]\n"
+    "[[route]]\nzone = \"inside\"\nuser = \"+1*\"\nnext-hop = \"trunk\"\n"
+    "[[route]]\nzone = \"outside\"\nuser = \"+49*\"\nnext-hop = \"core\"\n";
+
+TEST_F(TokenFlowTest, TrunkIsCalledByNumber) {
+  SimulatedSceneOptions options;
+  options.extra = kTrunk;
+  Meet(options);
+  SimulatedUser& trunk = scene_->AddPartner("trunk", "t.example", "192.0.2.9:5061");
+  core().Retarget("+1555@edge.example", {.next = core().options().edge});
+  CallAndConverse(*alice_, "tel:+1555", *trunk);
+  CallAndConverse(*alice_, "sip:+1555@edge.example;user=phone", *trunk);
+  CallAndConverse(*alice_, "sip:+1555@t.example;user=phone", *trunk);
+  core().Retarget("help@edge.example", {.uris = {"tel:+1555"}});
+  CallAndConverse(**carol_, "sip:help@edge.example", *trunk);
+}
+
+TEST_F(TokenFlowTest, TrunkCallsNumbers) {
+  SimulatedSceneOptions options;
+  options.extra = kTrunk;
+  Meet(options);
+  SimulatedUser& trunk = scene_->AddPartner("+1666", "t.example", "192.0.2.9:5061");
+  core().Retarget("+4930", {.uris = {"sip:alice@edge.example"}});
+  core().Retarget("+4930@edge.example", {.uris = {"sip:alice@edge.example"}});
+  for (const char* const uri :
+       {"tel:+4930", "sip:+4930@edge.example;user=phone", "sip:+4930@edge.example"}) {
+    CallAndConverse(*trunk, uri, *alice_);
+  }
+}
+
+TEST_F(TokenFlowTest, TrunkCallsFromNumbersThatItMaySend) {
+  SimulatedSceneOptions options;
+  options.extra = absl::StrCat(kTrunk,
+                               "[[peer]]\nname = \"trunk\"\nmatch = { identity = \"t.example\" }\n"
+                               "send-as = [\"t.example\", \"+1*\"]\n");
+  if (!SimulatedScene::Accepts(options)) GTEST_SKIP() << "no [[peer]] in this version";
+  Meet(options);
+  SimulatedUser& trunk = scene_->AddPartner("trunk", "t.example", "192.0.2.9:5061");
+  core().Retarget("+4930@edge.example", {.uris = {"sip:alice@edge.example"}});
+  for (const char* const from : {"tel:+1777", "sip:+1777@edge.example;user=phone"}) {
+    trunk->options().uri = from;
+    CallAndConverse(*trunk, "sip:+4930@edge.example;user=phone", *alice_);
+    CallAndConverse(*trunk, "sip:sales@edge.example", **bob_);
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test
