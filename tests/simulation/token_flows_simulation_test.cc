@@ -489,5 +489,342 @@ TEST_F(TokenFlowTest, TrunkCallsFromNumbersThatItMaySend) {
   }
 }
 
+// -- Early dialogs -------------------------------------------------------------------------------
+
+class ForkFlowTest : public TokenFlowTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    Meet();
+    colin_ = &scene_->AddUser("colin");
+    core().Retarget(
+        "team@edge.example",
+        {.uris = {"sip:bob@edge.example", "sip:colin@edge.example"}, .is_parallel = GetParam()});
+  }
+
+  // PRACK and UPDATE in each early dialog of the call reach the one that it is with.
+  void AcknowledgeEarly(SimulatedPhone& caller, const std::string& call) {
+    for (auto& [key, dialog] : caller.dialogs()) {
+      if (dialog.call_id != call || dialog.remote_tag.empty()) continue;
+      const bool is_bobs = dialog.target == (*bob_)->options().contact;
+      SimulatedPhone& callee = is_bobs ? **bob_ : **colin_;
+      for (const char* const method : {"PRACK", "UPDATE"}) {
+        const size_t before = callee.Count(method);
+        caller.Send(dialog, {.method = method, .headers = "RAck: 1 1 INVITE\r\n"});
+        Settle();
+        EXPECT_EQ(callee.Count(method), before + 1) << method << " " << dialog.target;
+        EXPECT_EQ(caller.Final(call, method), 200);
+      }
+    }
+  }
+
+  SimulatedUser* colin_ = nullptr;
+};
+
+INSTANTIATE_TEST_SUITE_P(InParallel, ForkFlowTest, ::testing::Bool());
+
+TEST_P(ForkFlowTest, EarlyDialogsOfAForkedCall) {
+  for (SimulatedPhone* const caller : {alice_, carol_->phone.get()}) {
+    (*bob_)->Forget();
+    (*colin_)->Forget();
+    caller->Forget();
+    (*bob_)->answers["INVITE"] = {183};
+    (*colin_)->answers["INVITE"] = {180};
+    const std::string call = caller->Call("sip:team@edge.example");
+    Settle();
+    ASSERT_EQ((*bob_)->Count("INVITE"), 1U);
+    AcknowledgeEarly(*caller, call);
+    if (!GetParam()) {
+      (*bob_)->Answer("INVITE", 486);
+      Settle();
+      AcknowledgeEarly(*caller, call);
+    }
+    ASSERT_EQ((*colin_)->Count("INVITE"), 1U);
+    (*colin_)->Answer("INVITE", 200);
+    Settle();
+    EXPECT_EQ(caller->Final(call, "INVITE"), 200);
+    EXPECT_EQ((*colin_)->Count("ACK"), 1U);
+    EXPECT_EQ((*bob_)->Count("CANCEL"), GetParam() ? 1U : 0U);
+    Converse(*caller, **colin_, call);
+    Exchange(**colin_, *caller, call, {.method = "BYE"});
+  }
+}
+
+TEST_P(ForkFlowTest, CallIsCancelled) {
+  for (SimulatedPhone* const caller : {alice_, carol_->phone.get()}) {
+    (*bob_)->Forget();
+    (*colin_)->Forget();
+    (*bob_)->answers["INVITE"] = {180};
+    (*colin_)->answers["INVITE"] = {180};
+    const std::string call = caller->Call("sip:team@edge.example");
+    Settle();
+    caller->Cancel(call);
+    Settle();
+    EXPECT_EQ(caller->Final(call, "INVITE"), 487);
+    EXPECT_EQ((*bob_)->Count("CANCEL"), 1U);
+    EXPECT_EQ((*colin_)->Count("CANCEL"), GetParam() ? 1U : 0U);
+  }
+}
+
+// -- Transfer ------------------------------------------------------------------------------------
+
+class TransferFlowTest : public TokenFlowTest {
+ protected:
+  void SetUp() override { Meet(); }
+
+  // That side asks the other to call somebody else, hears how it goes, and hangs up.
+  void Transfer(SimulatedPhone& from, SimulatedPhone& to, const std::string& call,
+                const std::string& refer_to) {
+    Exchange(from, to, call, {.method = "INVITE", .body = kHold});
+    Exchange(from, to, call, {.method = "REFER", .headers = "Refer-To: <" + refer_to + ">\r\n"});
+    for (const char* const state : {"active", "terminated"}) {
+      Exchange(to, from, call,
+               {.method = "NOTIFY",
+                .headers = absl::StrCat("Event: refer\r\nSubscription-State: ", state, "\r\n"),
+                .body = "SIP/2.0 100 Trying"});
+    }
+    Exchange(from, to, call, {.method = "BYE"});
+  }
+
+  void TransferBothWays(SimulatedPhone& caller, const std::string& uri, SimulatedPhone& callee,
+                        const std::string& refer_to) {
+    SCOPED_TRACE(absl::StrCat(caller.options().uri, " calls ", uri));
+    Transfer(caller, callee, Call(caller, uri, callee), refer_to);
+    Transfer(callee, caller, Call(caller, uri, callee), refer_to);
+  }
+
+  void TransferEverybody(const std::string& refer_to) {
+    TransferBothWays(*alice_, "sip:sales@edge.example", **bob_, refer_to);
+    TransferBothWays(**carol_, "sip:alice@edge.example", *alice_, refer_to);
+    TransferBothWays(**carol_, "sip:sales@edge.example", **bob_, refer_to);
+    TransferBothWays(**bob_, "sip:board@edge.example", **ceo_, refer_to);
+  }
+};
+
+TEST_F(TransferFlowTest, Blind) { TransferEverybody("sip:dave@edge.example"); }
+
+TEST_F(TransferFlowTest, Attended) {
+  TransferEverybody("sip:dave@edge.example?Replaces=c%3Bto-tag%3D1%3Bfrom-tag%3D2");
+}
+
+// Whom an excused REFER names as its author is not known.
+TEST_F(TransferFlowTest, ReferredByOfAnExcusedReferIsRemoved) {
+  const std::string call = Call(*alice_, "sip:sales@edge.example", **bob_);
+  Exchange(**bob_, *alice_, call,
+           {.method = "REFER",
+            .headers = "Refer-To: <sip:dave@edge.example>\r\n"
+                       "Referred-By: <sip:sales@edge.example>\r\n"});
+  ASSERT_NE(alice_->Last("REFER"), nullptr);
+  EXPECT_EQ(alice_->Last("REFER")->First("Referred-By"), "");
+}
+
+// -- Things that change in mid-call --------------------------------------------------------------
+
+TEST_F(TokenFlowTest, ByeAfterAChangedContactInside) {
+  Meet();
+  world().AddInside(kAlicesOtherPhone, TransportProtocol::kUdp, *alice_);
+  for (const char* const uri : {"sip:sales@edge.example", "sip:board@edge.example"}) {
+    SimulatedPhone& callee = std::string(uri).find("sales") == 4 ? **bob_ : **ceo_;
+    const std::string call = Call(*alice_, uri, callee);
+    alice_->options().contact = absl::StrCat("sip:alice@", kAlicesOtherPhone);
+    Exchange(*alice_, callee, call, {.method = "INVITE"});
+    ASSERT_EQ(callee.dialog(call).target, alice_->options().contact);
+    Exchange(callee, *alice_, call, {.method = "BYE"});
+    alice_->options().contact = absl::StrCat("sip:alice@", kAlicesPhone);
+  }
+}
+
+TEST_F(TokenFlowTest, ByeAfterAChangedContactInASpiral) {
+  Meet();
+  for (const char* const contact : {"sip:carol@10.9.9.9:5070", "sip:carol@pc2.a.example"}) {
+    const std::string call = Call(**carol_, "sip:sales@edge.example", **bob_);
+    (*carol_)->options().contact = contact;
+    Exchange(**carol_, **bob_, call, {.method = "INVITE"});
+    ASSERT_EQ((*bob_)->dialog(call).target, contact);
+    Exchange(**bob_, **carol_, call, {.method = "BYE"});
+  }
+}
+
+class ReconnectFlowTest : public TokenFlowTest {
+ protected:
+  void SetUp() override { Meet(); }
+
+  // Its old connection ends before or after the new one begins.
+  void MoveTo(SimulatedUser& user, const sallyport::test::TestCertificate& certificate) {
+    SimulatedPeer* const old = user.peer;
+    if (count_++ % 2 == 0) world().Leave(*old);
+    scene_->Connect(user, 0, &certificate);
+    Settle();
+    if (!old->connection().saw_end()) world().Leave(*old);
+  }
+
+  int count_ = 0;
+};
+
+TEST_F(ReconnectFlowTest, PartnerGoesOnFromAnotherNodeWithARenewedCertificate) {
+  scene_->Leave(*dora_);  // Which would be another connection of that domain.
+  for (const int renewal : {1, 2}) {
+    const std::string in = Call(**carol_, "sip:alice@edge.example", *alice_);
+    const std::string through = Call(**carol_, "sip:sales@edge.example", **bob_);
+    MoveTo(*carol_, SimulatedCertificate("a.example", renewal));
+    Converse(**carol_, *alice_, in);
+    Converse(**carol_, **bob_, through);
+    Exchange(*alice_, **carol_, in, {.method = "BYE"});
+    Exchange(**bob_, **carol_, through, {.method = "BYE"});
+  }
+}
+
+// A callee that we dialled sends its own requests on a connection that it opens.
+TEST_F(ReconnectFlowTest, CalleeThatWasForwardedToGoesOnFromAnotherNode) {
+  for (const int renewal : {1, 2}) {
+    const std::string out = Call(*alice_, "sip:board@edge.example", **ceo_);
+    const std::string through = Call(**carol_, "sip:board@edge.example", **ceo_);
+    MoveTo(*ceo_, SimulatedCertificate("b.example", renewal));
+    Converse(*alice_, **ceo_, out);
+    Converse(**carol_, **ceo_, through);
+    Exchange(**ceo_, *alice_, out, {.method = "BYE"});
+    Exchange(**ceo_, **carol_, through, {.method = "BYE"});
+  }
+}
+
+TEST_F(ReconnectFlowTest, CallerOfADomainWithoutAConnectionIsDialledByItsDomain) {
+  const std::string call = (*dora_)->Call("sip:alice@edge.example");
+  Settle();
+  ASSERT_EQ((*dora_)->Final(call, "INVITE"), 200);
+  scene_->Leave(*dora_);
+  scene_->Leave(*carol_);  // Of the same domain.
+  Exchange(*alice_, **dora_, call, {.method = "INFO"});
+  Exchange(*alice_, **dora_, call, {.method = "BYE"});
+}
+
+TEST_F(ReconnectFlowTest, PhoneWithAFlowComesBack) {
+  const std::string out = Call(*alice_, "sip:sales@edge.example", **bob_);
+  const std::string in = Call(**bob_, "sip:alice@edge.example", *alice_);
+  MoveTo(*bob_, *bob_->certificate);
+  Converse(*alice_, **bob_, out);
+  Converse(**bob_, *alice_, in);
+  Exchange(**bob_, *alice_, out, {.method = "BYE"});
+  Exchange(*alice_, **bob_, in, {.method = "BYE"});
+}
+
+// What happens to the edge while a call of each kind goes on.
+class EdgeChangeFlowTest : public TokenFlowTest, public ::testing::WithParamInterface<size_t> {
+ protected:
+  void SetUp() override {
+    SimulatedSceneOptions options;
+    options.edges = GetParam();
+    Meet(options);
+    scene_->Leave(*dora_);  // Which would be another connection of carol's domain.
+    in_ = Call(**carol_, "sip:alice@edge.example", *alice_);
+    out_ = Call(*alice_, "sip:sales@edge.example", **bob_);
+    away_ = Call(*alice_, "sip:board@edge.example", **ceo_);
+    through_ = Call(**carol_, "sip:sales@edge.example", **bob_);
+  }
+
+  void ConverseInAll() {
+    Converse(**carol_, *alice_, in_);
+    Converse(*alice_, **bob_, out_);
+    Converse(*alice_, **ceo_, away_);
+    Converse(**carol_, **bob_, through_);
+  }
+  void EndAll() {
+    Exchange(*alice_, **carol_, in_, {.method = "BYE"});
+    Exchange(**bob_, *alice_, out_, {.method = "BYE"});
+    Exchange(**ceo_, *alice_, away_, {.method = "BYE"});
+    Exchange(**bob_, **carol_, through_, {.method = "BYE"});
+  }
+
+  std::string in_, out_, away_, through_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Instances, EdgeChangeFlowTest, ::testing::Values(1, 2));
+
+TEST_P(EdgeChangeFlowTest, Reload) {
+  for (size_t i = 0; i < world().edges(); ++i) {
+    SimulatedEdgeOptions options = scene_->EdgeOptions(i);
+    options.extra =
+        "[[next-hop]]\nname = \"more\"\nzone = \"outside\"\ntargets = [\"tls:more.example\"]\n"
+        "[[route]]\nzone = \"inside\"\ndomain = \"more.example\"\nnext-hop = \"more\"\n";
+    world().edge(i).Reload(options);
+  }
+  ConverseInAll();
+  EndAll();
+}
+
+TEST_P(EdgeChangeFlowTest, ReloadThatAddsAPeer) {
+  SimulatedEdgeOptions options = scene_->EdgeOptions(0);
+  options.extra =
+      "[[peer]]\nname = \"a\"\nmatch = { identity = \"a.example\" }\n"
+      "[[peer]]\nname = \"b\"\nmatch = { identity = \"b.example\" }\n"
+      "[[peer]]\nname = \"bob\"\nmatch = { identity = \"bob@edge.example\" }\n";
+  if (!SimulatedEdge::Accepts(options)) GTEST_SKIP() << "no [[peer]] in this version";
+  for (size_t i = 0; i < world().edges(); ++i) {
+    const std::string peers = options.extra;
+    options = scene_->EdgeOptions(i);
+    options.extra = peers;
+    world().edge(i).Reload(options);
+  }
+  ConverseInAll();
+  EndAll();
+}
+
+TEST_P(EdgeChangeFlowTest, Restart) {
+  for (size_t i = 0; i < world().edges(); ++i) scene_->Restart(i);
+  ConverseInAll();
+  EndAll();
+}
+
+TEST_P(EdgeChangeFlowTest, KeyRotation) {
+  // The new key is known everywhere before it signs, and the old one as long as calls last.
+  for (const std::vector<uint8_t>& keys : {std::vector<uint8_t>{1, 2}, {2, 1}}) {
+    for (size_t i = 0; i < world().edges(); ++i) {
+      scene_->options.secrets = {keys};
+      world().edge(i).Reload(scene_->EdgeOptions(i));
+      ConverseInAll();
+    }
+  }
+  const std::string after = Call(**carol_, "sip:sales@edge.example", **bob_);
+  scene_->options.secrets = {{2}};
+  EndAll();
+  for (size_t i = 0; i < world().edges(); ++i) world().edge(i).Reload(scene_->EdgeOptions(i));
+  Converse(**carol_, **bob_, after);
+  Exchange(**bob_, **carol_, after, {.method = "BYE"});
+}
+
+// RFC 6665: a subscription whose key has gone is subscribed anew.
+TEST_P(EdgeChangeFlowTest, SubscriptionOfAForgottenKeyIsAnswered481) {
+  const std::string call = (*carol_)->Send(
+      {.method = "SUBSCRIBE", .uri = "sip:alice@edge.example", .headers = "Event: presence\r\n"});
+  Settle();
+  ASSERT_EQ((*carol_)->Final(call, "SUBSCRIBE"), 200);
+  scene_->options.secrets = {{3}};
+  for (size_t i = 0; i < world().edges(); ++i) world().edge(i).Reload(scene_->EdgeOptions(i));
+  (*carol_)->Forget();
+  (*carol_)->Send(call, {.method = "SUBSCRIBE", .headers = "Event: presence\r\n"});
+  Settle();
+  EXPECT_EQ((*carol_)->Final(call, "SUBSCRIBE"), 481);
+  alice_->Forget();
+  alice_->Send(
+      call, {.method = "NOTIFY", .headers = "Event: presence\r\nSubscription-State: active\r\n"});
+  Settle();
+  EXPECT_EQ(alice_->Final(call, "NOTIFY"), 481);
+}
+
+// Nor does an excuse last for ever: whoever needs it for a NOTIFY is subscribed to anew.
+TEST_F(TokenFlowTest, NotifyByAnExpiredExcuseIsAnswered481) {
+  Meet();
+  const std::string call = alice_->Send(
+      {.method = "SUBSCRIBE", .uri = "sip:sales@edge.example", .headers = "Event: presence\r\n"});
+  Settle();
+  ASSERT_EQ(alice_->Final(call, "SUBSCRIBE"), 200);
+  const SimulatedPhone::In notify = {
+      .method = "NOTIFY", .headers = "Event: presence\r\nSubscription-State: active\r\n"};
+  Exchange(**bob_, *alice_, call, notify);
+  world().edge().network().SetWallTime(world().edge().network().wall_now() + absl::Hours(24 * 8));
+  (*bob_)->Forget();
+  (*bob_)->Send(call, notify);
+  Settle();
+  EXPECT_EQ((*bob_)->Final(call, "NOTIFY"), 481);
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test
