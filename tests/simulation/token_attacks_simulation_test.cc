@@ -648,6 +648,58 @@ TEST_P(RelayAttackTest, ToAnothersFlowByAPairOfItsInAContact) {
   EXPECT_EQ(WhoGotIt(), "");
 }
 
+// What an inside listener is called is no address for outsiders.
+TEST_P(RelayAttackTest, ToTheNameOfAListenerOfTheInside) {
+  for (const char* const method : {"MESSAGE", "INVITE", "SUBSCRIBE"}) {
+    for (const std::string& place :
+         {SimulatedScene::InsideAddress(0), std::string("edge.example:5070")}) {
+      for (const char* const user : {"bob@", "boss@", ""}) {
+        EXPECT_EQ(Attack(*mallory_, {.method = method,
+                                     .uri = absl::StrCat("sip:", user, place),
+                                     .from = "<sip:mallory@edge.example>;tag=1"}),
+                  403)
+            << method << " " << user << place;
+      }
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+  ExpectNoListenerWasReached();
+}
+
+// A Path is believed from the inside alone.
+TEST_P(RelayAttackTest, ByAPathFromOutside) {
+  for (const char* const name : {"bob@edge.example", "mallory@edge.example"}) {
+    for (const char* const method : {"MESSAGE", "INVITE", "SUBSCRIBE"}) {
+      for (const char* const uri : {"sip:boss@third.example", "sip:nobody@edge.example"}) {
+        EXPECT_GE(Attack(*mallory_, {.method = method,
+                                     .uri = uri,
+                                     .from = "<sip:mallory@edge.example>;tag=1",
+                                     .headers = RouteLines(core().PathOf(name))}),
+                  400)
+            << method << " " << uri;
+      }
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+  EXPECT_EQ(WhatWasTried(), "");
+}
+
+TEST_P(RelayAttackTest, APathThatAnOutsiderRegistersIsRemoved) {
+  const Values before = core().PathOf("mallory@edge.example");
+  const Values bobs = core().PathOf("bob@edge.example");
+  for (const std::string& path : {std::string("<sip:10.0.0.66:5060;lr>"), bobs.at(0)}) {
+    (*mallory_)->Send({.method = "REGISTER",
+                       .uri = "sip:edge.example",
+                       .to = "<sip:mallory@edge.example>",
+                       .headers = "Supported: path\r\nPath: " + path + "\r\n"});
+    Settle();
+    const Values kept = core().PathOf("mallory@edge.example");
+    ASSERT_EQ(kept.size(), 1U);
+    EXPECT_NE(kept[0], path);
+    EXPECT_TRUE(scene_->IsInsideLine(kept[0])) << kept[0];
+  }
+}
+
 // -- 6: Contact and Record-Route as targets of the inside ----------------------------------------
 
 class InsideTargetAttackTest : public TokenAttackTest,
@@ -1003,6 +1055,33 @@ TEST_F(AnswerAttackTest, NotifyWithAContactOfItsChoiceAndTheRefreshThatFollows) 
     EXPECT_EQ(WhoGotIt(), "");
     for (const std::string& asked : world().AskedNames()) {
       EXPECT_EQ(asked.find("third.example"), std::string::npos) << asked;
+    }
+  }
+}
+
+// A NOTIFY outside of the pair, with Record-Route of its own: the subscriber takes its route set
+// from there (RFC 6665 §4.4.1).
+TEST_F(AnswerAttackTest, NotifyWithRecordRouteOfItsChoice) {
+  for (const std::string& line :
+       {absl::StrCat("<sip:", kEvil, ";lr>"), absl::StrCat("<sip:", kDavesPhone, ";lr>"),
+        core().PathOf("bob@edge.example").at(0)}) {
+    for (const bool has_pair : {true, false}) {
+      (*eve_)->Forget();
+      const std::string call = alice_->Send(
+          {.method = "SUBSCRIBE", .uri = "sip:eve@m.example", .headers = "Event: x\r\n"});
+      Settle();
+      ASSERT_EQ(alice_->Final(call, "SUBSCRIBE"), 200);
+      SimulatedDialog dialog = (*eve_)->dialog(call);
+      if (!has_pair) dialog.routes.clear();
+      (*eve_)->Send(dialog, {.method = "NOTIFY",
+                             .uri = has_pair ? dialog.target : "sip:alice@edge.example",
+                             .headers = absl::StrCat("Event: x\r\nSubscription-State: active\r\n",
+                                                     "Record-Route: ", line, "\r\n")});
+      Settle();
+      alice_->Send(call, {.method = "SUBSCRIBE", .headers = "Event: x\r\nX-Attack: yes\r\n"});
+      Settle();
+      EXPECT_EQ(WhoGotIt(), "") << line;
+      ExpectNoEvil();
     }
   }
 }

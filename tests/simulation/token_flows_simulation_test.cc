@@ -439,6 +439,22 @@ TEST_F(TokenFlowTest, OutboundProxyInFrontOfTheRouteSet) {
   }
 }
 
+// A registration gets our Path, whatever its telephone knows of it, and behind a proxy, too.
+TEST_F(TokenFlowTest, PhoneThatKnowsNoPathIsReached) {
+  Meet();
+  for (const char* const headers : {"Contact: <sip:bob@192.168.7.11:5061;transport=tls>\r\n",
+                                    "Via: SIP/2.0/UDP 192.168.7.200:5060;branch=z9hG4bKp\r\n"
+                                    "Contact: <sip:bob@192.168.7.11:5061;transport=tls>\r\n"}) {
+    (*bob_)->Send({.method = "REGISTER",
+                   .uri = "sip:edge.example",
+                   .to = "<sip:bob@edge.example>",
+                   .headers = headers});
+    Settle();
+    ASSERT_EQ(core().PathOf("bob@edge.example").size(), 1U) << headers;
+    CallAndConverse(*alice_, "sip:bob@edge.example", **bob_);
+  }
+}
+
 // -- Trunks --------------------------------------------------------------------------------------
 
 constexpr char kTrunk[] =
