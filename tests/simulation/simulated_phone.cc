@@ -87,6 +87,7 @@ SimulatedMessage SimulatedPhone::Begin(const std::string& method, const std::str
   message.Append("Via", absl::StrCat(options_.via, ";branch=z9hG4bK-", Place(options_.via), "-",
                                      ShortName(options_.contact), ++count_));
   message.Append("Max-Forwards", "70");
+  AppendLines(message, options_.headers);
   return message;
 }
 

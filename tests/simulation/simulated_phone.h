@@ -21,6 +21,7 @@ struct SimulatedPhoneOptions {
   // has passed these when the edge gets it.
   std::vector<std::string> record_routes = {};
   std::string outbound_proxy = {};  // A Route value in front of every route set.
+  std::string headers = {};         // Whole lines, of every request but CANCEL and a failure's ACK.
   bool reprints_routes = false;     // As PJSIP does: parameters in another order, `lr=on`.
 };
 
@@ -84,6 +85,7 @@ class SimulatedPhone : public SimulatedElement {
   SimulatedDialog& dialog(const std::string& call_id);
   bool HasDialog(const std::string& call_id) const;
   std::map<std::string, SimulatedDialog>& dialogs() { return dialogs_; }
+  const std::map<std::string, SimulatedDialog>& dialogs() const { return dialogs_; }
 
   // -- Answers of the test's own to the newest request of that method.
   void Answer(const std::string& method, int status, const std::string& headers = "");
