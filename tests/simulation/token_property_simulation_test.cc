@@ -216,7 +216,7 @@ class TokenWorld {
       case 10:
         return Retarget();
       default:
-        for (uint64_t count = 1 + chance_.Below(4); count > 0; --count) Attack();
+        for (uint64_t count = 1 + chance_.Below(6); count > 0; --count) Attack();
     }
   }
 
@@ -256,7 +256,7 @@ class TokenWorld {
       absl::StrAppend(&headers, "Record-Route: ", DrawLine(), "\r\n");
     }
     user->Send({.method = chance_.In(70) ? "INVITE" : chance_.Of(Values{"SUBSCRIBE", "REFER"}),
-                .uri = chance_.Of(kOurNames),
+                .uri = chance_.In(40) ? "sip:mallory@edge.example" : chance_.Of(kOurNames),
                 .to = chance_.In(60) ? "<" + chance_.Of(kNames) + ">" : "",
                 .headers = headers + "Refer-To: <sip:dave@edge.example>\r\n"});
   }
@@ -294,12 +294,17 @@ class TokenWorld {
     scene_.Settle();
   }
 
+  // Rather one in which it has another name than its own.
   SimulatedDialog* DialogOf(SimulatedPhone& phone) {
     std::vector<SimulatedDialog*> all;
+    std::vector<SimulatedDialog*> excused;
     for (auto& [key, dialog] : phone.dialogs()) {
-      if (!dialog.remote_tag.empty()) all.push_back(&dialog);
+      if (dialog.remote_tag.empty()) continue;
+      all.push_back(&dialog);
+      if (UriIn(dialog.local) != phone.options().uri) excused.push_back(&dialog);
     }
-    return all.empty() ? nullptr : chance_.Of(all);
+    if (all.empty()) return nullptr;
+    return excused.empty() || chance_.In(40) ? chance_.Of(all) : chance_.Of(excused);
   }
 
   // -- What outsiders make up.
