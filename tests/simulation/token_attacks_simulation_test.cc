@@ -214,6 +214,12 @@ class SelfMadeExcuseTest : public TokenAttackTest, public ::testing::WithParamIn
             .cseq = "7"};
   }
 
+  // Over his connection to the first edge and, if that refuses, to the second.
+  int Try(const RequestText& text) {
+    const int status = Attack(*mallory_, text);
+    return status != 403 || over_ == nullptr ? status : Attack(*mallory_, text, over_);
+  }
+
   // With every method, name, and way to say where it goes.
   void TryEverywhere(const TwicePassed& made, const std::string& as, const Values& routes) {
     const std::string bobs_contact = (*bob_)->options().contact;
@@ -224,9 +230,7 @@ class SelfMadeExcuseTest : public TokenAttackTest, public ::testing::WithParamIn
         text.method = method;
         text.uri = uri;
         text.headers = RouteLines(routes);
-        EXPECT_EQ(Attack(*mallory_, text), 403) << method << " " << uri;
-        if (over_ == nullptr) continue;
-        EXPECT_EQ(Attack(*mallory_, text, over_), 403) << method << " " << uri;
+        EXPECT_EQ(Try(text), 403) << method << " " << uri;
       }
     }
     EXPECT_EQ(WhoGotIt(), "");
@@ -295,7 +299,7 @@ TEST_P(SelfMadeExcuseTest, OfAFirstPassThatBroughtBobsPair) {
     TryEverywhere(made, as, made.second + bobs + made.first);
     RequestText text = AsCeo(made, as);
     text.headers = RouteLines(made.all);
-    EXPECT_EQ(Attack(*mallory_, text), 403);
+    EXPECT_EQ(Try(text), 403);
     EXPECT_EQ(WhoGotIt(), "");
   }
 }
@@ -313,7 +317,7 @@ TEST_P(SelfMadeExcuseTest, WithTheWholeRouteSetAndAnotherRequestUri) {
         text.uri = uri;
         text.to = "<sip:mallory@edge.example>;tag=" + made.tag;
         text.headers = RouteLines(made.all);
-        EXPECT_EQ(Attack(*mallory_, text), 403) << method << " " << uri;
+        EXPECT_EQ(Try(text), 403) << method << " " << uri;
       }
     }
     EXPECT_EQ(WhoGotIt(), "");
@@ -330,7 +334,7 @@ TEST_P(SelfMadeExcuseTest, InItsOwnDialogReachesMalloryAlone) {
       text.uri = (*mallory_)->options().contact;
       text.to = "<sip:mallory@edge.example>;tag=" + made.tag;
       text.headers = RouteLines(made.all);
-      Attack(*mallory_, text);
+      Try(text);
     }
     EXPECT_EQ(WhoGotIt(), "");
   }
@@ -347,7 +351,7 @@ TEST_P(SelfMadeExcuseTest, WithFromTagEqualToToTag) {
         text.method = method;
         text.from = absl::StrCat("<", as, ">;tag=", made.tag);
         text.headers = RouteLines(routes);
-        EXPECT_EQ(Attack(*mallory_, text), 403) << method;
+        EXPECT_EQ(Try(text), 403) << method;
       }
     }
     EXPECT_EQ(WhoGotIt(), "");
@@ -364,7 +368,7 @@ TEST_P(SelfMadeExcuseTest, UnderAnotherSpelling) {
       RequestText text = AsCeo(made, as);
       text.uri = uri;
       text.headers = RouteLines(made.second);
-      EXPECT_EQ(Attack(*mallory_, text), 403) << as << " " << uri;
+      EXPECT_EQ(Try(text), 403) << as << " " << uri;
     }
   }
   EXPECT_EQ(WhoGotIt(), "");
@@ -373,7 +377,8 @@ TEST_P(SelfMadeExcuseTest, UnderAnotherSpelling) {
 TEST_P(SelfMadeExcuseTest, OverASecondConnectionAndAColluders) {
   for (const char* const as : kNames) {
     const TwicePassed made = CallOneself(as);
-    scene_->Connect(*mallory_, 0);
+    scene_->Connect(*mallory_, GetParam().edges - 1);
+    scene_->Connect(*colin_, GetParam().edges - 1);
     for (SimulatedUser* const user : {mallory_, colin_, eve_}) {
       for (const Values& routes : {made.second, made.all}) {
         for (const std::string& method : kOutsideMethods) {
