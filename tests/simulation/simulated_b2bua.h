@@ -12,7 +12,7 @@ namespace sallyport::sip::test {
 
 class SimulatedB2bua : public SimulatedElement {
  public:
-  // Calls go to `target`, for whom the To says; by that proxy.
+  // Calls go to `target` by that proxy; `to` is their To, or "" for the target.
   SimulatedB2bua(SimulatedWorld& world, const std::string& address, const std::string& proxy,
                  const std::string& target, const std::string& to);
 

@@ -86,7 +86,7 @@ void SimulatedInsideProxy::OnRequest(SimulatedMessage request, const Reply& repl
   const std::string key = method + " " + branch;
   if (method == "CANCEL") return Cancel(request, reply);
   if (server_of_.contains(key)) return;  // Again.
-  // The ACK of a failure is for whoever sent that.
+  // The ACK of a failure ends at the hop that sent the failure.
   if (method == "ACK" && server_of_.contains("INVITE " + branch)) return;
   while (IsOwn(UriIn(request.First("Route"))) && !request.First("Route").empty()) {
     request.DropFirst("Route");
@@ -137,7 +137,7 @@ void SimulatedInsideProxy::Cancel(const SimulatedMessage& request, const Reply& 
   }
 }
 
-// Where the request goes whose Route and Request-URI are settled.
+// The next hop of a request with its final Route and Request-URI.
 std::string SimulatedInsideProxy::PlaceFor(const SimulatedMessage& request) const {
   const std::string route = request.First("Route");
   const std::string place = world_.PlaceOf(route.empty() ? request.uri() : UriIn(route));

@@ -20,7 +20,7 @@ struct SimulatedInsideProxyOptions {
   std::string edge = "127.0.0.1:5070";  // Where requests for other domains go.
   std::string domain = "edge.example";
   bool records_route = true;
-  // Methods whose first request it adds Record-Route to.
+  // It adds Record-Route to the first request of these methods.
   std::vector<std::string> records_route_of = {"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"};
   bool hides_via = false;           // It sends requests on with its own Via alone.
   bool hides_record_route = false;  // And without the values of others; it keeps these, and puts
@@ -85,7 +85,7 @@ class SimulatedInsideProxy : public SimulatedElement {
     SimulatedMessage request;
     bool is_open = true;
   };
-  // What it keeps of a dialog whose Record-Route it hides.
+  // What it keeps of a dialog while it hides Record-Route.
   struct Hidden {
     std::string caller_tag;
     std::vector<std::string> record_routes;

@@ -1,9 +1,10 @@
-// What nobody outside may do with the lines that we put into dialogs: to be heard as somebody else,
-// to be believed as the inside is, to be led to a place of one's choice.
+// Attacks of outsiders by the lines that we put into dialogs: they try to speak under a foreign
+// name, to be believed like the inside, and to lead the edge to a place of their choice.
 //
 // Mallory is a user of ours outside, and eve has a whole domain: with valid certificates both, and
-// free in all that they write. What they try is marked with X-Attack, so that whoever gets it is
-// found. Nothing here knows what is in a line of ours, only that its host and port name the edge.
+// free in all that they write. Their requests carry X-Attack, so that a test finds the
+// telephones that got one. Nothing here knows what is in a line of ours, only that its host and
+// port name the edge.
 
 #include <gtest/gtest.h>
 
@@ -41,7 +42,7 @@ class TokenAttackTest : public ::testing::Test {
     dave_ = &scene_->AddInside("dave", kDavesPhone);
     bob_ = &scene_->AddUser("bob", options.edges - 1);
     mallory_ = &scene_->AddUser("mallory");
-    colin_ = &scene_->AddUser("colin");  // Who helps him.
+    colin_ = &scene_->AddUser("colin");  // Helps mallory.
     ceo_ = &scene_->AddPartner("ceo", "b.example", kCeosServer);
     boss_ = &scene_->AddPartner("boss", "third.example", kBosssServer);
     eve_ = &scene_->AddPartner("eve", "m.example", kEvesServer);
@@ -69,7 +70,7 @@ class TokenAttackTest : public ::testing::Test {
     return status;
   }
 
-  // Nothing of the attacks came to anybody but those who made them.
+  // The requests of attacks that came to the honest.
   std::string WhoGotIt() const {
     std::string who;
     const auto look = [&who](const SimulatedPhone& phone) {
@@ -84,7 +85,7 @@ class TokenAttackTest : public ::testing::Test {
     return who;
   }
 
-  // Whom the edges asked DNS for, or dialled, besides the proxy behind them.
+  // The names that the edges asked DNS for and the places that they dialled, except the proxy.
   std::string WhatWasTried() {
     Values tried;
     for (const std::string& name : world().AskedNames()) tried.push_back(name);
@@ -163,7 +164,7 @@ class SelfMadeExcuseTest : public TokenAttackTest, public ::testing::WithParamIn
     }
   }
 
-  // Mallory calls himself as whom he wants to be called, and the proxy sends that out again.
+  // Mallory calls himself under the name that he wants, and the proxy sends the call out again.
   TwicePassed CallOneself(const std::string& as, const std::string& headers = "") {
     (*mallory_)->Forget();
     if (GetParam().restarts) core().Hold();
@@ -324,7 +325,7 @@ TEST_P(SelfMadeExcuseTest, WithTheWholeRouteSetAndAnotherRequestUri) {
   }
 }
 
-// In the excused dialog itself nobody but mallory is there to be talked to.
+// The excused dialog itself has mallory at both ends.
 TEST_P(SelfMadeExcuseTest, InItsOwnDialogReachesMalloryAlone) {
   for (const char* const as : kNames) {
     const TwicePassed made = CallOneself(as);
@@ -791,7 +792,7 @@ class AnswerAttackTest : public TokenAttackTest {
   void SetUp() override { Meet(); }
 
   // Alice calls eve, whose answers carry these lines; each of alice's requests must come to eve by
-  // the pair of the call, or to nobody.
+  // the pair of the call, or nowhere.
   void CallEve(const std::function<Values(const Values& came)>& lines,
                const std::vector<int>& statuses = {200}) {
     (*eve_)->answers["INVITE"] = statuses;
@@ -1090,7 +1091,7 @@ TEST_F(AnswerAttackTest, NotifyWithRecordRouteOfItsChoice) {
   }
 }
 
-// -- 8: excuses that are somebody else's, or out of place ----------------------------------------
+// -- 8: excuses of others, and out of their place ----------------------------------------
 
 // Bob is called as sales, and may speak in that call under that name. Everybody else, and bob
 // elsewhere, may not.
@@ -1325,7 +1326,7 @@ class MarkAttackTest : public TokenAttackTest {
     core().Retarget("sales@edge.example", {.uris = {"sip:ceo@b.example"}});
   }
 
-  // Eve's user calls sales, who is somebody of b.example, and is hung up on under that name.
+  // The user calls sales, which is ceo of b.example, and ceo hangs up under that name.
   void ExpectHonestCall(SimulatedUser& caller) {
     const std::string call = caller->Call("sip:sales@edge.example");
     Settle();
@@ -1358,7 +1359,7 @@ TEST_F(MarkAttackTest, OnOnesOwnCallDeniesNobodyElsesCalls) {
   }
 }
 
-// Eve forwards somebody's call and adds marks; the callee of the next one is not hurt.
+// Eve's answers add marks; the next calls of others still work.
 TEST_F(MarkAttackTest, InAnAnswerDeniesNobodyElsesCalls) {
   (*eve_)->alter_response = [](SimulatedMessage& response) {
     response.Append("Via", "SIP/2.0/TLS edge.example:5061;branch=z9hG4bK00000000000000010175ecc0");

@@ -24,8 +24,8 @@ constexpr char kHold[] = "v=0\r\na=sendonly\r\n";
 
 class TokenFlowTest : public ::testing::Test {
  protected:
-  // Alice is inside, bob one of our users outside. Carol calls from a.example, whose server dora is
-  // behind; ceo is at b.example.
+  // Alice is inside, bob one of our users outside. Carol calls from a.example; dora is reached by
+  // the server of that domain, and ceo by that of b.example.
   void Meet(const SimulatedSceneOptions& options = {}) {
     scene_ = std::make_unique<SimulatedScene>(options);
     alice_ = &scene_->AddInside("alice", kAlicesPhone);
@@ -175,7 +175,7 @@ TEST_P(ProxyFlowTest, CallsBetweenInsideAndOutside) {
   CallAndConverse(*alice_, "sip:ceo@b.example", **ceo_);
 }
 
-// Whoever is called may hang up under the name that was dialled.
+// The callee may hang up under the name that was dialled.
 TEST_P(ProxyFlowTest, CallsOfTheInsideThatAreRetargeted) {
   CallAndConverse(*alice_, "sip:sales@edge.example", **bob_);
   CallAndConverse(*alice_, "sip:board@edge.example", **ceo_);
@@ -587,7 +587,7 @@ class TransferFlowTest : public TokenFlowTest {
  protected:
   void SetUp() override { Meet(); }
 
-  // That side asks the other to call somebody else, hears how it goes, and hangs up.
+  // That side refers the other to a third party, gets its NOTIFYs, and hangs up.
   void Transfer(SimulatedPhone& from, SimulatedPhone& to, const std::string& call,
                 const std::string& refer_to) {
     Exchange(from, to, call, {.method = "INVITE", .body = kHold});
@@ -622,7 +622,7 @@ TEST_F(TransferFlowTest, Attended) {
   TransferEverybody("sip:dave@edge.example?Replaces=c%3Bto-tag%3D1%3Bfrom-tag%3D2");
 }
 
-// Whom an excused REFER names as its author is not known.
+// The edge cannot prove the author that an excused REFER names.
 TEST_F(TransferFlowTest, ReferredByOfAnExcusedReferIsRemoved) {
   const std::string call = Call(*alice_, "sip:sales@edge.example", **bob_);
   Exchange(**bob_, *alice_, call,
@@ -806,7 +806,7 @@ TEST_P(EdgeChangeFlowTest, KeyRotation) {
   Exchange(**bob_, **carol_, after, {.method = "BYE"});
 }
 
-// RFC 6665: a subscription whose key has gone is subscribed anew.
+// RFC 6665: a subscriber subscribes anew when the key of its subscription has gone.
 TEST_P(EdgeChangeFlowTest, SubscriptionOfAForgottenKeyIsAnswered481) {
   const std::string call = (*carol_)->Send(
       {.method = "SUBSCRIBE", .uri = "sip:alice@edge.example", .headers = "Event: presence\r\n"});
@@ -825,7 +825,7 @@ TEST_P(EdgeChangeFlowTest, SubscriptionOfAForgottenKeyIsAnswered481) {
   EXPECT_EQ(alice_->Final(call, "NOTIFY"), 481);
 }
 
-// Nor does an excuse last for ever: whoever needs it for a NOTIFY is subscribed to anew.
+// An excuse expires; the 481 to a NOTIFY that needs it makes the subscriber subscribe anew.
 TEST_F(TokenFlowTest, NotifyByAnExpiredExcuseIsAnswered481) {
   Meet();
   const std::string call = alice_->Send(

@@ -2,12 +2,11 @@
 // two and all kinds of proxies, while outsiders take part in calls on both sides and send whatever
 // they can put together of what they have seen. Each seed is one world. At every step:
 //
-//   P1  A request under a name that its sender cannot prove came to nobody but the other party of
-//       that very dialog; BYE and ACK excepted.
+//   P1  A request under a name that its sender cannot prove came only to the other party of that
+//       very dialog; BYE and ACK excepted.
 //   P2  Nothing that began outside was taken for a request of the inside: no identity header of
-//   theirs
-//       is left, nothing was relayed, and within a dialog nothing left but to its party.
-//   P3  Nobody was dialled, sent a datagram or looked up whom they chose.
+//       an outsider is left, nothing was relayed, and requests of a dialog left only to its party.
+//   P3  The edges dialled, sent datagrams to and looked up no place of their choice.
 //
 // and in the end the honest parties can still call each other.
 //
@@ -92,7 +91,7 @@ const Values kNames = {
 const Values kOurNames(kNames.begin(), kNames.begin() + 7);
 const Values kMethods = {"INVITE", "ACK",    "BYE",     "INFO",      "MESSAGE", "UPDATE", "PRACK",
                          "REFER",  "NOTIFY", "OPTIONS", "SUBSCRIBE", "CANCEL",  "PUBLISH"};
-// Where nobody is to be led.
+// Places that no edge may be led to.
 const Values kTraps = {"sip:x@127.0.0.1:22;transport=tcp",
                        "sip:x@10.0.0.22:22",
                        "sip:evil.example",
