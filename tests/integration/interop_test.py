@@ -230,7 +230,20 @@ class TelephoneTest(InteropTest):
 
 
 class RemoteDomain(InteropTest):
-    """Base: Kamailio as b.example, found by NAPTR and SRV, both sides with a certificate of their domain."""
+    """Base: Kamailio as b.example, found by NAPTR and SRV, both sides with a certificate of their domain.
+
+    DNS leads to loopback only where a configured next hop outside asks it, so each of `partners` has one: a domain, or a
+    domain and what else its [[next-hop]] says."""
+
+    partners = {B: {}}
+
+    @classmethod
+    def usual_config(cls):
+        config = super().usual_config()
+        config["next-hop"] += [dict({"name": domain, "zone": "outside", "targets": ["tls:" + domain]}, **more)
+                               for domain, more in cls.partners.items()]
+        config["route"] = [{"zone": "inside", "domain": domain, "next-hop": domain} for domain in cls.partners]
+        return config
 
     @classmethod
     def prepare(cls):
@@ -333,6 +346,7 @@ class WrongCertificateTest(RemoteDomain):
     """Who answers for a domain must prove that domain (RFC 5922 §7.3), whatever DNS says."""
 
     LABELS = ("other", "subdomain", "untrusted", "expired", "mistrusting")
+    partners = {label + ".example": {} for label in ("b",) + LABELS}
 
     @classmethod
     def records(cls):
@@ -388,12 +402,21 @@ class WrongCertificateTest(RemoteDomain):
 class SeveralServersTest(RemoteDomain):
     """RFC 3263 §4.3: the next server when one does not answer."""
 
+    partners = {domain: {} for domain in (B, "dead.example", "wrong.example", "moving.example")}
+
+    @classmethod
+    def usual_config(cls):
+        cls.partners = dict(cls.partners, **{"direct.example": {
+            "targets": ["tls:direct.example:%d" % cls.remote_tls_port], "identity": B}})
+        return super().usual_config()
+
     @classmethod
     def records(cls):
         cls.wrong_port = free_port()
         return (InteropTest.records() + cls.domain_records("b", [(10, free_port()), (20, cls.remote_tls_port)]) +
                 cls.domain_records("dead", [(10, free_port()), (20, free_port())]) +
-                cls.domain_records("wrong", [(10, cls.wrong_port), (20, cls.remote_tls_port)]))
+                cls.domain_records("wrong", [(10, cls.wrong_port), (20, cls.remote_tls_port)]) +
+                ["direct A 127.0.0.1"])
 
     def test_the_second_is_called_when_the_first_is_dead(self):
         for _ in range(3):
@@ -418,7 +441,7 @@ class SeveralServersTest(RemoteDomain):
 
     def test_an_explicit_port_and_transport_need_no_service_record(self):
         carol = self.carol("callee_is_hung_up")
-        self.call_from_inside("caller_hangs_up", "sip:carol@%s:%d;transport=tls" % (B, self.remote_tls_port)).wait()
+        self.call_from_inside("caller_hangs_up", "sip:carol@direct.example:%d;transport=tls" % self.remote_tls_port).wait()
         carol.wait()
 
     def test_an_answer_of_dns_is_not_used_for_longer_than_it_says(self):

@@ -248,7 +248,7 @@ class InsideRequestTest(scene.SceneTest):
         self.assertEqual((answer.status, answer.call_id), (200, wanted.call_id))
 
     def test_address_without_a_domain_is_not_dialled(self):
-        wanted = request("MESSAGE", uri="sip:alice@127.0.0.1:9", via="SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKout",
+        wanted = request("MESSAGE", uri="sip:alice@192.0.2.9:9", via="SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKout",
                          sender="<sip:bob@edge.example>;tag=1")
         answer = self.ask(wanted)
         self.assertEqual((answer.status, answer.call_id), (502, wanted.call_id))
