@@ -126,15 +126,15 @@ def _to_with_tag(value, tag):
     return value if not tag or has_tag else "%s;tag=%s" % (value, tag)
 
 
-def response_to(message, status, reason="Whatever", tag="uas", headers=(), body=b""):
-    """What a server of RFC 3261 §8.2.6.2 answers to `message`."""
+def response_to(message, status, reason="Whatever", tag="uas", headers=(), body=b"", contact="sip:bob@edge.example"):
+    """What a server of RFC 3261 §8.2.6.2 answers to `message`; `contact` of a server that takes a call."""
     lines = ["SIP/2.0 %d %s" % (status, reason)]
     lines += ["Via: " + via for via in message.all("via")]
     lines.append("From: " + message.header("from"))
     lines.append("To: " + _to_with_tag(message.header("to"), tag if status > 100 else None))
     lines += ["Call-ID: " + message.call_id, "CSeq: " + message.header("cseq")]
     if message.method == "INVITE" and 200 <= status < 300:
-        lines.append("Contact: <sip:bob@edge.example>")
+        lines.append("Contact: <%s>" % contact)
     lines += list(headers)
     lines.append("Content-Length: %d" % len(body))
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape") + body

@@ -38,21 +38,34 @@ def context(authority, certificate=None, version=None):
     return made
 
 
+def server_context(authority, certificate):
+    """A server context that shows `certificate` and wants one of `authority`."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_verify_locations(authority.path)
+    made.load_cert_chain(certificate.chain, certificate.key)
+    made.verify_mode = ssl.CERT_REQUIRED
+    return made
+
+
 class TlsClient:
     """One connection. Opens and handshakes when made; use it in a `with` block."""
 
     def __init__(self, port, tls_context, session=None, server_name="edge.example", host="127.0.0.1", source=None,
                  receive_buffer=None, handshake=True):
-        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        plain = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         if source is not None:
-            self.socket.bind((source, 0))
+            plain.bind((source, 0))
         if receive_buffer is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(SECONDS)
-        self.socket.connect((host, port))
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        plain.settimeout(SECONDS)
+        plain.connect((host, port))
+        self._begin(plain, handshake, tls_context, server_hostname=server_name, session=session)
+
+    def _begin(self, connected, handshake, tls_context, **side):
+        self.socket = connected
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = tls_context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
+        self.tls = tls_context.wrap_bio(self._incoming, self._outgoing, **side)
         self.own_uri = "sip:alice@a.example"  # What this peer may write in From; tests with other names set it.
         self._framer = Framer()
         self.ended = None  # How the edge ended it: the Closed that later reads repeat.
@@ -275,6 +288,14 @@ class TlsClient:
         except ssl.SSLError as error:
             self.ended = Closed(error.reason)
             raise self.ended from error
+
+
+class Accepted(TlsClient):
+    """A connection that the edge opened to us; handshakes when made."""
+
+    def __init__(self, connected, tls_context):
+        connected.settimeout(SECONDS)
+        self._begin(connected, True, tls_context, server_side=True)
 
 
 def refused(port, tls_context, data, server_name="edge.example", session=None):

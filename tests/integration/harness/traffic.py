@@ -28,8 +28,7 @@ def answer_call(send, message, contact):
         return send(response_to(message, 200, "OK"))
     copied = record_routes(message)
     send(response_to(message, 180, "Ringing", headers=copied))
-    send(response_to(message, 200, "OK", headers=copied).replace(
-        b"Contact: <sip:bob@edge.example>", b"Contact: <%s>" % contact.encode(), 1))
+    send(response_to(message, 200, "OK", headers=copied, contact=contact))
 
 
 class TrafficHop(NextHop):
