@@ -1,45 +1,30 @@
 """Whole calls between programs that we did not write, through the real binary: baresip and Kamailio outside over mutual
 TLS, Kamailio and SIPp inside over UDP and TCP, NSD for names. The configurations are those of deploy/interop."""
 import itertools
-import os
 import re
-import secrets
 import time
 
 from harness import edge as edge_process
-from harness import kamailio, profiles, scene
+from harness import kamailio, kamailio_scene, scene
 from harness.baresip import Baresip
 from harness.certificates import Authority
 from harness.dns_server import DnsServer
 from harness.edge import free_port
 from harness.sipp import Sipp
 
-EDGE = "URI:sip:edge.example"
 B = "b.example"
 TRANSPORTS = ("udp", "tcp")  # Of the inside.
 
 
-class InteropTest(scene.SceneTest):
-    """The profile of deploy/interop/kamailio: the edge, Kamailio behind it, and a name server for both sides."""
+class InteropTest(kamailio_scene.KamailioScene):
+    """The profile of deploy/interop/kamailio, and a name server for both sides."""
 
-    next_hops = 0
     _users = itertools.count(1)
 
     @classmethod
     def prepare(cls):
-        cls.programs = []
-        cls.inside_port, cls.outside_port, kamailio_port = free_port(), free_port(), free_port()
+        super().prepare()
         cls.dns = cls.started(DnsServer(cls.folder, cls.records()))
-        cls.registrar = cls.started(kamailio.inside(cls.folder, cls.inside_port, cls.inside_port, kamailio_port))
-        certificate = cls.authority.leaf(EDGE, "DNS:edge.example")
-        secret = os.path.join(cls.folder, "edge.secret")
-        with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
-            out.write(secrets.token_hex(32) + "\n")
-        cls.profile = profiles.load("kamailio", {
-            "edge.secret": secret, "edge.pem": certificate.chain, "edge.key": certificate.key,
-            "ca.pem": cls.authority.path, "127.0.0.1:9090": "127.0.0.1:%d" % free_port(),
-            "0.0.0.0:5061": "127.0.0.1:%d" % cls.outside_port, "127.0.0.1:5070": "127.0.0.1:%d" % cls.inside_port,
-            "127.0.0.1:5080": "127.0.0.1:%d" % kamailio_port})
 
     @classmethod
     def records(cls):
@@ -47,20 +32,7 @@ class InteropTest(scene.SceneTest):
 
     @classmethod
     def usual_config(cls):
-        return edge_process.merge(cls.profile, {"dns": {"servers": [cls.dns.address]}, "timeouts": {"drain": "5s"}})
-
-    @classmethod
-    def started(cls, program):
-        cls.programs.append(program)
-        return program
-
-    @classmethod
-    def _tear_down(cls):
-        try:
-            super()._tear_down()
-        finally:
-            for program in reversed(cls.programs):
-                program.stop()
+        return edge_process.merge(super().usual_config(), {"dns": {"servers": [cls.dns.address]}})
 
     def sipp(self, *arguments, **more):
         run = Sipp(self.folder, *arguments, **more)

@@ -43,11 +43,16 @@ class Kamailio:
         arguments += ["-n", "1", "-N", "1", "-A", "WORKERS=1"]
         for name, value in definitions.items():
             arguments += ["-A", "%s=%s" % (name, value)]
+        self._arguments, self._probe_uri = arguments, probe_uri
         # Unpacked instead of installed, it does not find its own library.
-        self._program = Program(arguments, self._folder, "kamailio",
-                                {"LD_LIBRARY_PATH": os.path.dirname(modules)})
+        self._environment = {"LD_LIBRARY_PATH": os.path.dirname(modules)}
+        self.start()
+
+    def start(self):
+        """Once more, after stop(): it remembers nothing."""
+        self._program = Program(self._arguments, self._folder, "kamailio", self._environment)
         try:
-            self._program.wait_until(lambda: answers_options(host, port, probe_uri))
+            self._program.wait_until(lambda: answers_options(self.host, self.port, self._probe_uri))
         except AssertionError:
             self.stop()
             raise
@@ -65,10 +70,10 @@ class Kamailio:
         self._program.stop()
 
 
-def inside(folder, edge_udp_port, edge_tcp_port, port=None):
-    """Registrar and proxy of edge.example: the configuration that deploy/interop ships, on other ports."""
+def inside(folder, edge_udp_port, edge_tcp_port, port=None, config=None):
+    """Registrar and proxy of edge.example: the configuration that deploy/interop ships, or another, on other ports."""
     port = port or free_port()
-    return Kamailio(folder, INSIDE_CONFIG, {
+    return Kamailio(folder, config or INSIDE_CONFIG, {
         "PORT": port, "EDGE_UDP": '"sip:127.0.0.1:%d"' % edge_udp_port,
         "EDGE_TCP": '"sip:127.0.0.1:%d;transport=tcp"' % edge_tcp_port}, "127.0.0.1", port, "sip:edge.example")
 
