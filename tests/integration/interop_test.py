@@ -204,8 +204,8 @@ class TelephoneTest(InteropTest):
 class RemoteDomain(InteropTest):
     """Base: Kamailio as b.example, found by NAPTR and SRV, both sides with a certificate of their domain.
 
-    DNS leads to loopback only where a configured next hop outside asks it, so each of `partners` has one: a domain, or a
-    domain and what else its [[next-hop]] says."""
+    DNS leads to loopback only where a configured next hop outside asks it: each of `partners` is a domain and what its
+    [[next-hop]] says besides."""
 
     partners = {B: {}}
 
@@ -413,7 +413,8 @@ class SeveralServersTest(RemoteDomain):
 
     def test_an_explicit_port_and_transport_need_no_service_record(self):
         carol = self.carol("callee_is_hung_up")
-        self.call_from_inside("caller_hangs_up", "sip:carol@direct.example:%d;transport=tls" % self.remote_tls_port).wait()
+        called = "sip:carol@direct.example:%d;transport=tls" % self.remote_tls_port
+        self.call_from_inside("caller_hangs_up", called).wait()
         carol.wait()
 
     def test_an_answer_of_dns_is_not_used_for_longer_than_it_says(self):

@@ -17,10 +17,15 @@ class KamailioScene(scene.SceneTest):
         cls.programs = []
         cls.inside_port, cls.outside_port, cls.kamailio_port = free_port(), free_port(), free_port()
         cls.secret = os.path.join(cls.folder, "edge.secret")
-        with open(os.open(cls.secret, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
-            out.write(secrets.token_hex(32) + "\n")
+        cls.write_secret(secrets.token_hex(32) + "\n")
         cls.registrar = cls.started(kamailio.inside(cls.folder, cls.inside_port, cls.inside_port, cls.kamailio_port,
                                                     cls.kamailio_config()))
+
+    @classmethod
+    def write_secret(cls, lines):
+        with open(os.open(cls.secret + ".new", os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+            out.write(lines)
+        os.replace(cls.secret + ".new", cls.secret)
 
     @classmethod
     def kamailio_config(cls):
