@@ -3,7 +3,8 @@ import socket
 import time
 
 from harness import edge as edge_process
-from harness import messages, next_hop, scene
+from harness import loop, messages, next_hop, scene, user_agents
+from harness.dns_server import DnsServer
 from harness.messages import request, response_to, via_parameter
 
 
@@ -254,6 +255,42 @@ class InsideRequestTest(scene.SceneTest):
         self.assertEqual((answer.status, answer.call_id), (502, wanted.call_id))
         self.assertEqual(answer.reason, "Certificate identity does not match requested domain")
         self.assertIn('399 edge.example "an address was asked for', answer.header("warning"))
+
+
+class LoopbackByDnsTest(scene.SceneTest):
+    """What serves this machine alone listens on loopback: a domain that DNS puts there is not reached (RFC 3263)."""
+
+    ADDRESSES = {"v4": "A 127.0.0.1", "net": "A 127.0.0.2", "zero": "A 0.0.0.0", "v6": "AAAA ::1", "any": "AAAA ::",
+                 "mapped": "AAAA ::ffff:127.0.0.1"}
+
+    @classmethod
+    def prepare(cls):
+        cls.partner_port = edge_process.free_port()
+        records = ["sip.%s %s" % (label, address) for label, address in cls.ADDRESSES.items()]
+        records += ["_sips._tcp.%s SRV 10 0 %d sip.%s" % (label, cls.partner_port, label) for label in cls.ADDRESSES]
+        cls.dns = DnsServer(cls.folder, records)
+        cls.addClassCleanup(cls.dns.stop)
+
+    @classmethod
+    def usual_config(cls):
+        return edge_process.merge(super().usual_config(), {"dns": {"servers": [cls.dns.address]}})
+
+    def test_a_domain_at_a_loopback_address_is_503(self):
+        served = loop.Loop()
+        certificate = self.authority.leaf(*["URI:sip:%s.example" % label for label in self.ADDRESSES])
+        partner = user_agents.Outside(served, self.authority, certificate, "sip:partner.example",
+                                      port=self.partner_port)
+        self.addCleanup(partner.stop)
+        caller = user_agents.Inside(served, "sip:bob@edge.example", ("127.0.0.1", self.edge.listener_port("core")))
+        self.addCleanup(caller.stop)
+        for label in self.ADDRESSES:
+            for method in ("MESSAGE", "INVITE"):
+                with self.subTest(label=label, method=method):
+                    partner.received, partner.accepted = [], 0
+                    answer = caller.ask_in_vain(caller.request(method, "sip:carol@%s.example" % label), [partner])
+                    self.assert_refused(answer, 503)
+                    served.serve()
+                    self.assertEqual(partner.accepted, 0)
 
 
 class LyingNextHopTcpTest(LyingNextHop, scene.SceneTest):
