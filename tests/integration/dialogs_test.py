@@ -3,7 +3,10 @@ into Record-Route leads every request of a dialog to its other side. Kamailio in
 import secrets
 
 from harness import scene
+from harness.dialog import Dialog, callee_of
 from harness.dialog_scene import A, B, KamailioDialogScene
+from harness.messages import unique
+from harness.user_agents import listed, uri_in
 
 
 class ForwardedCalls:
@@ -246,6 +249,163 @@ class CallsTest(KamailioDialogScene):
                 self.exchange(other, one, "NOTIFY", headers=["Event: refer", "Subscription-State: terminated"])
             self.hang_up(ours, theirs)
         self.in_both_directions(play)
+
+
+class PathTest(KamailioDialogScene):
+    """What the edge writes into Path, as Kamailio stores it and repeats it to the telephone."""
+
+    def assert_only_ours(self, paths):
+        self.assertEqual(len(paths), 1, paths)
+        self.assertRegex(paths[0], r"^<sip:[^>]*\b127\.0\.0\.1:%d[;>]" % self.inside_port)
+
+    def called(self, phone):
+        bob = self.extension("bob")
+        self.hang_up(*self.call(bob, phone.uri, phone))
+
+    def test_path_of_a_telephone(self):
+        phone = self.user("erin", register=False)
+        self.assert_only_ours(listed(phone.register(), "path"))
+        self.called(phone)
+
+    def test_path_of_others_is_removed(self):
+        frank = self.user("frank")
+        for more in ("<sip:127.0.0.1:9;lr>", "<sip:evil.example;lr>", frank.path,
+                     "<sip:127.0.0.1:%d;lr>" % self.inside_port):
+            for headers in (["Path: " + more], ["Path: %s, <sip:evil.example;lr>" % more]):
+                with self.subTest(path=headers):
+                    phone = self.user("erin", register=False)
+                    self.assert_only_ours(listed(phone.register(headers), "path"))
+                    self.called(phone)
+
+    def test_path_behind_another_proxy(self):
+        # Then too there is no other way to the telephone than the connection that the REGISTER came by.
+        phone = self.user("erin", register=False)
+        answer = phone.register(["Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKbehind"])
+        self.assert_only_ours(listed(answer, "path"))
+        self.called(phone)
+
+
+class LostCallerTest(KamailioDialogScene):
+    """A caller loses its connection before the answer, and gets that on another one of its certificate or domain."""
+
+    def ringing(self, caller):
+        bob = self.extension("bob")
+        sent = caller.request("INVITE", bob.uri)
+        caller.send(sent.bytes)
+        invite, tag = caller.delivered(sent, bob), unique("callee")
+        bob.answer(invite, 180, "Ringing", tag=tag)
+        caller.provisional(sent, 180)
+        return sent, bob, invite, tag
+
+    def check(self, caller, renewed=None):
+        sent, bob, invite, tag = self.ringing(caller)
+        caller.reconnect(self.edge, renewed)
+        ours, theirs = self.answered(caller, sent, bob, invite, tag)
+        self.hang_up(theirs, ours)
+
+    def test_user_gets_the_answer_on_a_new_connection(self):
+        self.check(self.user("erin", register=False))
+
+    def test_domain_gets_the_answer_on_a_new_connection(self):
+        self.check(self.alice())
+
+    def test_domain_gets_the_answer_with_a_renewed_certificate(self):
+        self.check(self.alice(), self.authority.leaf("URI:sip:" + A, "DNS:node2.a.example"))
+
+    def test_others_do_not_get_the_answer(self):
+        caller, other = self.user("erin", register=False), self.user("frank")
+        sent, bob, invite, tag = self.ringing(caller)
+        caller.disconnect()
+        second = self.party(caller.uri, "URI:" + caller.uri, "DNS:second.device.example")
+        bob.answer(invite, 200, "OK", tag=tag)
+        # What bob sends next comes to frank, and by then the answer has gone where it goes.
+        bob.send(bob.request("MESSAGE", other.uri).bytes)
+        self.assertEqual(other.expect("MESSAGE").header("from").partition(";")[0], "<%s>" % bob.uri)
+        second.ask(second.request("OPTIONS", "sip:edge.example", max_forwards="0"))
+        self.assertEqual((other.received, second.received, self.dns.asked), ([], [], []))
+
+
+class SubscriptionsTest(KamailioDialogScene):
+    """A subscriber takes its route set from the NOTIFY that answers it (RFC 6665 §4.3), so NOTIFY carries our
+    Record-Route as SUBSCRIBE does."""
+
+    EVENT = ["Event: presence", "Expires: 600"]
+    STATE = ["Event: presence", "Subscription-State: active;expires=600"]
+
+    def check(self, subscriber, notifier, method="SUBSCRIBE", uri=None, event=None):
+        headers, state = event or (self.EVENT, self.STATE)
+        sent = subscriber.request(method, uri or notifier.uri, headers=headers)
+        subscriber.send(sent.bytes)
+        subscribe, tag = subscriber.delivered(sent, notifier), unique("notifier")
+        theirs = callee_of(notifier, subscribe, tag)
+        notified = theirs.send("NOTIFY", headers=state)
+        notify = notifier.delivered(notified, subscriber)
+        routes = listed(notify, "record-route")
+        self.assert_through_edge_and_kamailio(subscriber, routes)
+        subscriber.answer(notify, 200, "OK")
+        self.assertEqual(notifier.final(notified).status, 200)
+        notifier.answer(subscribe, 202, "Accepted", tag=tag)
+        self.assertEqual(subscriber.final(sent).status, 202)
+        ours = Dialog(subscriber, notify, notify.header("to"), notify.header("from"), routes)
+        if method == "SUBSCRIBE":
+            self.exchange(ours, theirs, "SUBSCRIBE", headers=headers)  # Refreshes.
+        seen = self.exchange(theirs, ours, "NOTIFY", headers=state)
+        self.assert_through_edge_and_kamailio(subscriber, listed(seen, "record-route"))
+        return ours, theirs
+
+    def assert_through_edge_and_kamailio(self, subscriber, routes):
+        places = [uri_in(value).split(";")[0].rpartition("@")[2].removeprefix("sip:") for value in routes]
+        outside, inside = "edge.example:%d" % self.edge.port, "127.0.0.1:%d" % self.inside_port
+        server = "127.0.0.1:%d" % self.kamailio_port
+        wanted = [outside, inside, server] if subscriber.transport == "TLS" else [server, inside, outside]
+        self.assertEqual(list(dict.fromkeys(places)), wanted)
+
+    def test_telephone_subscribes_inside(self):
+        self.check(self.user("erin"), self.extension("bob"))
+
+    def test_inside_subscribes_to_a_telephone(self):
+        self.check(self.extension("bob"), self.user("erin"))
+
+    def test_domain_subscribes_inside(self):
+        self.check(self.alice(), self.extension("bob"))
+
+    def test_inside_subscribes_to_a_domain(self):
+        self.check(self.extension("bob"), self.carol)
+
+    def test_subscription_outlives_the_connection(self):
+        for inward in (True, False):
+            with self.subTest(inward=inward):
+                phone, bob = self.user("erin"), self.extension("bob")
+                ours, theirs = self.check(phone, bob) if inward else self.check(bob, phone)
+                phone.reconnect(self.edge)
+                self.exchange(theirs, ours, "NOTIFY", headers=self.STATE)
+                self.exchange(ours, theirs, "SUBSCRIBE", headers=self.EVENT)
+
+    def test_telephone_notifies_as_its_extension(self):
+        # Dialled by a number that is not its own, it notifies in the name of that.
+        phone, bob = self.user("erin"), self.extension("bob")
+        self.check(bob, phone, uri=self.forward(phone.contact, phone.path))
+
+    def test_other_keys_end_a_subscription(self):
+        # Its subscriber is told so by 481, and subscribes anew (RFC 6665 §4.1.2.3).
+        phone, bob = self.user("erin"), self.extension("bob")
+        subscriptions = [self.check(phone, bob), self.check(bob, phone),
+                         self.check(bob, phone, uri=self.forward(phone.contact, phone.path))]
+        self.write_secret(secrets.token_hex(32) + "\n")
+        self.edge.reload()
+        for ours, theirs in subscriptions:
+            with self.subTest(subscriber=ours.local, notifier=theirs.local):
+                others = [phone, bob]
+                self.attempt(ours.agent, ours.request("SUBSCRIBE", headers=self.EVENT), others, 481)
+                self.attempt(theirs.agent, theirs.request("NOTIFY", headers=self.STATE), others, 481)
+                self.assert_none_got_through()
+
+    def test_refer_outside_a_call(self):
+        event = (["Refer-To: <sip:dora@b.example>"], ["Event: refer", "Subscription-State: active;expires=60"])
+        bob, phone = self.extension("bob"), self.user("erin")
+        for one, other in ((phone, bob), (bob, phone), (self.alice(), bob), (bob, self.carol)):
+            with self.subTest(refers=one.uri):
+                self.check(one, other, "REFER", event=event)
 
 
 if __name__ == "__main__":
