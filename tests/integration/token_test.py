@@ -5,13 +5,16 @@ import itertools
 import re
 
 from harness import scene
-from harness.dialog_scene import KamailioDialogScene
+from harness.dialog_scene import A, KamailioDialogScene
+from harness.edge import free_port
+from harness.loop import Sink
 from harness.messages import unique
 from harness.user_agents import listed, uri_in
 
 NOT_COVERED = "From Not Covered By Certificate"
 CEO = "sip:ceo@b.example"         # Of another domain: mallory wants to speak as this one,
 OUR_CEO = "sip:ceo@edge.example"  # or as this one.
+REFUSALS = range(400, 700)
 METHODS = ("MESSAGE", "INVITE", "SUBSCRIBE", "NOTIFY", "REFER", "INFO")
 NEVER_EXCUSED = ("MESSAGE", "SUBSCRIBE")
 _HEADERS = {"REFER": ["Refer-To: <sip:dora@b.example>"], "SUBSCRIBE": ["Event: presence"],
@@ -274,6 +277,146 @@ class ThroughTwoInstancesWithoutRecordRouteTest(ThroughTwoInstancesTest):
     """As above, and Kamailio does not Record-Route."""
 
     record_routed = "OPTIONS"
+
+
+class TheEdgeAsItsOwnInside(SelfMadeDialog):
+    """Base of attacks 4 to 6: a route that leads to an inside listener of the edge itself or of its sibling, or to a
+    place of mallory's. What began outside does not come from the inside so, and nothing is dialled."""
+
+    def setUp(self):
+        super().setUp()
+        self.sink = Sink(self.loop, free_port(), allowed=self.kamailio_port)
+        self.addCleanup(self.sink.stop)
+        self.addCleanup(self.loop.remove, self.sink)
+
+    def assert_nothing_was_dialled(self):
+        self.loop.serve()
+        self.assertEqual((self.sink.visits, self.dns.asked), ([], []))
+
+    def places(self):
+        port = self.sink.port
+        return ["<sip:127.0.0.1:%d;transport=tcp;lr>" % port, "<sip:127.0.0.1:%d;lr>" % port,
+                "<sip:third.example:%d;maddr=127.0.0.1;transport=tls;lr>" % port]
+
+    def check(self, dialog, *more):
+        """Every route set that can be made of what came, towards another domain, a stranger and bob."""
+        self.mallory.knows_nothing = True  # What he sends may come back to him.
+        values = [value for _, value in self.ours(dialog[2])]
+        mixes = [[value] for value in values] + [list(pair) for pair in itertools.permutations(values, 2)]
+        mixes += [dialog[2], list(reversed(dialog[2]))]
+        mixes += [[*mix, *more] for mix in mixes] if more else []
+        for mix, uri in itertools.product(mixes, ("sip:boss@" + A, "sip:boss@third.example", self.bob.uri)):
+            self.attempt_as_ceo("MESSAGE", dialog, mix, uri=uri, to=uri)
+            for routes in (mix, *([*mix, place] for place in self.places())):
+                sent = self.as_ceo("MESSAGE", dialog, routes, self.mallory.uri, uri=uri, to=uri)
+                self.attempt(self.mallory, sent, [self.dave, self.carol, self.bob], REFUSALS)
+            self.assert_nothing_was_dialled()
+        self.assert_bob_heard_nothing()
+
+
+class RouteTokenToTheEdgeItselfTest(TheEdgeAsItsOwnInside):
+    """Attack 4. Kamailio leaves REFER and NOTIFY out of its Record-Route, as an inside proxy may: what the edge writes
+    when the request goes out stands next to what it wrote when that came in."""
+
+    record_routed = "INVITE|SUBSCRIBE"
+
+    def test_refer_to_oneself(self):
+        for to in (CEO, self.mallory.uri):
+            with self.subTest(to=to):
+                self.check(self.call_oneself(to, "REFER"))
+
+    def test_notify_to_oneself(self):
+        self.check(self.call_oneself(method="NOTIFY"))
+
+    def test_excuse_made_without_record_route_of_the_proxy(self):
+        dialog = self.call_oneself(method="REFER")
+        self.assertEqual(len(dialog[2]), 4)
+        self.attempt_every_method(dialog, self.mixes(dialog[2]))
+        self.assert_bob_heard_nothing()
+
+
+class RouteTokenToASiblingTest(TheEdgeAsItsOwnInside):
+    """Attacks 4 and 5, by way of Kamailio, which goes where Route says: to the inside listener of either instance."""
+
+    instances = 2
+
+    def listeners(self):
+        return ["<sip:127.0.0.1:%d;lr>" % edge.listener_port("core") for edge in self.edges] + [
+            "<sip:127.0.0.1:%d;transport=tcp;lr>" % self.sibling.listener_port("core-tcp")]
+
+    def test_relay_in_ones_own_dialog(self):
+        bob = self.extension("bob")
+        ours, theirs = self.call(self.mallory, bob.uri, bob)
+        uris = ("sip:boss@third.example", "sip:boss@" + A, self.bob.uri)
+        for listener, uri in itertools.product(self.listeners(), uris):
+            for routes in ([*ours.routes, listener], [*ours.routes[:2], listener], [listener]):
+                for method in ("MESSAGE", "INVITE", "SUBSCRIBE"):
+                    self.attempt(self.mallory, ours.request(method, uri, routes),
+                                 [self.dave, self.carol, self.bob, bob], REFUSALS)
+                self.assert_nothing_was_dialled()
+        self.assert_bob_heard_nothing()
+        self.hang_up(ours, theirs)
+
+    def test_path_of_a_colluder_in_ones_own_dialog(self):
+        # Eve's Path leads to her connection from the inside only, and never within a dialog.
+        bob, eve = self.extension("bob"), self.user("eve")
+        ours, theirs = self.call(self.mallory, bob.uri, bob)
+        for routes in ([*ours.routes, eve.path], [*ours.routes[:2], eve.path], [eve.path]):
+            for uri in ("sip:boss@third.example", eve.contact, self.bob.contact):
+                self.attempt(self.mallory, ours.request("MESSAGE", uri, routes), [eve, self.bob, bob], REFUSALS)
+                self.assert_nothing_was_dialled()
+        self.assert_bob_heard_nothing()
+        self.hang_up(ours, theirs)
+
+    def test_path_of_a_colluder_in_a_contact(self):
+        # It becomes the Request-URI of what the other side sends in the dialog.
+        bob, eve = self.extension("bob"), self.user("eve")
+        self.mallory.contact = uri_in(eve.path)
+        sent = self.mallory.request("INVITE", bob.uri)
+        self.mallory.send(sent.bytes)
+        invite, tag = self.mallory.delivered(sent, bob), unique("callee")
+        _, theirs = self.answered(self.mallory, sent, bob, invite, tag)
+        self.mallory.knows_nothing = True
+        for method in ("MESSAGE", "INVITE", "BYE"):
+            self.attempt(bob, theirs.request(method), [eve], REFUSALS)
+            self.assert_nothing_was_dialled()
+        self.assert_bob_heard_nothing()
+
+    def test_record_route_of_the_sibling_brought_along(self):
+        for listener in self.listeners():
+            with self.subTest(listener=listener):
+                self.check(self.call_oneself(headers=["Record-Route: " + listener]), listener)
+
+
+class ContactIsNoInsideTargetTest(TheEdgeAsItsOwnInside):
+    """Attack 6: in a call that passes the edge twice, mallory's Contact and his own Record-Route lead nowhere."""
+
+    def test_contact_of_a_self_made_dialog(self):
+        port = self.sink.port
+        for contact, brought in itertools.product(
+                ("sip:x@127.0.0.1:%d;transport=tcp" % port, "sip:x@127.0.0.1:%d" % port,
+                 "sip:x@127.0.0.1:%d" % self.kamailio_port, "sip:x@127.0.0.1:%d" % self.inside_port),
+                ([], ["<sip:127.0.0.1:%d;transport=tcp;lr>" % port])):
+            dialog = self.call_oneself(headers=["Contact: <%s>" % contact, *("Record-Route: " + b for b in brought)])
+            mixes = list(self.mixes(dialog[2][:-1] if brought else dialog[2], *brought))
+            self.attempt_every_method(dialog, mixes)
+            # To himself he may speak as he likes, but for the methods that are never excused.
+            self.attempt_every_method(dialog, mixes, NEVER_EXCUSED, uri=contact)
+            self.attempt_every_method(dialog, [mix for mix in mixes if mix != dialog[2]], uri=contact)
+            self.assert_nothing_was_dialled()
+        self.assert_bob_heard_nothing()
+
+    def test_bye_leads_to_no_place_of_choice(self):
+        # BYE is excused for more addresses than others are: none of them is a place that mallory names.
+        dialog = self.call_oneself()
+        self.mallory.knows_nothing = self.bob.knows_nothing = True
+        uris = ("sip:x@127.0.0.1:%d;transport=tcp" % self.sink.port, self.bob.uri, "sip:boss@third.example",
+                "sip:boss@" + A)
+        for routes, uri in itertools.product(self.mixes(dialog[2], self.places()[0]), uris):
+            sent = self.as_ceo("BYE", dialog, routes, uri=uri, to=self.mallory.uri)
+            self.attempt(self.mallory, sent, [self.carol, self.dave], REFUSALS)
+            self.assert_nothing_was_dialled()
+        self.assert_none_got_through()
 
 
 if __name__ == "__main__":
