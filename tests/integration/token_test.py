@@ -5,11 +5,12 @@ import itertools
 import re
 
 from harness import scene
-from harness.dialog_scene import A, KamailioDialogScene
+from harness.dialog import callee_of, caller_of
+from harness.dialog_scene import A, DialogScene, KamailioDialogScene
 from harness.edge import free_port
 from harness.loop import Sink
 from harness.messages import unique
-from harness.user_agents import listed, uri_in
+from harness.user_agents import Inside, listed, uri_in
 
 NOT_COVERED = "From Not Covered By Certificate"
 CEO = "sip:ceo@b.example"         # Of another domain: mallory wants to speak as this one,
@@ -417,6 +418,134 @@ class ContactIsNoInsideTargetTest(TheEdgeAsItsOwnInside):
             self.attempt(self.mallory, sent, [self.carol, self.dave], REFUSALS)
             self.assert_nothing_was_dialled()
         self.assert_none_got_through()
+
+
+class AnswersTest(KamailioDialogScene):
+    """Attack 7: an answer from outside does not change the way that later requests take."""
+
+    def setUp(self):
+        super().setUp()
+        self.sink = Sink(self.loop, free_port())
+        self.addCleanup(self.sink.stop)
+        self.addCleanup(self.loop.remove, self.sink)
+
+    def check(self, callee):
+        for place in ("<sip:127.0.0.1:%d;lr>" % self.sink.port, "<sip:127.0.0.1:%d;transport=tcp;lr>" % self.sink.port,
+                      "<sip:evil.example;lr>"):
+            bob = self.extension("bob")
+            for change in (lambda ours: [], lambda ours: [place], lambda ours: [place, *ours],
+                           lambda ours: [*ours, place], lambda ours: [*ours[:2], place, *ours[2:]],
+                           lambda ours: [place, *ours[2:]]):
+                self.call_that_is_answered(bob, callee, change)
+
+    def call_that_is_answered(self, bob, callee, change):
+        """A call that is answered with what `change` makes of its Record-Route. What bob sends comes to the callee."""
+        sent = bob.request("INVITE", callee.uri)
+        bob.send(sent.bytes)
+        invite, tag = bob.delivered(sent, callee), unique("callee")
+        routes = change(listed(invite, "record-route"))
+        for status, kind in ((183, bob.provisional), (200, lambda sent, _: bob.final(sent))):
+            callee.answer(invite, status, tag=tag, record_routes=routes)
+            ours = caller_of(bob, kind(sent, status))
+            info = ours.send("INFO")
+            callee.answer(bob.delivered(info, callee), 200)
+            self.assertEqual(bob.final(info).status, 200)
+        bob.delivered(ours.send("ACK", cseq=1), callee)
+        self.hang_up(callee_of(callee, invite, tag), ours)
+        self.loop.serve()
+        self.assertEqual((self.sink.visits, self.dns.asked), ([], []))
+
+    def test_record_route_in_an_answer_of_a_domain(self):
+        self.check(self.carol)
+
+    def test_record_route_in_an_answer_of_a_telephone(self):
+        self.check(self.user("erin"))
+
+
+class ContactWhenTheFlowIsGone:
+    """Attack 7: a caller closes its connection and leaves a Contact, which the edge must not dial. The next hop inside
+    is a telephone here. Run below with a TLS listener outside, and with plain ones as well."""
+
+    plain = ()  # Their transports.
+
+    @classmethod
+    def prepare(cls):
+        cls.bob_port = free_port()
+        super().prepare()
+        cls.sink = Sink(cls.loop, free_port())
+        cls.addClassCleanup(cls.sink.stop)
+
+    @classmethod
+    def usual_config(cls):
+        config = super().usual_config()
+        config["next-hop"][0]["targets"] = ["udp:127.0.0.1:%d" % cls.bob_port]
+        config["listener"] += [cls.outside("open-" + transport, transport=transport) for transport in cls.plain]
+        return config
+
+    def setUp(self):
+        super().setUp()
+        towards = ("127.0.0.1", self.edge.listener_port("core"))
+        self.bob = Inside(self.loop, "sip:bob@edge.example", towards, self.bob_port)
+        self.addCleanup(self.bob.stop)
+
+    def contacts(self):
+        port = self.sink.port
+        return ["sip:x@127.0.0.1:%d;transport=tls" % port, "sips:x@127.0.0.1:%d" % port,
+                "sip:x@127.0.0.1:%d;transport=tcp" % port, "sip:x@127.0.0.1:%d;transport=udp" % port,
+                "sip:x@127.0.0.1:%d" % port, "sip:x@secret-data.evil.example", "sip:127.0.0.1:%d" % port,
+                "sip:x@evil.example;maddr=127.0.0.1;transport=tls", "sip:x@[::1]:%d;transport=tcp" % port,
+                "sip:x@[::ffff:127.0.0.1]:%d;transport=tls" % port,
+                "sip:x@edge.example:%d;transport=tls" % self.edge.port,
+                "sip:x@127.0.0.1:%d" % self.bob_port, "sip:x@127.0.0.1:%d" % self.edge.listener_port("core"),
+                "sip:x@127.0.0.1:%d;transport=tcp" % self.edge.admin_port]
+
+    def call_and_leave(self, caller, contact):
+        """The other side of a call; its caller is gone."""
+        caller.contact = contact
+        _, theirs = self.call(caller, "sip:bob@edge.example", self.bob)
+        caller.disconnect()
+        self.edge.wait_metric("connections_active", 0, listener="federation")
+        self.loop.serve()
+        self.sink.clear()
+        self.dns.asked.clear()
+        return theirs
+
+    def check(self, identity, status, names=()):
+        for contact, method in itertools.product(self.contacts(), ("BYE", "INVITE", "INFO")):
+            with self.subTest(contact=contact, method=method):
+                theirs = self.call_and_leave(self.party("sip:alice@c.example", identity), contact)
+                # A sips Request-URI that comes in clear is 480, wherever it leads (RFC 5630).
+                self.attempt(self.bob, theirs.request(method), [self.dave, self.carol, self.bob],
+                             480 if contact.startswith("sips:") else status)
+                self.assert_none_got_through()
+                self.loop.serve()
+                self.assertEqual((self.sink.visits, set(self.dns.asked) - set(names)), ([], set()))
+
+    def test_of_a_user(self):
+        self.check("URI:sip:alice@c.example", 430)
+
+    def test_of_a_domain(self):
+        # Its own servers may be looked for, by its name alone (RFC 3263); here it has none.
+        self.check("URI:sip:c.example", REFUSALS, ["c.example", "_sips._tcp.c.example", "_sip._tcp.c.example",
+                                                   "_sip._udp.c.example"])
+
+    def test_of_a_domain_that_has_servers(self):
+        # They get it, whatever the Contact says, and prove the domain.
+        for contact in self.contacts():
+            with self.subTest(contact=contact):
+                theirs = self.call_and_leave(self.alice(), contact.replace("sips:", "sip:"))
+                sent = theirs.send("BYE")
+                self.dave.answer(self.bob.delivered(sent, self.dave), 200, "OK")
+                self.assertEqual(self.bob.final(sent).status, 200)
+                self.assertEqual((self.sink.visits, self.dns.asked), ([], []))
+
+
+class ContactWhenTheFlowIsGoneTest(ContactWhenTheFlowIsGone, DialogScene):
+    pass
+
+
+class ContactWhenTheFlowIsGoneWithPlainListenersTest(ContactWhenTheFlowIsGone, DialogScene):
+    plain = ("tcp", "udp")
 
 
 if __name__ == "__main__":
