@@ -15,6 +15,7 @@ class Phone:
 
     def __init__(self, test, number, port, edge=None, supported="path, outbound"):
         self.uri = "sip:user%d@a.example" % number
+        self.port = port
         self.client = test.client(edge=edge, port=port)
         self.contact = "sip:user%d@192.0.2.9:5061;transport=tls%s" % (number, ";ob" if "outbound" in supported else "")
         wanted = request("REGISTER", uri="sip:edge.example", sender="<%s>;tag=r" % self.uri, to="<%s>" % self.uri,
@@ -77,6 +78,13 @@ class Shards:
     def inside_contact(self):
         return "Contact: <sip:bob@%s:%d;transport=%s>" % (self.hop.host, self.hop.port, self.hop.transport)
 
+    def inside_proxy(self):
+        return "<sip:%s:%d;transport=%s;lr>" % (self.hop.host, self.hop.port, self.hop.transport)
+
+    def inside_headers(self):
+        """Of an INVITE that the next hop forwards from bob: it Record-Routes, so it gets what comes back."""
+        return [self.inside_contact(), "Record-Route: " + self.inside_proxy()]
+
     def receive(self, phone, call_id, method):
         message = phone.client.receive()
         self.assertEqual((message.method, message.call_id), (method, call_id), message.raw)
@@ -127,17 +135,18 @@ class Shards:
 
     def call_phone(self, who, phone, inside_hangs_up):
         # The dialled name is not the phone's: what it says in this dialog is excused by the dialog token.
-        invite = self.to_phone(who, phone, "INVITE", to="<sip:sales@edge.example>", headers=[self.inside_contact()])
+        invite = self.to_phone(who, phone, "INVITE", to="<sip:sales@edge.example>", headers=self.inside_headers())
         who.send(invite)
         seen = self.receive(phone, invite.call_id, "INVITE")
-        self.assertEqual(len(routes(seen)), 2, seen.raw)
+        self.assertEqual(len(routes(seen)), 3, seen.raw)
+        self.assertEqual(routes(seen)[-1], "Route: " + self.inside_proxy(), seen.raw)
         phone.answer(seen, 180, "Ringing", headers=record_routes(seen))
         self.assertEqual(who.receive(invite.call_id).status, 180)
         phone.client.send(response_to(seen, 200, "OK", headers=record_routes(seen)).replace(
             b"<sip:bob@edge.example>", b"<%s>" % phone.contact.encode(), 1))
         answer = who.receive(invite.call_id)
         self.assertEqual(answer.status, 200)
-        back = list(reversed(routes(answer)))
+        back = list(reversed(routes(answer)))[1:]  # `who` sends for the proxy inside, too.
 
         def in_dialog(method, cseq):
             branch = "z9hG4bK" + unique("in")
@@ -155,9 +164,10 @@ class Shards:
             self.assertEqual(len(self.hop.seen(invite.call_id, "BYE")), 1)
 
     @staticmethod
-    def hang_up(phone, invite, client=None):
+    def hang_up(phone, invite):
         """BYE of a phone in a call from the inside, under the name that was dialled."""
-        bye = request("BYE", uri="sip:bob@edge.example", call_id=invite.call_id, sender="<sip:sales@edge.example>;tag=uas",
+        contact = invite.header("contact").strip("<>")
+        bye = request("BYE", uri=contact, call_id=invite.call_id, sender="<sip:sales@edge.example>;tag=uas",
                       to=invite.header("from"), headers=routes(invite))
         return (client or phone.client).exchange(bye)
 
@@ -361,8 +371,8 @@ class Shards:
         phones, insides = self.phones(6, edge=edge), self.insides(edge)
         calls = []
         for phone in phones:
-            invite = self.to_phone(insides[0], phone, "INVITE", to="<sip:sales@edge.example>", headers=[
-                self.inside_contact()])
+            invite = self.to_phone(insides[0], phone, "INVITE", to="<sip:sales@edge.example>",
+                                   headers=self.inside_headers())
             insides[0].send(invite)
             seen = self.receive(phone, invite.call_id, "INVITE")
             phone.answer(seen, 200, "OK", headers=record_routes(seen))
@@ -380,7 +390,7 @@ class Shards:
             for phone in phones:
                 self.assert_refused(who.exchange(self.to_phone(who, phone)), 430, "Flow Failed")
         for phone, seen in zip(phones, calls):
-            again = self.client(edge=edge)
+            again = self.client(edge=edge, port=phone.port)  # The listener that its Route names.
             self.assertEqual(self.hang_up(phone, seen, again).status, 200)
             self.hop.wait(seen.call_id, "BYE")
 
