@@ -4,7 +4,8 @@ Every test runs with one shard and with four. With four, connections spread over
 addresses, while all that one UDP socket or TCP connection sends from the inside arrives at one of them: most requests
 to a flow cross shards, and so do most of the answers.
 """
-from harness import inside, next_hop, scene, tls_client
+from harness import edge as edge_process
+from harness import dns_server, inside, next_hop, scene, tls_client, tls_server
 from harness.messages import ack_for, cancel_for, request, response_to, unique
 
 CLIENTS = 12
@@ -13,10 +14,10 @@ CLIENTS = 12
 class Phone:
     """A client of the edge with a registered flow."""
 
-    def __init__(self, test, number, port, edge=None, supported="path, outbound"):
+    def __init__(self, test, number, port, edge=None, supported="path, outbound", client=None):
         self.uri = "sip:user%d@a.example" % number
         self.port = port
-        self.client = test.client(edge=edge, port=port)
+        self.client = client or test.client(edge=edge, port=port)
         self.contact = "sip:user%d@192.0.2.9:5061;transport=tls%s" % (number, ";ob" if "outbound" in supported else "")
         wanted = request("REGISTER", uri="sip:edge.example", sender="<%s>;tag=r" % self.uri, to="<%s>" % self.uri,
                          omit=("contact",), headers=[
@@ -164,7 +165,7 @@ class Shards:
             self.assertEqual(len(self.hop.seen(invite.call_id, "BYE")), 1)
 
     @staticmethod
-    def hang_up(phone, invite):
+    def hang_up(phone, invite, client=None):
         """BYE of a phone in a call from the inside, under the name that was dialled."""
         contact = invite.header("contact").strip("<>")
         bye = request("BYE", uri=contact, call_id=invite.call_id, sender="<sip:sales@edge.example>;tag=uas",
@@ -320,9 +321,8 @@ class Shards:
             answer = who.receive(one.call_id, timeout=15.0)
             self.assert_refused(answer, 430, "Flow Failed")
 
-    def test_dialog_without_outbound_falls_back_when_its_flow_is_gone(self):
-        # RFC 3261 routes on to the Contact, where nobody listens: 503 shows that it was tried.
-        phones, insides = self.phones(6, supported="path"), self.insides()
+    def lose_flows(self, phones, edge):
+        """Each phone has a call to the inside, and closes; what the next hop got."""
         dialogs = []
         for phone in phones:
             invite = request("INVITE", sender="<%s>;tag=p" % phone.uri, omit=("contact",),
@@ -333,16 +333,88 @@ class Shards:
             dialogs.append(self.hop.wait(invite.call_id, "INVITE")[0])
             phone.client.close()
         for name in ("federation", "partners"):
-            self.edge.wait_metric("connections_active", 0, listener=name)
+            edge.wait_metric("connections_active", 0, listener=name)
+        return dialogs
+
+    @staticmethod
+    def bye_to(who, phone, seen, uri="sip:user@127.0.0.1:1;transport=tls"):
+        """BYE from the inside to `uri`, the Contact of the phone."""
+        return who.request("BYE", uri, "z9hG4bK" + unique("in"), call_id=seen.call_id,
+                           sender="<sip:bob@edge.example>;tag=uas", to="<%s>;tag=p" % phone.uri,
+                           headers=routes(seen), omit=("contact",))
+
+    def partner(self, port):
+        """Where a.example is found by configuration; DNS knows no name."""
+        dns = dns_server.DnsServer(self.folder, [])
+        self.addCleanup(dns.stop)
+        return {"dns": {"servers": [dns.address]}, "next-hop": self.usual_config()["next-hop"] + [
+            {"name": "partner", "zone": "outside", "identity": "a.example", "targets": ["tls:127.0.0.1:%d" % port]}]}
+
+    def domain_server(self):
+        made = tls_server.TlsServer(tls_server.context(self.authority, self.authority.leaf(scene.DOMAIN)))
+        self.addCleanup(made.close)
+        return made
+
+    def test_dialog_of_a_domain_goes_to_its_next_hop_and_not_to_contact(self):
+        # Nobody listens at the next hop. At Contact the domain itself does.
+        contact = self.domain_server()
+        edge = self.another_edge(self.partner(edge_process.free_port()))
+        phones, insides = self.phones(6, edge=edge, supported="path"), self.insides(edge)
+        dialogs = self.lose_flows(phones, edge)
+        uri = "sip:user@127.0.0.1:%d;transport=tls" % contact.port
+        with self.counted("outbound_connects_total", lambda n: n >= 1, edge=edge, peer="partner", result="refused"):
+            for who in insides:
+                for phone, seen in zip(phones, dialogs):
+                    answer = who.exchange(self.bye_to(who, phone, seen, uri))
+                    self.assertEqual(answer.status, 503, answer.raw)
+        self.assertEqual((contact.sessions, contact.refusals), ([], 0))
+
+    def test_dialog_of_a_domain_goes_on_where_the_domain_is_proved(self):
+        server = self.domain_server()
+        edge = self.another_edge(self.partner(server.port))
+        phones, insides = self.phones(6, edge=edge, supported="path"), self.insides(edge)
+        dialogs = self.lose_flows(phones, edge)
         for who in insides:
             for phone, seen in zip(phones, dialogs):
-                bye = who.request("BYE", "sip:user@127.0.0.1:1;transport=tls", "z9hG4bK" + unique("in"),
-                                  call_id=seen.call_id,
-                                  sender="<sip:bob@edge.example>;tag=uas", to="<%s>;tag=p" % phone.uri,
-                                  headers=routes(seen), omit=("contact",))
-                answer = who.exchange(bye)
-                self.assertEqual(answer.status, 503, answer.raw)
-                self.assertIn("refuses connections", answer.header("warning"))
+                self.assertEqual(who.exchange(self.bye_to(who, phone, seen)).status, 200)
+        came = server.wait_requests("BYE", 2 * len(dialogs))
+        self.assertEqual(sorted(m.call_id for m in came), sorted(2 * [seen.call_id for seen in dialogs]))
+        # An open connection that proves the domain comes before; one of another domain never.
+        self.client("URI:sip:b.example", edge=edge)
+        node = self.client(edge=edge)
+        for who in insides:
+            for phone, seen in zip(phones, dialogs):
+                who.send(self.bye_to(who, phone, seen))
+                got = node.receive()
+                self.assertEqual((got.method, got.call_id), ("BYE", seen.call_id), got.raw)
+                node.send(response_to(got, 200, "OK"))
+                self.assertEqual(who.receive(seen.call_id).status, 200)
+
+    def test_dialog_of_a_user_goes_on_where_its_certificate_is_shown_or_nowhere(self):
+        insides, user = self.insides(), "URI:sip:user1@a.example"
+        context = self.context(user)
+
+        def connect(its):
+            made = tls_client.TlsClient(self.edge.port, its)
+            self.addCleanup(made.close_quietly)
+            return made
+
+        phone = Phone(self, 1, self.edge.port, supported="path", client=connect(context))
+        (seen,) = self.lose_flows([phone], self.edge)
+        # Its domain, and the same name in another certificate.
+        self.assertEqual(self.client().exchange(request()).status, 200)
+        other = connect(self.context(user, eku="clientAuth")).exchange(request(sender="<%s>;tag=1" % phone.uri))
+        self.assertEqual(other.status, 200)
+        for who in insides:
+            self.assert_refused(who.exchange(self.bye_to(who, phone, seen)), 430, "Flow Failed")
+        again = connect(context)
+        self.assertEqual(again.exchange(request(sender="<%s>;tag=1" % phone.uri)).status, 200)
+        for who in insides:
+            who.send(self.bye_to(who, phone, seen))
+            got = again.receive()
+            self.assertEqual((got.method, got.call_id), ("BYE", seen.call_id), got.raw)
+            again.send(response_to(got, 200, "OK"))
+            self.assertEqual(who.receive(seen.call_id).status, 200)
 
     def test_flow_tokens_outlive_reloads(self):
         edge = self.another_edge()

@@ -113,6 +113,15 @@ class TlsServer:
     def wait_refusals(self, count, timeout=SECONDS):
         self._wait(lambda: self.refusals >= count, "refused handshakes", timeout)
 
+    def wait_requests(self, method, count, timeout=SECONDS):
+        """Waits until that many came, on whatever session; returns them all."""
+        def came():
+            messages = [m for session in self.sessions for m in session.messages if not m.is_response]
+            return [m for m in messages if m.method == method]
+
+        self._wait(lambda: len(came()) >= count, method + " requests", timeout)
+        return came()
+
     def _wait(self, reached, what, timeout):
         deadline = time.monotonic() + timeout
         while not reached():
