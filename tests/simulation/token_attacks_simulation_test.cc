@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -1371,6 +1372,187 @@ TEST_F(MarkAttackTest, InAnAnswerDeniesNobodyElsesCalls) {
   ExpectHonestCall(*bob_);
   (*eve_)->alter_response = nullptr;
   ExpectHonestCall(*eve_);
+}
+
+// -- 10: lines and tags that are almost ours
+// -------------------------------------------------------
+
+class AnswerLinesTest : public AnswerAttackTest {
+ protected:
+  void ExpectNothingAstray() {
+    for (const StrayMessage& stray : world().strays()) {
+      ADD_FAILURE() << stray.to << " got " << stray.text;
+    }
+  }
+};
+
+TEST_F(AnswerLinesTest, WhatIsAddedToTheInsideLineReachesNobody) {
+  for (const char* const added :
+       {";maddr=10.0.0.66", "?Route=%3Csip:10.0.0.66;lr%3E", ";x=y", ""}) {
+    CallEve([&added](const Values& came) {
+      Values lines = came;
+      if (*added != '\0') {
+        lines[1].insert(lines[1].size() - 1, added);
+      } else {
+        lines[1].erase(lines[1].find(";lr"), 3);
+      }
+      return lines;
+    });
+    const size_t before = (*eve_)->Count("INFO");
+    alice_->Send(call_, {.method = "INFO"});
+    Settle();
+    EXPECT_EQ((*eve_)->Count("INFO"), before + 1) << added;
+    ExpectNothingAstray();
+    if (*added == '\0') continue;
+    EXPECT_EQ(alice_->dialog(call_).routes[1].find(added), std::string::npos) << added;
+  }
+}
+
+TEST_F(AnswerLinesTest, AnAnswerWithoutTagSetsNoRoute) {
+  (*eve_)->alter_response = [](SimulatedMessage& response) {
+    if (response.method() != "INVITE" || response.status() != 200) return;
+    response.Set("To", "<sip:eve@m.example>");
+    response.Set("Contact", "<sip:x@192.0.2.99:7777;transport=tcp>");
+    response.Drop("Record-Route");
+    response.Append("Record-Route", "<sip:evil.other.example;lr>");
+  };
+  call_ = alice_->Call("sip:eve@m.example");
+  Settle();
+  const SimulatedMessage last = alice_->responses().back();
+  Values routes = last.All("Record-Route");
+  std::reverse(routes.begin(), routes.end());
+  alice_->Send({.method = "BYE",
+                .uri = UriIn(last.First("Contact")),
+                .to = last.First("To"),
+                .routes = routes});
+  Settle();
+  EXPECT_EQ(WhatWasTried().find("evil"), std::string::npos) << WhatWasTried();
+  EXPECT_EQ(WhatWasTried().find("192.0.2.99"), std::string::npos) << WhatWasTried();
+  ExpectNothingAstray();
+}
+
+TEST_F(AnswerLinesTest, ARequestWithoutTagBeginsNoDialog) {
+  for (const char* const method : {"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"}) {
+    EXPECT_EQ(Attack(*eve_, {.method = method,
+                             .uri = "sip:alice@edge.example",
+                             .from = "<sip:eve@m.example>",
+                             .to = "<sip:alice@edge.example>",
+                             .headers = "Contact: <sip:x@192.0.2.99:7777;transport=tls>\r\n"
+                                        "Record-Route: <sip:evil.other.example;lr>\r\n"}),
+              400)
+        << method;
+    EXPECT_EQ(alice_->Last(method), nullptr) << method;
+  }
+}
+
+TEST_F(AnswerLinesTest, NotifyWithMaddrInThePairLeadsNowhereElse) {
+  (*eve_)->answers["SUBSCRIBE"] = {};
+  call_ = alice_->Send(
+      {.method = "SUBSCRIBE", .uri = "sip:eve@m.example", .headers = "Event: presence\r\n"});
+  Settle();
+  ASSERT_NE((*eve_)->Last("SUBSCRIBE"), nullptr);
+  const SimulatedMessage subscribe = *(*eve_)->Last("SUBSCRIBE");
+  Values routes = subscribe.All("Record-Route");
+  routes[1].insert(routes[1].size() - 1, ";maddr=10.0.0.66");
+  Attack(*eve_,
+         {.method = "NOTIFY",
+          .uri = UriIn(subscribe.First("Contact")),
+          .from = "<sip:eve@m.example>;tag=n1",
+          .to = subscribe.First("From"),
+          .call_id = subscribe.First("Call-ID"),
+          .cseq = "3",
+          .headers = RouteLines(routes) + "Event: presence\r\nSubscription-State: active\r\n"});
+  const SimulatedMessage* const notify = alice_->Last("NOTIFY");
+  if (notify != nullptr) {
+    for (const std::string& line : notify->All("Record-Route")) {
+      EXPECT_EQ(line.find("maddr"), std::string::npos) << line;
+    }
+  }
+  std::vector<SimulatedDialog> begun;
+  for (const auto& [key, dialog] : alice_->dialogs()) {
+    if (dialog.call_id == call_ && !dialog.remote_tag.empty()) begun.push_back(dialog);
+  }
+  for (SimulatedDialog& dialog : begun) alice_->Send(dialog, {.method = "SUBSCRIBE"});
+  Settle();
+  ExpectNothingAstray();
+}
+
+TEST_F(AnswerLinesTest, LinesInOddSpellingAreRemovedAsWell) {
+  int count = 0;
+  for (const char* const line :
+       {"X-A: a\nRecord-Route: <sip:10.0.0.66:5060;lr>", "Record-Route : <sip:10.0.0.66:5060;lr>",
+        "X-A: a\rRecord-Route: <sip:10.0.0.66:5060;lr>",
+        "X-A: a\r\rRecord-Route: <sip:10.0.0.66:5060;lr>",
+        "Record-Route\t:\r\n <sip:10.0.0.66:5060;lr>",
+        "Record-Route\x0b: <sip:10.0.0.66:5060;lr>"}) {
+    scene_->Connect(*eve_, 0);  // Some end the connection.
+    alice_->Forget();
+    ++count;
+    eve_->peer->Send(RequestText{.method = "NOTIFY",
+                                 .uri = "sip:alice@edge.example",
+                                 .branch = absl::StrCat("odd", count),
+                                 .from = "<sip:eve@m.example>;tag=1",
+                                 .to = "<sip:alice@edge.example>",
+                                 .call_id = absl::StrCat("odd", count),
+                                 .headers = absl::StrCat("Event: x\r\n", line, "\r\n")}
+                         .Text());
+    Settle();
+    const SimulatedMessage* const got = alice_->Last("NOTIFY");
+    if (got == nullptr) continue;
+    EXPECT_EQ(got->Text().find("10.0.0.66"), std::string::npos) << line;
+  }
+}
+
+TEST_P(RelayAttackTest, RegisterByThePairKeepsItsPath) {
+  CallAlice();
+  RequestText text = InDialog();
+  text.method = "REGISTER";
+  text.uri = "sip:edge.example";
+  text.to = "<sip:mallory@edge.example>;tag=zzz";
+  text.headers = RouteLines(routes_);
+  Attack(*mallory_, text);
+  EXPECT_EQ(core().PathOf("mallory@edge.example").size(), 1U);
+
+  text.branch = "reg";
+  text.headers = RouteLines(routes_) + "Contact: <sip:boss@third.example>\r\n";
+  Attack(*mallory_, text);
+  Attack(*mallory_, {.method = "MESSAGE",
+                     .uri = "sip:mallory@edge.example",
+                     .from = "<sip:mallory@edge.example>;tag=1"});
+  EXPECT_EQ(WhoGotIt(), "");
+  EXPECT_EQ(WhatWasTried(), "");
+}
+
+TEST_P(RelayAttackTest, AMadeUpToTagBringsNoRecordRoute) {
+  for (const char* const method : {"INVITE", "SUBSCRIBE"}) {
+    Attack(*mallory_, {.method = method,
+                       .uri = "sip:alice@edge.example",
+                       .from = "<sip:mallory@edge.example>;tag=q",
+                       .to = "<sip:alice@edge.example>;tag=bogus",
+                       .headers = "Record-Route: <sip:10.0.0.66:22;lr>\r\n"});
+    const SimulatedMessage* const got = alice_->Last(method);
+    ASSERT_NE(got, nullptr);
+    EXPECT_EQ(got->Text().find("10.0.0.66"), std::string::npos) << method;
+  }
+}
+
+// maddr and port go after the comparison of hosts.
+TEST_P(SelfMadeExcuseTest, AContactWithOurMaddrIsNotExcused) {
+  for (const char* const contact : {"sip:bob@127.0.0.1:5061;maddr=edge.example",
+                                    "sip:dave@10.0.0.9:5061;maddr=edge.example;transport=tls"}) {
+    (*mallory_)->Forget();
+    const TwicePassed made =
+        CallOneself("sip:ceo@b.example", absl::StrCat("Contact: <", contact, ">\r\n"));
+    if (made.all.empty()) continue;
+    RequestText text = AsCeo(made, "sip:ceo@b.example");
+    text.method = "INFO";
+    text.uri = contact;
+    text.to = "<sip:mallory@edge.example>;tag=" + made.tag;
+    text.headers = RouteLines(made.all);
+    (*mallory_)->Forget();
+    EXPECT_EQ(Try(text), 403) << contact;
+    EXPECT_EQ(WhoGotIt(), "") << contact;
+  }
 }
 
 }  // namespace

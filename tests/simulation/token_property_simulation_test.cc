@@ -103,6 +103,8 @@ constexpr char kForged[] = "sip:forged@edge.example";
 
 SimulatedSceneOptions DrawScene(uint64_t seed, Chance& chance) {
   SimulatedSceneOptions scene;
+  // What may come in from there is inside, wherever DNS of the outside says that it lives.
+  scene.inside = "allow = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n";
   scene.seed = seed;
   scene.edges = chance.In(40) ? 2 : 1;
   scene.numeric_names = chance.In(40);
