@@ -28,7 +28,7 @@ struct TicketEnvelope {
   std::span<uint8_t, 32> mac;
 };
 
-// Whom a ticket was given to. All zero with has_peer false: an anonymous peer.
+// The peer that a ticket was given to. All zero with has_peer false: an anonymous peer.
 struct TicketIdentity {
   bool has_peer = false;
   int64_t authenticated_at = 0;
