@@ -1,8 +1,8 @@
 #include "sip/proxy/answer_routes.h"
 
-#include <array>
 #include <cstddef>
 
+#include "absl/container/inlined_vector.h"
 #include "sip/message/name_addr.h"
 #include "sip/message/value_list.h"
 #include "sip/proxy/canonical_uri.h"
@@ -14,25 +14,27 @@ namespace {
 constexpr size_t kAnswerRoutesMax = 64;
 
 struct RouteUris {
-  std::array<Uri, kAnswerRoutesMax> uris;
-  size_t size = 0;
+  absl::InlinedVector<Uri, 4> uris;
 
   // False: unreadable, or too many.
   bool Add(std::string_view field_value) {
     ValueList values(field_value);
     for (std::string_view value; values.Next(value);) {
       NameAddr route;
-      if (size == uris.size() || ParseNameAddr(value, route) != NameAddrOutcome::kOk) return false;
-      uris[size++] = route.uri;
+      if (uris.size() == kAnswerRoutesMax || ParseNameAddr(value, route) != NameAddrOutcome::kOk) {
+        return false;
+      }
+      uris.push_back(route.uri);
     }
     return true;
   }
 };
 
 bool EndsWith(const RouteUris& all, const RouteUris& end) {
-  if (all.size < end.size) return false;
-  for (size_t i = 0; i < end.size; ++i) {
-    if (!IsSameUri(all.uris[all.size - end.size + i], end.uris[i])) return false;
+  if (all.uris.size() < end.uris.size()) return false;
+  const size_t begin = all.uris.size() - end.uris.size();
+  for (size_t i = 0; i < end.uris.size(); ++i) {
+    if (!IsSameUri(all.uris[begin + i], end.uris[i])) return false;
   }
   return true;
 }
@@ -49,8 +51,8 @@ AnswerRoutes ReadAnswerRoutes(const MessageView& response, std::string_view brou
     if (!all.Add(line->value)) return answer;
   }
   if (!brought.empty() && !below.Add(brought)) return answer;
-  if (!EndsWith(all, below) || all.size == below.size) return answer;
-  const size_t last = all.size - below.size - 1;
+  if (!EndsWith(all, below) || all.uris.size() == below.uris.size()) return answer;
+  const size_t last = all.uris.size() - below.uris.size() - 1;
   PairLines lines{&all.uris[last], nullptr};
   if (PairLineFormOf(all.uris[last].user) != PairLineForm::kSingle) {
     if (last == 0) return answer;

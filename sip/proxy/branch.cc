@@ -23,21 +23,38 @@ char* WriteHex(uint64_t value, int digits, char* out) {
   return out + digits;
 }
 
+constexpr uint8_t kNoDigit = 16;
+
 // Lower case only: what we wrote has one spelling.
-bool ReadHex(const char*& in, int digits, uint64_t& value) {
-  value = 0;
-  for (int i = 0; i < digits; ++i) {
-    const char c = *in++;
-    if (c >= '0' && c <= '9') {
-      value = value << 4 | static_cast<uint64_t>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      value = value << 4 | static_cast<uint64_t>(c - 'a' + 10);
-    } else {
-      return false;
-    }
-  }
-  return true;
+constexpr std::array<uint8_t, 256> MakeDigits() {
+  std::array<uint8_t, 256> digits{};
+  digits.fill(kNoDigit);
+  for (uint8_t i = 0; i < 10; ++i) digits[static_cast<size_t>('0' + i)] = i;
+  for (uint8_t i = 10; i < 16; ++i) digits[static_cast<size_t>('a' + i - 10)] = i;
+  return digits;
 }
+constexpr std::array<uint8_t, 256> kDigits = MakeDigits();
+
+// By a table: whether a digit of a MAC is a letter, no processor can guess.
+class HexReader {
+ public:
+  explicit HexReader(const char* in) : in_(in) {}
+
+  uint64_t Number(int digits) {
+    uint64_t value = 0;
+    for (int i = 0; i < digits; ++i) {
+      const uint8_t digit = kDigits[static_cast<unsigned char>(*in_++)];
+      seen_ |= digit;
+      value = value << 4 | (digit & 15);
+    }
+    return value;
+  }
+  [[nodiscard]] bool ok() const { return (seen_ & kNoDigit) == 0; }
+
+ private:
+  const char* in_;
+  uint8_t seen_ = 0;
+};
 
 struct ReadBranch {
   Branch branch;
@@ -48,19 +65,18 @@ std::optional<ReadBranch> ReadFields(std::string_view text) {
   if (text.size() != BranchSigner::kTextBytes || !text.starts_with(kBranchCookie)) {
     return std::nullopt;
   }
-  const char* in = text.data() + kBranchCookie.size();
-  uint64_t process = 0, shard = 0, slot = 0, generation = 0, attempt = 0, origin = 0, loop_hash = 0;
+  HexReader in(text.data() + kBranchCookie.size());
   ReadBranch read;
-  if (!ReadHex(in, 8, process) || !ReadHex(in, 2, shard) || !ReadHex(in, 6, slot) ||
-      !ReadHex(in, 8, generation) || !ReadHex(in, 1, attempt) || !ReadHex(in, 1, origin) ||
-      origin > kFromInside || !ReadHex(in, 8, loop_hash) || !ReadHex(in, 16, read.mac)) {
-    return std::nullopt;
-  }
-  read.branch = {
-      static_cast<uint32_t>(process),  static_cast<uint8_t>(shard),
-      static_cast<uint32_t>(slot),     static_cast<uint32_t>(generation),
-      static_cast<uint8_t>(attempt),   origin == kFromInside ? Zone::kInside : Zone::kOutside,
-      static_cast<uint32_t>(loop_hash)};
+  read.branch.process = static_cast<uint32_t>(in.Number(8));
+  read.branch.shard = static_cast<uint8_t>(in.Number(2));
+  read.branch.slot = static_cast<uint32_t>(in.Number(6));
+  read.branch.generation = static_cast<uint32_t>(in.Number(8));
+  read.branch.attempt = static_cast<uint8_t>(in.Number(1));
+  const uint64_t origin = in.Number(1);
+  read.branch.origin = origin == kFromInside ? Zone::kInside : Zone::kOutside;
+  read.branch.loop_hash = static_cast<uint32_t>(in.Number(8));
+  read.mac = in.Number(16);
+  if (!in.ok() || origin > kFromInside) return std::nullopt;
   return read;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "absl/container/inlined_vector.h"
 #include "sip/message/grammar.h"
 #include "sip/message/params.h"
 
@@ -16,10 +17,7 @@ std::span<const uint8_t> Octets(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-struct CanonicalParams {
-  std::array<Param, kCanonicalParamsMax> params;
-  size_t count = 0;
-};
+using CanonicalParams = absl::InlinedVector<Param, 4>;
 
 bool IsLessName(std::string_view a, std::string_view b) {
   return std::ranges::lexicographical_compare(
@@ -31,11 +29,10 @@ bool ReadParams(std::string_view text, CanonicalParams& sorted) {
   if (text.empty()) return true;
   ParamReader reader(text);
   for (Param param; reader.Next(param);) {
-    if (sorted.count == sorted.params.size()) return false;
-    sorted.params[sorted.count++] = param;
+    if (sorted.size() == kCanonicalParamsMax) return false;
+    sorted.push_back(param);
   }
-  const std::span used = std::span(sorted.params).first(sorted.count);
-  std::ranges::sort(used, [](const Param& a, const Param& b) {
+  std::ranges::sort(sorted, [](const Param& a, const Param& b) {
     if (IsLessName(a.name, b.name)) return true;
     return !IsLessName(b.name, a.name) && a.value < b.value;
   });
@@ -43,7 +40,7 @@ bool ReadParams(std::string_view text, CanonicalParams& sorted) {
 }
 
 void AddParams(const CanonicalParams& sorted, OctetWriter& writer) {
-  for (const Param& param : std::span(sorted.params).first(sorted.count)) {
+  for (const Param& param : sorted) {
     AddLoweredPart(param.name, writer);
     const bool is_lr = EqualsIgnoreCase(param.name, "lr");
     AddPart(is_lr ? std::string_view() : param.value, writer);
@@ -84,7 +81,8 @@ void AddPart(std::string_view part, OctetWriter& writer) {
 
 void AddLoweredPart(std::string_view part, OctetWriter& writer) {
   writer.AddNumber(part.size(), 2);
-  for (const char c : part) writer.AddNumber(static_cast<uint8_t>(ToLower(c)), 1);
+  const std::span<uint8_t> room = writer.Take(part.size());
+  for (size_t i = 0; i < room.size(); ++i) room[i] = static_cast<uint8_t>(ToLower(part[i]));
 }
 
 bool AddCanonicalUri(const Uri& uri, OctetWriter& writer) {
