@@ -6,6 +6,8 @@
 #include <wolfssl/wolfcrypt/sha256.h>
 #include <wolfssl/wolfcrypt/siphash.h>
 
+#include <cstring>
+
 #include "core/check.h"
 
 namespace sallyport::tls {
@@ -36,6 +38,46 @@ std::array<uint8_t, 32> HmacSha256(std::span<const uint8_t> key,
   CHECK(wc_HmacUpdate(&hmac, Bytes(message), static_cast<word32>(message.size())) == 0);
   CHECK(wc_HmacFinal(&hmac, mac.data()) == 0);
   wc_HmacFree(&hmac);
+  return mac;
+}
+
+struct HmacKey::States {
+  ~States() {
+    wc_Sha256Free(&inner);
+    wc_Sha256Free(&outer);
+  }
+  wc_Sha256 inner;
+  wc_Sha256 outer;
+};
+
+HmacKey::HmacKey(std::span<const uint8_t> key) : states_(std::make_unique<States>()) {
+  std::array<uint8_t, WC_SHA256_BLOCK_SIZE> block;
+  CHECK(key.size() <= block.size());
+  const auto begin = [&key, &block](uint8_t pad, wc_Sha256& state) {
+    block.fill(pad);
+    for (size_t i = 0; i < key.size(); ++i) block[i] ^= key[i];
+    CHECK(wc_InitSha256(&state) == 0);
+    CHECK(wc_Sha256Update(&state, block.data(), block.size()) == 0);
+  };
+  begin(0x36, states_->inner);  // RFC 2104 §2.
+  begin(0x5C, states_->outer);
+  explicit_bzero(block.data(), block.size());
+}
+
+HmacKey::HmacKey(HmacKey&& other) noexcept = default;
+HmacKey& HmacKey::operator=(HmacKey&& other) noexcept = default;
+HmacKey::~HmacKey() = default;
+
+std::array<uint8_t, 32> HmacKey::Sign(std::span<const std::byte> message) const {
+  std::array<uint8_t, 32> mac;
+  wc_Sha256 state;
+  CHECK(wc_Sha256Copy(&states_->inner, &state) == 0);
+  CHECK(wc_Sha256Update(&state, Bytes(message), static_cast<word32>(message.size())) == 0);
+  CHECK(wc_Sha256Final(&state, mac.data()) == 0);
+  CHECK(wc_Sha256Copy(&states_->outer, &state) == 0);
+  CHECK(wc_Sha256Update(&state, mac.data(), mac.size()) == 0);
+  CHECK(wc_Sha256Final(&state, mac.data()) == 0);
+  wc_Sha256Free(&state);
   return mac;
 }
 

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
+#include "tls/keyed_mac.h"
 #include "tls/secret.h"
 
 namespace sallyport::sip {
@@ -17,6 +19,7 @@ namespace sallyport::sip {
 struct SealKey {
   tls::DerivedKey bytes;
   uint8_t id;
+  tls::HmacKey hmac;  // Of `bytes`.
 };
 
 class SealKeys {
@@ -30,7 +33,7 @@ class SealKeys {
   SealKeys& operator=(const SealKeys&) = delete;
   ~SealKeys();
 
-  [[nodiscard]] std::span<const SealKey> all() const { return std::span(keys_).first(count_); }
+  [[nodiscard]] std::span<const SealKey> all() const { return keys_; }
   [[nodiscard]] const SealKey& signing() const { return keys_[0]; }
   [[nodiscard]] bool Knows(uint8_t id) const;
 
@@ -38,8 +41,7 @@ class SealKeys {
   [[nodiscard]] static Mac MacOf(const SealKey& key, std::span<const uint8_t> message);
 
  private:
-  std::array<SealKey, tls::kSecretKeysMax> keys_;
-  size_t count_;
+  std::vector<SealKey> keys_;
 };
 
 }  // namespace sallyport::sip

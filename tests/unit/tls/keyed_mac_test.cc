@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -43,6 +44,18 @@ TEST(KeyedMacTest, ShortHmacKeysWork) {
   EXPECT_EQ(Hex(HmacSha256(std::span(reinterpret_cast<const uint8_t*>(key.data()), key.size()),
                            std::as_bytes(std::span(message)))),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+TEST(KeyedMacTest, AKeyThatSignsOftenSignsTheSame) {
+  for (const size_t key_size : {0UL, 1UL, 32UL, 64UL}) {
+    const std::vector<uint8_t> bytes(key_size, 0x5a);
+    HmacKey made(bytes);
+    const HmacKey key = std::move(made);
+    for (size_t size = 0; size <= 200; ++size) {
+      const std::vector<std::byte> message(size, static_cast<std::byte>(size));
+      EXPECT_EQ(Hex(key.Sign(message)), Hex(HmacSha256(bytes, message))) << key_size << " " << size;
+    }
+  }
 }
 
 TEST(KeyedMacTest, IsSha256) {
