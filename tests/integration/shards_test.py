@@ -379,9 +379,11 @@ class Shards:
                 self.assertEqual(who.exchange(self.bye_to(who, phone, seen)).status, 200)
         came = server.wait_requests("BYE", 2 * len(dialogs))
         self.assertEqual(sorted(m.call_id for m in came), sorted(2 * [seen.call_id for seen in dialogs]))
-        # An open connection that proves the domain comes before; one of another domain never.
-        self.client("URI:sip:b.example", edge=edge)
-        node = self.client(edge=edge)
+        # An open connection that proves the domain comes before; one of another domain never. Once it has been
+        # answered, the edge knows it.
+        other, node = self.client("URI:sip:b.example", edge=edge), self.client(edge=edge)
+        self.assertEqual(other.exchange(request(sender="<sip:bob@b.example>;tag=1")).status, 200)
+        self.assertEqual(node.exchange(request()).status, 200)
         for who in insides:
             for phone, seen in zip(phones, dialogs):
                 who.send(self.bye_to(who, phone, seen))
