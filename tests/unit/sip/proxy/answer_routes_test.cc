@@ -15,7 +15,7 @@ namespace {
 
 using test::PairUris;
 
-constexpr test::Dialog kDialog{"call-1", "caller-tag"};
+const test::Dialog kDialog{"call-1", "caller-tag"};
 constexpr char kK[] = "<sip:k.example;lr>";
 constexpr char kP[] = "<sip:p.example;lr>";
 constexpr char kX[] = "<sip:x.b.example;lr>";  // Of the callee's side.

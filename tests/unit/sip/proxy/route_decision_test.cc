@@ -67,7 +67,7 @@ const EdgeSnapshot& Snapshot() {
   return *snapshot;
 }
 
-constexpr test::Dialog kDialog{"c", "1"};
+const test::Dialog kDialog{"c", "1"};
 
 struct Asked {
   std::string method = "INVITE";
