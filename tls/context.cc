@@ -203,8 +203,8 @@ Sha256Digest Context::TicketBinding(std::string_view server_name) const {
   return Sha256(std::as_bytes(std::span(content)));
 }
 
-// A client that resumes is, for the server, what the full handshake proved: so our own certificate counts
-// too. The anchors do not: the one that matters is asked for again (Handshaking::MayOffer).
+// A client that resumes is, for the server, what the full handshake proved: so our own certificate
+// counts too. The anchors do not: the one that matters is asked for again (Handshaking::MayOffer).
 Sha256Digest Context::ClientSessionKey(const Sha256Digest& key,
                                        std::string_view server_name) const {
   std::string content("sallyport client session 1");

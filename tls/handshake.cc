@@ -259,8 +259,9 @@ int Handshaking::OnTicket(WOLFSSL* library_session, unsigned char* key_name, uns
   return self->SealTicket(library_session, std::span(bytes, capacity), size, envelope, new_length);
 }
 
-// The peer that a new ticket is for. On resumption the ticket's own words are repeated, first authentication
-// included, so that a chain of resumptions neither forgets the peer nor outlives its time.
+// The peer that a new ticket is for. On resumption the ticket's own words are repeated, first
+// authentication included, so that a chain of resumptions neither forgets the peer nor outlives its
+// time.
 bool Handshaking::FillTicketIdentity(bool resumed, TicketIdentity& identity) const {
   if (resumed) {
     if (ticket_ == nullptr) return false;

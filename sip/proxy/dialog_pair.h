@@ -7,8 +7,8 @@
 // One MAC covers both lines: their fields, the URI that each stands in (scheme, host, port,
 // transport), the Call-ID and the From-tag that began the dialog. It stands in the outside line,
 // else in the caller's. So a pair serves one dialog, and in it one party on each side. Without
-// the secret none can be made, and halves of two cannot be joined. Fields travel in clear, but for the
-// party's leaf.
+// the secret none can be made, and halves of two cannot be joined. Fields travel in clear, but for
+// the party's leaf.
 //
 // What a pair is good for is decided in token_rights.h. Authentic for every instance that shares
 // the secret; a flow in it is of one process.

@@ -88,8 +88,8 @@ class EdgeShard::DatagramEntry final : private core::DatagramHandler {
       return shard_.context_.Count(
           shard_.context_.metrics.connections_rejected.Slot(ConnectionRejectReason::kAcl));
     }
-    // A source that is not configured gets a share of the turn like any; here nothing waits for more, so
-    // their number counts and not the time.
+    // A source that is not configured gets a share of the turn like any; here nothing waits for
+    // more, so their number counts and not the time.
     const core::Reactor& reactor = shard_.context_.reactor();
     if (config.zone == Zone::kOutside && !snapshot.IsNextHop(source) &&
         !shard_.admission_.MayServe({config.zone, source}, reactor.counters().turns,
