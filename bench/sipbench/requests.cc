@@ -280,7 +280,7 @@ int MeasureInTurn(const Flags& flags, const RequestPlan& plan, const ServerProce
   return is_complete ? 0 : 1;
 }
 
-// From of the peer whose certificate is in `file`: the user of `from` at the domain that names it.
+// From of the peer with the certificate in `file`: the user of `from` at the domain that names it.
 std::string FromOf(const std::string& file, const std::string& from) {
   const std::string user = from.substr(0, from.find('@'));
   return absl::StrCat(user, "@", std::filesystem::path(file).stem().string());

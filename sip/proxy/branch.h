@@ -46,7 +46,7 @@ class BranchSigner {
   // Nothing, if the text is not one that an instance with our secret wrote. Compares in constant
   // time.
   [[nodiscard]] std::optional<Branch> Read(std::string_view text) const;
-  // The same for branches of this process, whose transactions are here.
+  // The same for branches of this process: its transactions are here.
   [[nodiscard]] std::optional<Branch> ReadOwn(std::string_view text) const;
   [[nodiscard]] bool HasSameKeys(const BranchSigner& other) const;
   // The text has the form of our branches, whoever wrote it.

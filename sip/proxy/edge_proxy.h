@@ -271,7 +271,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
     bool parsed = true;   // view_ holds a request that parsed.
     uint16_t status = 0;  // Instead of the table's.
   };
-  // Of a subscription whose token we do not know any more.
+  // Of a subscription with a token that no known key has signed.
   [[nodiscard]] static RefusalDetail SubscriptionLost() {
     RefusalDetail detail;
     detail.phrase = "Call/Transaction Does Not Exist";

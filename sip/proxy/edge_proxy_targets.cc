@@ -765,7 +765,7 @@ bool EdgeProxy::PreferStream(Transaction& transaction, const Endpoint& datagram)
 
 // False: it has not left; the next target is due.
 bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
-  // Nothing of a dialog whose party was proved leaves towards anything that does not prove it.
+  // Where the party of a dialog is proved, its requests leave only towards what proves it.
   const bool is_bound = transaction.far.party.kind != PartyKind::kNone;
   if (is_bound && !IsProvedBy(endpoint, transaction.far.party)) {
     transaction.failure = {ReasonCode::kNextHopIdentity,

@@ -56,7 +56,7 @@ struct EdgeSnapshot {
                                                     core::AddressFamily family) const;
   // What we are called there; where that zone has no listener, as the first of all is called.
   [[nodiscard]] const Egress& EgressOf(size_t listener) const;
-  // Index of the next hop whose name has this NextHopNameHash; 0 is none's.
+  // Index of the next hop with this NextHopNameHash; 0 is none's.
   [[nodiscard]] std::optional<size_t> FindNextHop(uint32_t name_hash) const;
 
   const EdgeConfig config;

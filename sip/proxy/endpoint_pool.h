@@ -211,7 +211,7 @@ class EndpointPool final : private ConnectionHandler {
   [[nodiscard]] Endpoint* EndpointOf(const Connection& connection);
   [[nodiscard]] bool Dial(Endpoint& endpoint);
   [[nodiscard]] bool MakeRoomToDial();
-  // A peer whose certificate has expired since (Connection::has_expired).
+  // A peer with a certificate that has expired since (Connection::has_expired).
   [[nodiscard]] bool GiveUpExpired(Connection& connection);
   [[nodiscard]] bool LeaveExpired(Endpoint& endpoint);
   // A reload has replaced what this endpoint was made for, or it was left (LeaveExpired).

@@ -53,7 +53,7 @@ bool NamesAnotherAddress(const OwnRoutes& own) {
   return !own.strips_maddr && FindParam(own.request_uri.params, "maddr").has_value();
 }
 
-// A subscriber whose route set we do not know any more subscribes anew (RFC 6665 §4.1.2.2).
+// A subscriber with a route set that no known key has signed subscribes anew (RFC 6665 §4.1.2.2).
 bool MayLoseSubscription(const MessageView& request, const TokenRights& rights) {
   return rights.fault == RouteFault::kUnknownKey &&
          (request.method() == Method::kSubscribe || request.method() == Method::kNotify);

@@ -67,7 +67,7 @@ enum class ExcuseOutcome : uint8_t {
   kExcused,
 };
 
-// Of a request from outside whose From is not covered.
+// Of a request from outside with a From that is not covered.
 [[nodiscard]] ExcuseOutcome ReadExcuse(const MessageView& request, const OwnRoutes& own,
                                        const TokenRights& rights, const EdgeSnapshot& snapshot,
                                        int64_t now_seconds);

@@ -1,7 +1,7 @@
 // Dialog tokens and the canonical form of URIs. The input is five lines: From, To and Contact of a
 // request that leaves, another URI, a token. What is issued is exact for its own claim; the other
 // URI in place of one of the three counts only if both have the same scheme, user, host and port
-// (or number); a token that nobody issued excuses nothing.
+// (or number); a token that was not issued excuses nothing.
 #include <array>
 #include <cstddef>
 #include <cstdint>

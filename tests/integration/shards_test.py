@@ -356,7 +356,7 @@ class Shards:
         return made
 
     def test_dialog_of_a_domain_goes_to_its_next_hop_and_not_to_contact(self):
-        # Nobody listens at the next hop. At Contact the domain itself does.
+        # Nothing listens at the next hop. At Contact the domain itself does.
         contact = self.domain_server()
         edge = self.another_edge(self.partner(edge_process.free_port()))
         phones, insides = self.phones(6, edge=edge, supported="path"), self.insides(edge)

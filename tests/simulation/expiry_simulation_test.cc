@@ -1,5 +1,5 @@
-// Standing ends with the certificate: a connection whose peer's certificate has expired carries no
-// request any more, in either direction, whether it was accepted or dialled.
+// Standing ends with the certificate: a connection with an expired certificate of its peer carries
+// no request any more, in either direction, whether it was accepted or dialled.
 
 #include <gtest/gtest.h>
 
@@ -142,7 +142,7 @@ TEST_F(ExpirySimulationTest, OthersAreServedAndARenewedCertificateIsWelcome) {
 
 // -- Towards a peer that opened the connection -------------------------------------------------
 
-// A request of somebody inside to alice's flow, whose Path the registrar knows.
+// A request from inside to alice's flow, by the Path that the registrar knows.
 RequestText ToFlow(const std::string& path, const std::string& branch) {
   return {.uri = "sip:alice@192.0.2.9;transport=tls",
           .via = kInside,

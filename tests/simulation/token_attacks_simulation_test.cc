@@ -1017,7 +1017,7 @@ TEST_P(OwnDomainAttackTest, LeadsToNoPlaceOfTheInside) {
   caller.certificate = &SimulatedCertificate("n.example");
   scene_->Connect(caller, 0);
   caller->options().uri = "sip:nick@n.example";
-  // In a dialog whose flow has gone, and without one.
+  // In a dialog that has lost its flow, and without one.
   const std::string call = caller->Call("sip:alice@edge.example");
   Settle();
   ASSERT_EQ(caller->Final(call, "INVITE"), 200);

@@ -94,7 +94,7 @@ TEST(BranchTest, AnotherSecretIsNotOursAndRotationIs) {
             kBranch);
 }
 
-// The form is what makes a mark, whoever wrote it: an instance whose secret we do not share, too.
+// The form makes a mark: an instance with another secret writes it, too.
 TEST(BranchTest, FormIsSeenWithoutTheSecret) {
   const std::string text = BranchText(BranchSigner(SecretOf(test::kNewKey), 1), kBranch);
   EXPECT_EQ(Signer().Read(text), std::nullopt);

@@ -150,7 +150,7 @@ Asked FromBob(const std::string& method, const std::string& uri, const std::stri
           .from_tag = "2"};
 }
 
-// A pair whose key no longer is in the secret.
+// A pair with a key that is no longer in the secret.
 std::unique_ptr<const EdgeSnapshot> AfterRotation() {
   return test::SnapshotOf(kConfig, test::SecretOf(test::kNewKey));
 }
