@@ -63,6 +63,21 @@ std::string_view RequestText(const Transaction& transaction) {
   return {reinterpret_cast<const char*>(transaction.request.data()), transaction.request_bytes};
 }
 
+// Our own lines; none any more once we have answered the request ourselves.
+std::string_view HeadText(const Transaction& transaction) {
+  return RequestText(transaction).substr(transaction.start_line_bytes, transaction.head_bytes);
+}
+
+// Each is a line of its own.
+uint32_t CountRecordRoutes(std::string_view head) {
+  constexpr std::string_view kName = "\r\nRecord-Route: ";
+  uint32_t count = 0;
+  for (size_t at = head.find(kName); at != std::string_view::npos; at = head.find(kName, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
 std::string_view ResponseText(const Transaction& transaction) {
   return {reinterpret_cast<const char*>(transaction.response.data()), transaction.response_bytes};
 }
@@ -359,7 +374,7 @@ bool EdgeProxy::HasRoutesAsSent(const Transaction& transaction, const Endpoint& 
 // Kept apart from the request, which is given back with the first final answer: more may follow.
 void EdgeProxy::KeepBroughtRoutes(Transaction& transaction) {
   if (std::exchange(transaction.has_kept_routes, true) || !ParseStored(transaction)) return;
-  uint32_t to_skip = transaction.head_routes;  // Each of ours is a line of its own.
+  const uint32_t to_skip = CountRecordRoutes(HeadText(transaction));
   size_t bytes = 0;
   const auto for_each = [&](auto visit) {
     uint32_t number = 0;

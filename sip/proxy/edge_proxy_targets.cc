@@ -77,15 +77,6 @@ TransportAddress WhereOf(const Endpoint& endpoint) {
   return {endpoint.key.transport, endpoint.key.address, IdentityHash(endpoint.key.identity)};
 }
 
-uint8_t CountRecordRoutes(std::string_view head) {
-  constexpr std::string_view kName = "\r\nRecord-Route: ";
-  uint8_t count = 0;
-  for (size_t at = head.find(kName); at != std::string_view::npos; at = head.find(kName, at + 1)) {
-    ++count;
-  }
-  return count;
-}
-
 // The URI that says where a request from the inside goes next (§16.6 step 7).
 Uri NextUri(const MessageView& request, bool next_is_strict) {
   const HeaderField* const field = next_is_strict ? nullptr : request.First(HeaderId::kRoute);
@@ -884,7 +875,6 @@ bool EdgeProxy::WriteHead(Transaction& transaction, Endpoint& endpoint) {
   if (moved) transaction.request = std::move(moved);
   transaction.request_bytes = static_cast<uint32_t>(total);
   transaction.head_bytes = static_cast<uint32_t>(size);
-  transaction.head_routes = CountRecordRoutes({head.data(), size});
   return true;
 }
 

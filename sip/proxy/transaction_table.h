@@ -165,7 +165,6 @@ struct Transaction : core::ListLink {
   uint32_t request_bytes = 0;
   uint32_t start_line_bytes = 0;
   uint32_t head_bytes = 0;
-  uint8_t head_routes = 0;  // Record-Route lines of ours among them.
   // records_route towards outside: the Record-Route values that the request brought, by which the
   // answers' are judged after `request` is given back.
   core::BufferLease brought_routes;

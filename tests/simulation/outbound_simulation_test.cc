@@ -549,6 +549,25 @@ TEST_F(TwoServersTest, Rfc3261_16_7_5_LateSuccessPassesAfterAFailure) {
             (Lines{"SIP/2.0 100 Trying", "SIP/2.0 486 Busy Here", "SIP/2.0 200 OK"}));
 }
 
+// Our own answer is made of the request without our lines; a 2xx that comes later is judged by what
+// the request brought all the same.
+TEST_F(TwoServersTest, LateSuccessAfterOurOwnAnswerKeepsTheRouteSet) {
+  RequestText call = Leaving("1", "INVITE");
+  call.headers += "Record-Route: <sip:k2.example;lr>, <sip:k1.example;lr>\r\n";
+  edge_.NextHopSend(call.Text());
+  edge_.Run(absl::Seconds(4.4));
+  const std::string one = TakeOne(first_);
+  ASSERT_NE(second_.Take(), "");
+  edge_.Run(absl::Seconds(33));
+  const Lines own = TakeInside(edge_);
+  ASSERT_EQ(StartLine(own.back()), "SIP/2.0 408 Request Timeout");
+  first_.Send(ResponseText(one, 200, "OK"));
+  edge_.Settle();
+  const Lines late = TakeInside(edge_);
+  ASSERT_EQ(StartLines(late), Lines{"SIP/2.0 200 OK"});
+  EXPECT_EQ(Values(late[0], "Record-Route"), Values(one, "Record-Route"));
+}
+
 // The second is only being dialled when the caller gives up; the first has the INVITE.
 TEST_F(TwoServersTest, CancelWhileTheSecondIsDialledReachesTheFirstOnceItRings) {
   edge_.network().Blackhole(second_.address());
