@@ -1,68 +1,86 @@
 #include "sip/proxy/answer_routes.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <span>
 
 #include "absl/container/inlined_vector.h"
 #include "sip/message/name_addr.h"
 #include "sip/message/value_list.h"
 #include "sip/proxy/canonical_uri.h"
+#include "sip/proxy/dialog_pair.h"
 
 namespace sallyport::sip {
 namespace {
 
 // Of an answer; more are not as we sent them.
 constexpr size_t kAnswerRoutesMax = 64;
+constexpr std::string_view kLineBegin = "Record-Route: ";
+constexpr std::string_view kLineEnd = "\r\n";
 
-struct RouteUris {
-  absl::InlinedVector<Uri, 4> uris;
+using Values = absl::InlinedVector<std::string_view, 8>;
 
-  // False: unreadable, or too many.
-  bool Add(std::string_view field_value) {
-    ValueList values(field_value);
-    for (std::string_view value; values.Next(value);) {
-      NameAddr route;
-      if (uris.size() == kAnswerRoutesMax || ParseNameAddr(value, route) != NameAddrOutcome::kOk) {
-        return false;
-      }
-      uris.push_back(route.uri);
-    }
-    return true;
-  }
-};
-
-bool EndsWith(const RouteUris& all, const RouteUris& end) {
-  if (all.uris.size() < end.uris.size()) return false;
-  const size_t begin = all.uris.size() - end.uris.size();
-  for (size_t i = 0; i < end.uris.size(); ++i) {
-    if (!IsSameUri(all.uris[begin + i], end.uris[i])) return false;
+// False: too many.
+bool AddValues(std::string_view field_value, Values& all) {
+  ValueList values(field_value);
+  for (std::string_view value; values.Next(value);) {
+    if (all.size() == kAnswerRoutesMax) return false;
+    all.push_back(value);
   }
   return true;
 }
 
+void AddLines(std::string_view lines, Values& all) {
+  while (lines.size() > kLineBegin.size()) {
+    const size_t end = lines.find(kLineEnd);
+    all.push_back(lines.substr(kLineBegin.size(), end - kLineBegin.size()));
+    lines.remove_prefix(end + kLineEnd.size());
+  }
+}
+
+using SameUri = bool (*)(const Uri&, const Uri&);
+
+// As text at first: most stacks return what they have received.
+bool AreSame(std::span<const std::string_view> returned, std::span<const std::string_view> sent,
+             SameUri is_same) {
+  for (size_t i = 0; i < sent.size(); ++i) {
+    if (returned[i] == sent[i]) continue;
+    NameAddr a;
+    NameAddr b;
+    if (ParseNameAddr(returned[i], a) != NameAddrOutcome::kOk ||
+        ParseNameAddr(sent[i], b) != NameAddrOutcome::kOk || !is_same(a.uri, b.uri)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool AreReadable(std::span<const std::string_view> values) {
+  return std::ranges::all_of(values, [](std::string_view value) {
+    NameAddr route;
+    return ParseNameAddr(value, route) == NameAddrOutcome::kOk;
+  });
+}
+
 }  // namespace
 
-AnswerRoutes ReadAnswerRoutes(const MessageView& response, std::string_view brought,
-                              const DialogId& dialog, const DialogPairSigner& pairs) {
-  AnswerRoutes answer;
-  RouteUris all;
-  RouteUris below;
+bool HasRoutesAsSent(const MessageView& response, std::string_view lines,
+                     std::string_view brought) {
+  Values returned;
   for (const HeaderField* line = response.First(HeaderId::kRecordRoute); line != nullptr;
        line = response.NextSame(line)) {
-    if (!all.Add(line->value)) return answer;
+    if (!AddValues(line->value, returned)) return false;
   }
-  if (!brought.empty() && !below.Add(brought)) return answer;
-  if (!EndsWith(all, below) || all.uris.size() == below.uris.size()) return answer;
-  const size_t last = all.uris.size() - below.uris.size() - 1;
-  PairLines lines{&all.uris[last], nullptr};
-  if (PairLineFormOf(all.uris[last].user) != PairLineForm::kSingle) {
-    if (last == 0) return answer;
-    lines = {&all.uris[last - 1], &all.uris[last]};
-  }
-  const PairReading reading = pairs.Read(lines, dialog);
-  const bool is_in_order = reading.is_single || !reading.caller_is_first;
-  answer.is_as_sent = reading.outcome == PairReading::Outcome::kValid && is_in_order;
-  if (answer.is_as_sent) answer.pair = reading.pair;
-  return answer;
+  Values ours;
+  AddLines(lines, ours);
+  Values below;
+  if (!brought.empty() && !AddValues(brought, below)) return false;
+  if (ours.empty() || returned.size() < ours.size() + below.size()) return false;
+  const std::span<const std::string_view> all(returned);
+  const size_t above = all.size() - below.size() - ours.size();
+  return AreReadable(all.first(above)) &&
+         AreSame(all.subspan(above, ours.size()), ours, IsSameLine) &&
+         AreSame(all.last(below.size()), below, IsSameUri);
 }
 
 void ReplaceRecordRoutes(const MessageView& response, std::string_view lines,
@@ -70,9 +88,9 @@ void ReplaceRecordRoutes(const MessageView& response, std::string_view lines,
   const char* const position = response.headers_begin();
   edit.InsertBefore(position, edit.Store({lines}));
   if (!brought.empty()) {
-    edit.InsertBefore(position, "Record-Route: ");
+    edit.InsertBefore(position, kLineBegin);
     edit.InsertBefore(position, brought);
-    edit.InsertBefore(position, "\r\n");
+    edit.InsertBefore(position, kLineEnd);
   }
   RemoveAll(response, HeaderId::kRecordRoute, edit);
 }

@@ -29,8 +29,11 @@ constexpr size_t kSideOctetsMax =
 constexpr size_t kLineOctetsMax = 4 + 2 * kSideOctetsMax + SealKeys::kMacBytes;
 constexpr size_t kLineOctetsMin = 2 + 7;  // An IPv4 target is the least that a side holds.
 static_assert(Base64UrlBytes(kLineOctetsMax) <= PairTexts::kTextBytesMax);
-// The dialog, both lines, and the host and transport of each.
-constexpr size_t kMessageOctetsMax = sizeof(DialogId) + 2 + 2 * kLineOctetsMax + 2 * 280;
+// Scheme, host, port and transport.
+constexpr size_t kPlaceOctetsMax = 280;
+// The dialog, both lines, and the place of each.
+constexpr size_t kMessageOctetsMax =
+    sizeof(DialogId) + 2 + 2 * kLineOctetsMax + 2 * kPlaceOctetsMax;
 
 unsigned FlagsOf(const DialogSide& side, bool is_callee) {
   unsigned flags = is_callee ? kIsCallee : 0;
@@ -280,6 +283,17 @@ PairReading DialogPairSigner::Read(const PairLines& lines, const DialogId& dialo
     return reading;
   }
   return reading;
+}
+
+bool IsSameLine(const Uri& returned, const Uri& written) {
+  std::array<uint8_t, kPlaceOctetsMax> returned_octets;
+  std::array<uint8_t, kPlaceOctetsMax> written_octets;
+  OctetWriter returned_place(returned_octets);
+  OctetWriter written_place(written_octets);
+  AddPlace(returned, returned_place);
+  AddPlace(written, written_place);
+  return returned.user == written.user && HasOurFormOnly(returned) && returned_place.fits() &&
+         std::ranges::equal(returned_place.written(), written_place.written());
 }
 
 PairLineForm PairLineFormOf(std::string_view user) {

@@ -110,6 +110,10 @@ class DialogPairSigner {
 enum class PairLineForm : uint8_t { kNone, kCaller, kCallee, kSingle };
 [[nodiscard]] PairLineForm PairLineFormOf(std::string_view user);
 
+// A line that comes back is the one that was written, but for the spelling of its parameters and
+// any `dt`.
+[[nodiscard]] bool IsSameLine(const Uri& returned, const Uri& written);
+
 // Both lines are one: the listener of both sides is the same.
 [[nodiscard]] bool IsSamePlace(const RecordRouteUri& a, const RecordRouteUri& b);
 

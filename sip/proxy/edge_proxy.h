@@ -224,8 +224,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void SendResponseOn(Transaction& transaction, Endpoint* endpoint);
   // Record-Route of an answer from outside, in view_: as it must be.
   void EditAnswerRoutes(Transaction& transaction, Endpoint& endpoint);
-  [[nodiscard]] bool HasRoutesAsSent(const Transaction& transaction,
-                                     const Endpoint& endpoint) const;
+  [[nodiscard]] std::string_view RouteLinesFor(const Transaction& transaction, Endpoint& endpoint,
+                                               std::span<char> room);
   void KeepBroughtRoutes(Transaction& transaction);
   // To another open connection of the party that asked.
   [[nodiscard]] bool SendToParty(const Transaction& transaction, std::string_view response);

@@ -346,29 +346,28 @@ void EdgeProxy::SendResponseOn(Transaction& transaction, Endpoint* endpoint) {
                               hides_overload ? uint16_t{500} : status, FinalSource::kForwarded));
 }
 
-// Our pair must be of this dialog and of the endpoint that answers (answer_routes.h); else the
-// whole of it is replaced by that pair and what the request had brought.
+// Our pair must come back as it was written for the endpoint that answers (answer_routes.h); else
+// the whole of it is replaced by that pair and what the request had brought.
 void EdgeProxy::EditAnswerRoutes(Transaction& transaction, Endpoint& endpoint) {
   KeepBroughtRoutes(transaction);
-  if (HasRoutesAsSent(transaction, endpoint)) return;
-  std::array<char, kHeadBytesMax> lines;
-  const size_t size = WriteRouteLines(transaction, endpoint, lines);
-  ReplaceRecordRoutes(view_, {lines.data(), size}, BroughtRoutes(transaction), edit_);
+  std::array<char, kHeadBytesMax> room;
+  const std::string_view lines = RouteLinesFor(transaction, endpoint, room);
+  const std::string_view brought = BroughtRoutes(transaction);
+  if (!HasRoutesAsSent(view_, lines, brought)) ReplaceRecordRoutes(view_, lines, brought, edit_);
 }
 
-bool EdgeProxy::HasRoutesAsSent(const Transaction& transaction, const Endpoint& endpoint) const {
-  const DialogPairSigner& pairs = context_.snapshot->pairs;
-  const AnswerRoutes answer =
-      ReadAnswerRoutes(view_, BroughtRoutes(transaction), transaction.dialog, pairs);
-  if (!answer.is_as_sent) return false;
-  DialogSide caller = transaction.near;
-  caller.secure = transaction.is_secure;
-  DialogSide callee = FarSideOf(transaction, endpoint);
-  callee.party = answer.pair.callee.party;
-  const bool is_party = transaction.far.party.kind != PartyKind::kNone
-                            ? callee.party == transaction.far.party
-                            : pairs.parties().IsSame(callee.party, endpoint.party);
-  return is_party && answer.pair.caller == caller && answer.pair.callee == callee;
+// As they were sent. Written once more where the request has been given back or has gone elsewhere
+// since, and for a party that has changed.
+std::string_view EdgeProxy::RouteLinesFor(const Transaction& transaction, Endpoint& endpoint,
+                                          std::span<char> room) {
+  const bool is_same_party =
+      transaction.far.party.kind != PartyKind::kNone || transaction.head_party == endpoint.party.id;
+  if (transaction.request && transaction.head_bytes > 0 &&
+      transaction.head_endpoint == endpoint.id && is_same_party) {
+    const std::string_view head = HeadText(transaction);
+    return head.substr(head.find("\r\n") + 2);  // Behind our Via.
+  }
+  return {room.data(), WriteRouteLines(transaction, endpoint, room)};
 }
 
 // Kept apart from the request, which is given back with the first final answer: more may follow.

@@ -875,6 +875,8 @@ bool EdgeProxy::WriteHead(Transaction& transaction, Endpoint& endpoint) {
   if (moved) transaction.request = std::move(moved);
   transaction.request_bytes = static_cast<uint32_t>(total);
   transaction.head_bytes = static_cast<uint32_t>(size);
+  transaction.head_endpoint = endpoint.id;
+  transaction.head_party = endpoint.party.id;
   return true;
 }
 

@@ -165,6 +165,9 @@ struct Transaction : core::ListLink {
   uint32_t request_bytes = 0;
   uint32_t start_line_bytes = 0;
   uint32_t head_bytes = 0;
+  // Where they went, and the party that it had proved when they were written.
+  EndpointId head_endpoint;
+  PartyId head_party{};
   // records_route towards outside: the Record-Route values that the request brought, by which the
   // answers' are judged after `request` is given back.
   core::BufferLease brought_routes;
