@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -375,6 +376,34 @@ TEST_F(TokenFlowTest, CalleeDialledByItsExtensionHangsUp) {
   core().Retarget("23@edge.example", {.uris = {"sip:bob@edge.example"}});
   CallAndConverse(*alice_, "sip:23@edge.example", **bob_);
   CallAndConverse(**carol_, "sip:23@edge.example", **bob_);
+}
+
+// -- What our lines cost on the wire --------------------------------------------------------------
+
+size_t RecordRouteOctets(const SimulatedMessage& message) {
+  size_t octets = 0;
+  for (const std::string& value : message.All("Record-Route")) {
+    if (value.find('@') == std::string::npos) continue;  // Of the proxy inside.
+    octets += std::string_view("Record-Route: ").size() + value.size() + 2;
+  }
+  return octets;
+}
+
+TEST_F(TokenFlowTest, RecordRouteOfAPairAndOfASpiralStaysShort) {
+  Meet();
+  Call(**carol_, "sip:alice@edge.example", *alice_);
+  const size_t inwards = RecordRouteOctets(*alice_->Last("INVITE"));
+  Call(*alice_, "sip:ceo@b.example", **ceo_);
+  const size_t outwards = RecordRouteOctets(*(*ceo_)->Last("INVITE"));
+  Call(**carol_, "sip:board@edge.example", **ceo_);
+  const size_t spiral = RecordRouteOctets(*(*ceo_)->Last("INVITE"));
+  std::printf("Record-Route of ours: inwards %zu, outwards %zu, spiral %zu octets\n", inwards,
+              outwards, spiral);
+  EXPECT_GT(inwards, 0U);
+  EXPECT_LE(inwards, 250U);
+  EXPECT_LE(outwards, 250U);
+  EXPECT_GT(spiral, outwards);
+  EXPECT_LE(spiral, 500U);
 }
 
 // -- In by one instance and out by the other -----------------------------------------------------
