@@ -254,20 +254,18 @@ void SimulatedInsideProxy::Finish(Server& server, const SimulatedMessage& respon
 // -- Topology hiding -----------------------------------------------------------------------------
 
 void SimulatedInsideProxy::Hide(SimulatedMessage& request, bool forms_dialog) {
-  const std::string call_id = request.First("Call-ID");
   const std::string contact = request.First("Contact");
   if (forms_dialog) {
-    Hidden& hidden = hidden_[call_id];
-    hidden.caller_tag = TagOf(request.First("From"));
+    Hidden& hidden = hidden_[{request.First("Call-ID"), TagOf(request.First("From"))}];
     hidden.record_routes = request.All("Record-Route");
     hidden.contacts[0] = contact;
     request.Drop("Record-Route");
     return request.Set("Contact", "<" + OwnUri("caller") + ">");
   }
-  const auto found = hidden_.find(call_id);
+  const auto found = FindHidden(request);
   if (found == hidden_.end()) return;
   Hidden& hidden = found->second;
-  const bool is_from_caller = TagOf(request.First("From")) == hidden.caller_tag;
+  const bool is_from_caller = TagOf(request.First("From")) == found->first.second;
   if (!contact.empty()) {
     hidden.contacts[is_from_caller ? 0 : 1] = contact;
     request.Set("Contact", "<" + OwnUri(is_from_caller ? "caller" : "callee") + ">");
@@ -278,11 +276,21 @@ void SimulatedInsideProxy::Hide(SimulatedMessage& request, bool forms_dialog) {
   for (const std::string& route : hidden.record_routes) request.Append("Route", route);
 }
 
+// A dialog is its Call-ID and its tags: whoever takes a Call-ID again has another one.
+SimulatedInsideProxy::HiddenDialogs::iterator SimulatedInsideProxy::FindHidden(
+    const SimulatedMessage& message) {
+  for (const char* const side : {"From", "To"}) {
+    const auto found = hidden_.find({message.First("Call-ID"), TagOf(message.First(side))});
+    if (found != hidden_.end()) return found;
+  }
+  return hidden_.end();
+}
+
 void SimulatedInsideProxy::Restore(SimulatedMessage& response) {
-  const auto found = hidden_.find(response.First("Call-ID"));
+  const auto found = FindHidden(response);
   if (found == hidden_.end()) return;
   Hidden& hidden = found->second;
-  const bool is_from_callee = TagOf(response.First("From")) == hidden.caller_tag;
+  const bool is_from_callee = TagOf(response.First("From")) == found->first.second;
   const std::string contact = response.First("Contact");
   if (!contact.empty()) {
     hidden.contacts[is_from_callee ? 1 : 0] = contact;

@@ -87,10 +87,11 @@ class SimulatedInsideProxy : public SimulatedElement {
   };
   // What it keeps of a dialog while it hides Record-Route.
   struct Hidden {
-    std::string caller_tag;
     std::vector<std::string> record_routes;
     std::string contacts[2];  // Of the caller and of the callee.
   };
+  // By Call-ID and the caller's tag.
+  using HiddenDialogs = std::map<std::pair<std::string, std::string>, Hidden>;
 
   void OnRequest(SimulatedMessage request, const Reply& reply);
   void OnResponse(SimulatedMessage response);
@@ -100,6 +101,7 @@ class SimulatedInsideProxy : public SimulatedElement {
   void Forward(size_t server, SimulatedMessage request, const std::string& place);
   void Finish(Server& server, const SimulatedMessage& response);
   void Hide(SimulatedMessage& request, bool forms_dialog);
+  [[nodiscard]] HiddenDialogs::iterator FindHidden(const SimulatedMessage& message);
   void Restore(SimulatedMessage& response);
   [[nodiscard]] bool IsOwn(const std::string& uri) const;
   [[nodiscard]] std::string PlaceFor(const SimulatedMessage& request) const;
@@ -113,7 +115,7 @@ class SimulatedInsideProxy : public SimulatedElement {
   std::vector<Server> servers_;
   std::map<std::string, size_t> server_of_;  // By method and the branch that it came with.
   std::map<std::string, Branch> branches_;   // By the branch that it was sent with.
-  std::map<std::string, Hidden> hidden_;     // By Call-ID.
+  HiddenDialogs hidden_;
   std::vector<SimulatedMessage> seen_;
   std::vector<size_t> held_;  // Of servers_.
   bool holds_ = false;

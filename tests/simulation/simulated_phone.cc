@@ -210,9 +210,10 @@ SimulatedDialog* SimulatedPhone::FindDialog(const SimulatedMessage& request) {
   const auto exact = dialogs_.find(KeyOf(call_id, local, remote));
   if (exact != dialogs_.end()) return &exact->second;
   // RFC 6665 §4.4.1: a NOTIFY may come before the answer to its SUBSCRIBE, or from another
-  // notifier.
+  // notifier. Nothing else makes a dialog of one.
   const auto begun = dialogs_.find(KeyOf(call_id, local, ""));
-  if (begun == dialogs_.end() || request.method() != "NOTIFY") return nullptr;
+  const bool is_subscription = begun != dialogs_.end() && begun->second.awaits_notify;
+  if (!is_subscription || request.method() != "NOTIFY") return nullptr;
   SimulatedDialog made = begun->second;
   made.remote_tag = remote;
   const std::string key = KeyOf(call_id, local, remote);
