@@ -10,30 +10,43 @@
 namespace sallyport::sip {
 namespace {
 
-// Can this line be l or Content-Length (then its ninth character is an L)? Saves looking up most
-// names.
-bool MayBeContentLength(const char* line, const char* end) {
-  const char first = ToLower(*line);
-  return first == 'l' || (first == 'c' && end - line > 8 && ToLower(line[8]) == 'l');
-}
-
-// Takes one header line, its CRLF excluded, into account.
-ContentLengthOutcome TakeLine(std::string_view line, const char* readable, bool& found,
-                              uint32_t& content_length) {
-  const NameAtLine name =
-      ReadNameAtLine(line.data(), line.size(), static_cast<size_t>(readable - line.data()));
-  if (name.name_bytes == 0 || name.id != HeaderId::kContentLength) return ContentLengthOutcome::kOk;
-  if (found) return ContentLengthOutcome::kRepeated;
-  found = true;
-  return ReadContentLength(TrimLws(line.substr(name.colon + 1)), content_length)
-             ? ContentLengthOutcome::kOk
-             : ContentLengthOutcome::kMalformed;
+// A line that is no Content-Length to us and may be one to another reader: the name is there, and
+// what follows is not what may stand between a name and its colon.
+bool LooksLikeContentLength(std::string_view line) {
+  for (const std::string_view name : {"content-length", "l"}) {
+    if (line.size() < name.size() || !EqualsIgnoreCase(line.substr(0, name.size()), name)) continue;
+    if (line.size() == name.size() || !IsIn(line[name.size()], kTokenChar)) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
 bool ReadContentLength(std::string_view value, uint32_t& content_length) {
   return ReadDecimal(value, kContentLengthMax, content_length);
+}
+
+ContentLengthOutcome ContentLengthSearch::Take(std::string_view line, const char* readable) {
+  const NameAtLine name =
+      ReadNameAtLine(line.data(), line.size(), static_cast<size_t>(readable - line.data()));
+  if (name.name_bytes == 0 || name.id != HeaderId::kContentLength) {
+    return name.name_bytes == 0 && LooksLikeContentLength(line) ? ContentLengthOutcome::kConflicting
+                                                                : ContentLengthOutcome::kOk;
+  }
+  uint32_t length = 0;
+  if (!ReadContentLength(TrimLws(line.substr(name.colon + 1)), length)) {
+    return ContentLengthOutcome::kMalformed;
+  }
+  if (found_ && length != content_length_) return ContentLengthOutcome::kConflicting;
+  found_ = true;
+  content_length_ = length;
+  return ContentLengthOutcome::kOk;
+}
+
+// l or Content-Length, whose ninth character is an L.
+bool ContentLengthSearch::IsCandidate(const char* line, const char* end) {
+  const char first = ToLower(*line);
+  return first == 'l' || (first == 'c' && end - line > 8 && ToLower(line[8]) == 'l');
 }
 
 // A line ends with CRLF that no whitespace follows. Bare CR and LF end nothing: the parser refuses
@@ -43,7 +56,7 @@ ContentLengthOutcome FindContentLength(std::string_view header_block, const char
   const char* const end = header_block.data() + header_block.size();
   const char* candidate =
       nullptr;  // Where the line begins that is being passed, if it may be the one.
-  bool found = false;
+  ContentLengthSearch search;
   for (size_t base = 0; base < header_block.size(); base += kScanBlockBytes) {
     const size_t left = header_block.size() - base;
     const char* const block = header_block.data() + base;
@@ -53,14 +66,14 @@ ContentLengthOutcome FindContentLength(std::string_view header_block, const char
       const char* const at = block + std::countr_zero(controls);
       if (end - at < 3 || at[0] != '\r' || at[1] != '\n' || at[2] == ' ' || at[2] == '\t') continue;
       if (candidate != nullptr) {
-        const ContentLengthOutcome outcome =
-            TakeLine(Between(candidate, at), readable, found, content_length);
+        const ContentLengthOutcome outcome = search.Take(Between(candidate, at), readable);
         if (outcome != ContentLengthOutcome::kOk) return outcome;
       }
-      candidate = MayBeContentLength(at + 2, end) ? at + 2 : nullptr;
+      candidate = ContentLengthSearch::IsCandidate(at + 2, end) ? at + 2 : nullptr;
     }
   }
-  return found ? ContentLengthOutcome::kOk : ContentLengthOutcome::kMissing;
+  content_length = search.content_length();
+  return search.outcome();
 }
 
 }  // namespace sallyport::sip

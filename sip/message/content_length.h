@@ -12,12 +12,31 @@ inline constexpr uint32_t kContentLengthMax = 0x7fffffff;
 // `value` without LWS around it: 1*DIGIT, leading zeros allowed. False: malformed or out of range.
 [[nodiscard]] bool ReadContentLength(std::string_view value, uint32_t& content_length);
 
-enum class ContentLengthOutcome : uint8_t { kOk, kMissing, kRepeated, kMalformed };
+// kConflicting: two fields that do not agree, or another line that some reader could take for the
+// field: without a colon behind its name, say.
+enum class ContentLengthOutcome : uint8_t { kOk, kMissing, kConflicting, kMalformed };
 
-// Looks for the field in a header block (start line, header lines, empty line) as the parser does:
-// names by LookUpHeader, SP and HTAB before the colon, folds. Two fields are kRepeated even if they
-// agree.
-// `readable`: memory may be read up to there.
+// Collects the field from header lines as the parser reads them: names by LookUpHeader, SP and HTAB
+// before the colon, folds. Fields that agree count as one.
+class ContentLengthSearch {
+ public:
+  // A whole header line without its last CRLF. `readable`: memory may be read up to there. kMissing
+  // is for outcome() to say.
+  [[nodiscard]] ContentLengthOutcome Take(std::string_view line, const char* readable);
+  [[nodiscard]] ContentLengthOutcome outcome() const {
+    return found_ ? ContentLengthOutcome::kOk : ContentLengthOutcome::kMissing;
+  }
+  [[nodiscard]] uint32_t content_length() const { return content_length_; }
+
+  // The line may be one for Take; saves looking up most names.
+  [[nodiscard]] static bool IsCandidate(const char* line, const char* end);
+
+ private:
+  uint32_t content_length_ = 0;
+  bool found_ = false;
+};
+
+// Looks for the field in a header block: start line, header lines, empty line.
 [[nodiscard]] ContentLengthOutcome FindContentLength(std::string_view header_block,
                                                      const char* readable,
                                                      uint32_t& content_length);

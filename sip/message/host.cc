@@ -1,5 +1,7 @@
 #include "sip/message/host.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -147,6 +149,16 @@ HostAt ReadHost(const char* begin, const Bounds& in) {
   const HostKind kind = ClassifyNameOrIpv4(name);
 #endif
   return kind == HostKind::kInvalid ? kNone : HostAt{end, kind};
+}
+
+const char* ReadOddName(const char* begin, const Bounds& in) {
+  const char* end = begin;
+  while (end != in.end && (IsIn(*end, kHostnameChar) || *end == '_')) ++end;
+  std::array<char, kNameBytesMax + 1> plain;  // As IsHostname reads it.
+  const auto size = static_cast<size_t>(end - begin);
+  if (size == 0 || size > plain.size()) return nullptr;
+  std::replace_copy(begin, end, plain.begin(), '_', 'x');
+  return ClassifyNameOrIpv4({plain.data(), size}) == HostKind::kName ? end : nullptr;
 }
 
 bool EqualsHost(std::string_view a, std::string_view b) {

@@ -30,6 +30,14 @@ struct HostAt {
 };
 [[nodiscard]] HostAt ReadHost(const char* begin, const Bounds& in);
 
+// For hosts that prove nothing: a name in which '_' is a letter too (Docker, some DNS zones). Where
+// it ends; nullptr: it is no such name.
+[[nodiscard]] const char* ReadOddName(const char* begin, const Bounds& in);
+// ReadHost, which ended at `end`, has not seen the whole of one.
+[[nodiscard]] inline bool MayBeOddName(const char* end, const Bounds& in) {
+  return end == nullptr || (end != in.end && *end == '_');
+}
+
 // IPv6address without brackets (RFC 5954 §4.1: "::" at most once).
 [[nodiscard]] bool IsIpv6Address(std::string_view text);
 

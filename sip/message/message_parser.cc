@@ -42,13 +42,11 @@ class MessageReader {
   bool TakeCommonLine(const char* begin, const char* end, const char* readable);
   void TakeHeaderLine(const char* begin, const char* end);
   void Append(std::string_view name, std::string_view value, const char* end, HeaderId id);
-  [[nodiscard]] bool IsSound(std::string_view line) const;
   void ReadFields();
   [[nodiscard]] bool ReadAddress(const HeaderField& field, NameAddr& address) const;
   void ReadVias();
   void ReadMaxForwards();
   void ReadBody();
-  void ReadContacts();
 
   // Checks that the field is there exactly once; nullptr: noted.
   const HeaderField* Single(HeaderId id, ParseOutcome missing, ParseOutcome repeated);
@@ -64,7 +62,7 @@ class MessageReader {
   enum LineTrait : uint8_t {
     kStartLine = 1 << 0,   // The first one.
     kContinued = 1 << 1,   // A continuation line was seen.
-    kBroken = 1 << 2,      // A bare LF or an empty continuation line is in it.
+    kBroken = 1 << 2,      // A bare CR or LF or an empty continuation line is in it.
     kHasControl = 1 << 3,  // A control character that only a quoted-pair could excuse is in it.
   };
   void AddTrait(LineTrait trait) { line_traits_ = static_cast<uint8_t>(line_traits_ | trait); }
@@ -99,29 +97,6 @@ bool ControlsAreEscaped(std::string_view line) {
     return false;
   }
   return true;
-}
-
-// Is the rest of a field, from `at` on, a list of Via values?
-bool AreVias(const char* at, const Bounds& in) {
-  Via via;
-  while (true) {
-    const char* const stop = ReadVia(at, in, via);
-    if (stop == nullptr || stop == in.end) return stop != nullptr;
-    if (*stop != ',') return false;
-    at = stop + 1;
-  }
-}
-
-// The same for Contact values.
-bool AreAddresses(const char* at, const Bounds& in) {
-  NameAddr address;
-  while (true) {
-    const char* stop = nullptr;
-    if (ReadNameAddr(at, in, address, stop) != NameAddrOutcome::kOk) return false;
-    if (stop == in.end) return true;
-    if (*stop != ',') return false;
-    at = stop + 1;
-  }
 }
 
 enum class VersionOutcome : uint8_t { kOk, kOther, kNone };
@@ -213,7 +188,7 @@ void MessageReader::IndexLines() {
 void MessageReader::OnControl(const char* at) {
   const bool in_line_end = *at == '\n' && at != bytes_.data() && at[-1] == '\r';
   if (*at == '\t' || in_line_end) return;
-  AddTrait(*at == '\n' ? kBroken : kHasControl);
+  AddTrait(*at == '\n' || *at == '\r' ? kBroken : kHasControl);
 }
 
 // Any line, also the uncommon ones; `next` follows its CRLF.
@@ -241,7 +216,8 @@ void MessageReader::OnLineEnd(const char* next) {
 }
 
 void MessageReader::TakeStartLine(std::string_view line) {
-  if ((line_traits_ & (kBroken | kHasControl)) != 0) return Note(ParseOutcome::kBadStartLine);
+  if ((line_traits_ & kBroken) != 0) return Note(ParseOutcome::kBadLineEnd);
+  if ((line_traits_ & kHasControl) != 0) return Note(ParseOutcome::kBadStartLine);
   // A method is a token and has no '/', so this cannot be a request.
   if (StartsWithIgnoreCase(line, "SIP/")) return TakeStatusLine(line);
   out_.is_request_ = true;
@@ -314,7 +290,10 @@ inline bool MessageReader::TakeCommonLine(const char* begin, const char* end,
 // Any header line: [begin, end), continuation lines and the last CRLF included.
 void MessageReader::TakeHeaderLine(const char* begin, const char* end) {
   const std::string_view line = Between(begin, end - 2);
-  if (line_traits_ != 0 && !IsSound(line)) return Note(ParseOutcome::kBadHeaderLine);
+  if ((line_traits_ & kBroken) != 0) return Note(ParseOutcome::kBadLineEnd);
+  if ((line_traits_ & kHasControl) != 0 && !ControlsAreEscaped(line)) {
+    return Note(ParseOutcome::kBadHeaderLine);
+  }
   const NameAtLine name =
       ReadNameAtLine(begin, line.size(), static_cast<size_t>(readable_ - begin));
   if (name.name_bytes == 0) return Note(ParseOutcome::kBadHeaderLine);
@@ -335,11 +314,6 @@ inline void MessageReader::Append(std::string_view name, std::string_view value,
   if (out_.count_[slot]++ == 0) out_.first_[slot] = static_cast<uint8_t>(count);
 }
 
-bool MessageReader::IsSound(std::string_view line) const {
-  return (line_traits_ & kBroken) == 0 &&
-         ((line_traits_ & kHasControl) == 0 || ControlsAreEscaped(line));
-}
-
 const HeaderField* MessageReader::Single(HeaderId id, ParseOutcome missing, ParseOutcome repeated) {
   const HeaderField* const field = out_.First(id);
   if (field == nullptr) {
@@ -356,7 +330,10 @@ void MessageReader::ReadFields() {
   const HeaderField* field = Single(HeaderId::kFrom, Outcome::kMissingFrom, Outcome::kRepeatedFrom);
   if (field != nullptr && !ReadAddress(*field, out_.from_)) Note(Outcome::kBadFrom);
   field = Single(HeaderId::kTo, Outcome::kMissingTo, Outcome::kRepeatedTo);
-  if (field != nullptr && !ReadAddress(*field, out_.to_)) Note(Outcome::kBadTo);
+  if (field != nullptr && !ReadAddress(*field, out_.to_)) {
+    const bool needs_all = out_.is_request_ && out_.method_ == Method::kRegister;
+    if (needs_all || !ReadTagAlone(field->value, out_.to_)) Note(Outcome::kBadTo);
+  }
 
   field = Single(HeaderId::kCallId, Outcome::kMissingCallId, Outcome::kRepeatedCallId);
   if (field != nullptr) {
@@ -373,7 +350,6 @@ void MessageReader::ReadFields() {
   ReadVias();
   ReadMaxForwards();
   ReadBody();
-  ReadContacts();
 }
 
 // The whole value is one address.
@@ -389,16 +365,8 @@ void MessageReader::ReadVias() {
   if (field == nullptr) return Note(ParseOutcome::kMissingVia);
   const Bounds in(field->value, readable_);
   const char* const stop = ReadVia(field->value.data(), in, out_.top_via_);
-  bool good = stop != nullptr;
-  if (good && stop != in.end) {
-    good = *stop == ',' && AreVias(stop + 1, in);
-    out_.top_via_rest_ = Between(stop + 1, in.end);
-  }
-  const HeaderField* next = field;
-  while (good && (next = out_.NextSame(next)) != nullptr) {
-    good = AreVias(next->value.data(), Bounds(next->value, readable_));
-  }
-  if (!good) Note(ParseOutcome::kBadVia);
+  if (stop == nullptr || (stop != in.end && *stop != ',')) return Note(ParseOutcome::kBadVia);
+  if (stop != in.end) out_.top_via_rest_ = Between(stop + 1, in.end);
 }
 
 void MessageReader::ReadMaxForwards() {
@@ -417,9 +385,15 @@ void MessageReader::ReadBody() {
     if (framing_ == Framing::kStream) Note(ParseOutcome::kMissingContentLength);
     return;
   }
-  if (out_.Count(HeaderId::kContentLength) > 1) return Note(ParseOutcome::kRepeatedContentLength);
   uint32_t length = 0;
   if (!ReadContentLength(field->value, length)) return Note(ParseOutcome::kBadContentLength);
+  const HeaderField* other = field;
+  while ((other = out_.NextSame(other)) != nullptr) {
+    uint32_t again = 0;
+    if (!ReadContentLength(other->value, again) || again != length) {
+      return Note(ParseOutcome::kBadContentLength);
+    }
+  }
   out_.content_length_ = length;
   if (framing_ == Framing::kStream) {
     if (length != out_.body_.size()) Note(ParseOutcome::kBadContentLength);
@@ -428,21 +402,6 @@ void MessageReader::ReadBody() {
   if (length > out_.body_.size()) return Note(ParseOutcome::kBadBody);
   out_.body_ = out_.body_.substr(0, length);
   out_.bytes_ = bytes_.substr(0, out_.header_block_.size() + length);
-}
-
-void MessageReader::ReadContacts() {
-  const HeaderField* field = out_.First(HeaderId::kContact);
-  if (field == nullptr) return;
-  if (field->value == "*") {
-    // Stands alone (RFC 3261 §10.2.2).
-    if (out_.Count(HeaderId::kContact) > 1) Note(ParseOutcome::kBadContact);
-    return;
-  }
-  for (; field != nullptr; field = out_.NextSame(field)) {
-    if (!AreAddresses(field->value.data(), Bounds(field->value, readable_))) {
-      return Note(ParseOutcome::kBadContact);
-    }
-  }
 }
 
 ParseOutcome ParseMessage(std::string_view bytes, Framing framing, MessageView& out,
@@ -460,6 +419,8 @@ std::string_view ParseOutcomeText(ParseOutcome outcome) {
       return "Version Not Supported";
     case ParseOutcome::kBadRequestUri:
       return "Malformed Request-URI";
+    case ParseOutcome::kBadLineEnd:
+      return "Malformed Line End";
     case ParseOutcome::kBadHeaderLine:
       return "Malformed Header Line";
     case ParseOutcome::kUnfinishedHeaders:
@@ -504,8 +465,6 @@ std::string_view ParseOutcomeText(ParseOutcome outcome) {
       return "Repeated Content-Length";
     case ParseOutcome::kBadContentLength:
       return "Malformed Content-Length";
-    case ParseOutcome::kBadContact:
-      return "Malformed Contact";
     case ParseOutcome::kBadBody:
       return "Body Shorter Than Content-Length";
   }

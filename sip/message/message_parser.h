@@ -1,11 +1,14 @@
 // Bytes of one message -> MessageView (RFC 3261 §7). One reading, at least as strict as any next
 // hop's. Pure.
 //
-// Refused, not interpreted: repeated From, To, Call-ID, CSeq, Content-Length, Max-Forwards (also in
-// compact form); anything but SP and HTAB between name and colon; a line without colon or name;
-// bare CR, bare LF and control characters (NUL included) outside the body, save HTAB and
-// quoted-pairs inside quoted strings (RFC 3261 §25.1, RFC 4475 §3.1.1.2); a start line that is not
-// exactly `Method SP Request-URI SP SIP-Version`; a CSeq of another method.
+// Refused, not interpreted: repeated From, To, Call-ID, CSeq, Max-Forwards, and Content-Length that
+// do not agree (also in compact form); anything but SP and HTAB between name and colon; a line
+// without colon or name; bare CR, bare LF and control characters (NUL included) outside the body,
+// save HTAB and quoted-pairs inside quoted strings (RFC 3261 §25.1, RFC 4475 §3.1.1.2); a start
+// line that is not exactly `Method SP Request-URI SP SIP-Version`; a CSeq of another method.
+//
+// Only what decides something is read: the start line, the topmost Via, From, the tag of To (all of
+// it in a REGISTER), Call-ID, CSeq, Max-Forwards, Content-Length. The rest passes as it is.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +28,8 @@ enum class ParseOutcome : uint8_t {
   kBadStartLine,
   kBadVersion,  // Not SIP/2.0: 505.
   kBadRequestUri,
-  kBadHeaderLine,  // Bare CR or LF, control character, no colon, no name, a byte that no name may
-                   // hold.
+  kBadLineEnd,         // Bare CR or LF, or a continuation line of whitespace alone.
+  kBadHeaderLine,      // Control character, no colon, no name, a byte that no name may hold.
   kUnfinishedHeaders,  // No empty line.
   kTooManyHeaders,
   kMissingFrom,  // kMissingFrom, kRepeatedFrom, kBadFrom: `Malformed From Header`, see
@@ -43,14 +46,15 @@ enum class ParseOutcome : uint8_t {
   kRepeatedCSeq,
   kBadCSeq,  // Syntax, 2^31 and above, or not the request's method.
   kMissingVia,
-  kBadVia,  // Any value of any Via line.
+  kBadVia,  // The topmost.
   kRepeatedMaxForwards,
   kBadMaxForwards,
   kMissingContentLength,
-  kRepeatedContentLength,
-  kBadContentLength,  // Syntax, or on a stream not the number of bytes that follow.
-  kBadContact,
-  kBadBody,  // A datagram ends before its Content-Length.
+  kRepeatedContentLength,  // Two that agree. For the caller to judge: ParseMessage takes them as
+                           // one.
+  kBadContentLength,  // Syntax, two that do not agree, or on a stream not the number of bytes that
+                      // follow.
+  kBadBody,           // A datagram ends before its Content-Length.
 };
 
 // Fills `out` from `bytes`, at most `headers_max` (<= kHeadersMax) header fields.
@@ -75,12 +79,10 @@ enum class ParseOutcome : uint8_t {
 }
 
 // True: on a stream answer and then close, because another reader could place the message's end
-// elsewhere.
+// elsewhere. All else costs this message alone.
 [[nodiscard]] constexpr bool LosesFraming(ParseOutcome outcome) {
-  return outcome == ParseOutcome::kBadHeaderLine || outcome == ParseOutcome::kUnfinishedHeaders ||
-         outcome == ParseOutcome::kTooManyHeaders ||
+  return outcome == ParseOutcome::kBadLineEnd || outcome == ParseOutcome::kUnfinishedHeaders ||
          outcome == ParseOutcome::kMissingContentLength ||
-         outcome == ParseOutcome::kRepeatedContentLength ||
          outcome == ParseOutcome::kBadContentLength;
 }
 

@@ -1,5 +1,8 @@
 #include "sip/message/name_addr.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "sip/message/grammar.h"
 #include "sip/message/params.h"
 #include "sip/message/quoted_string.h"
@@ -76,6 +79,27 @@ NameAddrOutcome ReadParameters(const char*& at, const Bounds& in, NameAddr& addr
   return NameAddrOutcome::kOk;
 }
 
+// -- What only has to be passed
+// --------------------------------------------------------------------
+
+// A display name and a URI in brackets, or a URI without: where the header's parameters begin.
+const char* PassAddress(const char* at, const char* end) {
+  while (at != nullptr && at != end && *at != ';') {
+    if (*at == '"') {
+      at = PassQuotes(at, end);
+    } else if (*at == '<') {
+      const char* const close = std::find_if(
+          at + 1, end, [](char c) { return c == '>' || c == '<' || c == '"' || c == '\r'; });
+      return close == end || *close != '>' ? nullptr : close + 1;
+    } else if (*at == '>' || *at == ',') {
+      return nullptr;
+    } else {
+      ++at;
+    }
+  }
+  return at;
+}
+
 }  // namespace
 
 NameAddrOutcome ReadNameAddr(const char* begin, const Bounds& in, NameAddr& address,
@@ -112,6 +136,27 @@ NameAddrOutcome ParseNameAddr(std::string_view value, NameAddr& address) {
   if (outcome != NameAddrOutcome::kOk || stop == value.data() + value.size()) return outcome;
   if (address.bracketed) return NameAddrOutcome::kBadBrackets;
   return *stop == ',' ? NameAddrOutcome::kNeedsBrackets : NameAddrOutcome::kBadUri;
+}
+
+bool ReadTagAlone(std::string_view value, NameAddr& address) {
+  address.uri.Clear();
+  address.uri_text = address.display = address.params = address.tag = {};
+  const char* const end = value.data() + value.size();
+  const char* at = PassAddress(value.data(), end);
+  const char* const begin = at;
+  if (begin == value.data()) return false;
+  bool tag_seen = false;
+  while (at != nullptr && (at = SkipLws(at, end)) != end) {
+    std::string_view name;
+    std::string_view text;
+    at = *at == ';' ? PassParam(at, end, name, text) : nullptr;
+    if (at == nullptr || !EqualsIgnoreCase(name, "tag")) continue;
+    if (std::exchange(tag_seen, true) || !IsToken(text)) return false;
+    address.tag = text;
+  }
+  if (at == nullptr) return false;
+  address.params = Between(begin, end);
+  return true;
 }
 
 }  // namespace sallyport::sip

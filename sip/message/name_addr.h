@@ -40,4 +40,10 @@ enum class NameAddrOutcome : uint8_t {
 [[nodiscard]] NameAddrOutcome ReadNameAddr(const char* begin, const Bounds& in, NameAddr& address,
                                            const char*& stop);
 
+// The tag of a value that ReadNameAddr refuses, where its other parts decide nothing: a display
+// name in Latin-1, '#' in the user, an odd parameter. `address` then has no URI (Scheme::kOther).
+// False: two readers could see two tags, because brackets or quotes do not match, a parameter has
+// no end that is plain, or the tag itself is no token or stands there twice.
+[[nodiscard]] bool ReadTagAlone(std::string_view value, NameAddr& address);
+
 }  // namespace sallyport::sip

@@ -40,6 +40,33 @@ bool ParamReader::Next(Param& param) {
   return true;
 }
 
+const char* PassQuotes(const char* begin, const char* end) {
+  for (const char* at = begin + 1; at != end; ++at) {
+    if (*at == '"') return at + 1;
+    if (*at == '\\' && ++at == end) break;
+  }
+  return nullptr;
+}
+
+const char* PassParam(const char* begin, const char* end, std::string_view& name,
+                      std::string_view& value) {
+  const auto pass = [end](const char* at, std::string_view stops) {
+    while (at != end && stops.find(*at) == std::string_view::npos) ++at;
+    return at;
+  };
+  const char* const name_begin = SkipLws(begin + 1, end);
+  const char* at = pass(name_begin, ";=,<>\" \t\r");
+  name = Between(name_begin, at);
+  value = {};
+  const char* const equals = SkipLws(at, end);
+  if (equals == end || *equals != '=') return at;
+  const char* const value_begin = SkipLws(equals + 1, end);
+  const bool is_quoted = value_begin != end && *value_begin == '"';
+  at = is_quoted ? PassQuotes(value_begin, end) : pass(value_begin, ";,<>\" \t\r");
+  if (at != nullptr) value = Between(value_begin, at);
+  return at;
+}
+
 std::optional<std::string_view> FindParam(std::string_view params, std::string_view name) {
   // Not ParamReader: URI parameters have characters of their own. Accepted text needs no second
   // check: outside quotes,

@@ -63,4 +63,13 @@ class ParamReader {
 [[nodiscard]] std::optional<std::string_view> FindParam(std::string_view params,
                                                         std::string_view name);
 
+// For what decides nothing and only has to be passed: quotes and separators alone are read.
+
+// One past the DQUOTE that closes the one at `begin`, whatever stands between them; nullptr: none.
+[[nodiscard]] const char* PassQuotes(const char* begin, const char* end);
+// ";" [ name [ "=" value ] ] at `begin`, of any characters that separate nothing. Returns its end,
+// or nullptr: where it ends is not plain.
+[[nodiscard]] const char* PassParam(const char* begin, const char* end, std::string_view& name,
+                                    std::string_view& value);
+
 }  // namespace sallyport::sip

@@ -111,10 +111,24 @@ const char* SkipHeaders(const char* at, const Bounds& in) {
   return last_at_sign == nullptr || !LooksLikeHost(last_at_sign + 1, at) ? at : nullptr;
 }
 
+// A user with characters that it should escape. Its end, which is an '@'; nullptr: it is none.
+const char* SkipOddUser(const char* at, const Bounds& in) {
+  constexpr std::string_view kOdd = "#[]{}|^";
+  while (at != in.end && kOdd.find(*at) != std::string_view::npos) {
+    at = SkipRunOrEscape<kUserChar>(at + 1, in);
+  }
+  return at != in.end && *at == '@' ? at : nullptr;
+}
+
 // [ userinfo "@" ]. Returns where the host begins, or nullptr.
 const char* ReadUserinfo(const char* begin, const Bounds& in, Uri& uri) {
-  const char* const user_end = SkipRunOrEscape<kUserChar>(begin, in);
+  const char* user_end = SkipRunOrEscape<kUserChar>(begin, in);
   if (user_end == in.end) return begin;
+  if (*user_end != '@' && *user_end != ':') {
+    const char* const odd_end = SkipOddUser(user_end, in);
+    uri.is_odd = odd_end != nullptr;
+    if (uri.is_odd) user_end = odd_end;
+  }
   if (*user_end == '@') {
     uri.user = Between(begin, user_end);
     return user_end == begin ? nullptr : user_end + 1;
@@ -131,8 +145,12 @@ const char* ReadUserinfo(const char* begin, const Bounds& in, Uri& uri) {
 
 // hostport; `at` is moved behind it.
 UriOutcome ReadHostPort(const char*& at, const Bounds& in, Uri& uri) {
-  const HostAt host = ReadHost(at, in);
-  if (host.end == nullptr) return UriOutcome::kBadHost;
+  HostAt host = ReadHost(at, in);
+  if (MayBeOddName(host.end, in)) {
+    host = {ReadOddName(at, in), HostKind::kName};
+    if (host.end == nullptr) return UriOutcome::kBadHost;
+    uri.is_odd = true;
+  }
   uri.host = Between(at, host.end);
   uri.host_is_ip = host.kind != HostKind::kName;
   if (uri.host.back() == '.') uri.host.remove_suffix(1);

@@ -18,6 +18,9 @@ struct Uri {
   Scheme scheme = Scheme::kOther;
   bool host_is_ip = false;  // IPv4 or IPv6: names no domain.
   bool has_password = false;
+  // Outside the grammar, as deployed devices write it: '#' or a bracket in the user, '_' in the
+  // host. Never where an identity is read from it.
+  bool is_odd = false;
   uint16_t port = 0;  // 0: absent.
   std::string_view whole;
   std::string_view scheme_text;  // As written, without the colon.
@@ -34,6 +37,7 @@ struct Uri {
     scheme = Scheme::kOther;
     host_is_ip = false;
     has_password = false;
+    is_odd = false;
     port = 0;
     whole = {};
     scheme_text = {};

@@ -42,7 +42,8 @@ const char* ReadProtocol(const char* at, const Bounds& in, Via& via) {
 
 // sent-by = host [ COLON port ]; LWS may stand round the colon. Returns its end, or nullptr.
 const char* ReadSentBy(const char* begin, const Bounds& in, Via& via) {
-  const char* const host_end = ReadHost(begin, in).end;
+  const char* host_end = ReadHost(begin, in).end;
+  if (MayBeOddName(host_end, in)) host_end = ReadOddName(begin, in);
   if (host_end == nullptr) return nullptr;
   via.host = Between(begin, host_end);
   const char* const colon = SkipLws(host_end, in.end);
@@ -110,6 +111,23 @@ bool Keep(KnownParameter known, const Param& param, Via& via) {
   UNREACHABLE();
 }
 
+bool EndsParam(const char* at, const Bounds& in) {
+  at = SkipLws(at, in.end);
+  return at == in.end || *at == ';' || *at == ',';
+}
+
+// A parameter outside the grammar, at its ';': its end. nullptr: it is one that we know, or where
+// it ends is not plain. It may be empty at the end of a value.
+const char* SkipOddParam(const char* begin, const Bounds& in) {
+  std::string_view name;
+  std::string_view value;
+  const char* const end = PassParam(begin, in.end, name, value);
+  if (end == nullptr || ClassifyParameter(name, in) != kUnknown) return nullptr;
+  const char* const next = SkipLws(end, in.end);
+  const bool is_last = next == in.end || *next == ',';
+  return name.empty() && !is_last ? nullptr : end;
+}
+
 }  // namespace
 
 const char* ReadVia(const char* begin, const Bounds& in, Via& via) {
@@ -125,7 +143,12 @@ const char* ReadVia(const char* begin, const Bounds& in, Via& via) {
   unsigned seen = 0;
   while (at != in.end && *at == ';') {
     value_end = ReadParam(at, in, param);
-    if (value_end == nullptr) return nullptr;
+    if (value_end == nullptr || !EndsParam(value_end, in)) {
+      value_end = SkipOddParam(at, in);
+      if (value_end == nullptr) return nullptr;
+      at = SkipLws(value_end, in.end);
+      continue;
+    }
     const KnownParameter known = ClassifyParameter(param.name, in);
     if ((seen & known) != 0 || !Keep(known, param, via)) return nullptr;
     seen |= known;

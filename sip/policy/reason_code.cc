@@ -15,7 +15,7 @@ constexpr std::array<ReasonText, kReasonCodeCount> kReasonTexts = {{
     {"referred-by-malformed", 400, "Malformed Referred-By Header", false, false},
     {"malformed", 400, "Bad Request", false, false},
     {"framing", 400, "Message Length Unknown", true, false},
-    {"too-large", 513, "Message Too Large", true, false},
+    {"too-large", 513, "Message Too Large", false, false},
     {"version", 505, "Version Not Supported", false, false},
     {"uri-scheme", 416, "Unsupported URI Scheme", false, false},
     {"max-forwards", 483, "Too Many Hops", false, false},

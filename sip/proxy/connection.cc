@@ -372,9 +372,10 @@ size_t Connection::ServeFrames(std::string_view unread) {
         Send(kPong);
         break;
       case FrameOutcome::kMessage:
+      case FrameOutcome::kTooLarge:
         handler_.OnFrame(*this, frame, unread);
         break;
-      case FrameOutcome::kTooLarge:
+      case FrameOutcome::kFarTooLarge:
       case FrameOutcome::kBadFraming:
         handler_.OnFrame(*this, frame, unread);
         return static_cast<size_t>(unread.data() - begin);

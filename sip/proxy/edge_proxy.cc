@@ -67,12 +67,19 @@ ReasonCode ReasonOf(ParseOutcome outcome) {
     case ParseOutcome::kTooManyHeaders:
       return ReasonCode::kTooLarge;
     case ParseOutcome::kMissingContentLength:
-    case ParseOutcome::kRepeatedContentLength:
     case ParseOutcome::kBadContentLength:
       return ReasonCode::kFraming;
     default:
       return ReasonCode::kMalformed;
   }
+}
+
+// From inside we take what is no danger there: two Content-Length that agree, and a From outside
+// the grammar, which nothing is judged by.
+ParseOutcome JudgeOutside(const MessageView& message) {
+  if (message.Count(HeaderId::kContentLength) > 1) return ParseOutcome::kRepeatedContentLength;
+  const bool is_request = message.is_request();
+  return is_request && message.from().uri.is_odd ? ParseOutcome::kBadFrom : ParseOutcome::kOk;
 }
 
 IdentityCheckResult LabelOf(const IdentityDecision& decision) {
@@ -211,25 +218,28 @@ void EdgeProxy::OnDatagram(std::string_view bytes, const core::SocketAddress& so
 
 void EdgeProxy::OnStreamFrame(const MessageSource& source, const Frame& frame,
                               std::string_view unread) {
-  if (frame.outcome != FrameOutcome::kMessage) return OnBadFraming(source, frame, unread);
+  if (frame.outcome != FrameOutcome::kMessage) return OnBadFrame(source, frame, unread);
   OnMessage(source, frame.bytes, Framing::kStream);
 }
 
-// The next boundary is unknown: answer as well as the bytes that are there allow, then close.
-void EdgeProxy::OnBadFraming(const MessageSource& source, const Frame& frame,
-                             std::string_view unread) {
-  const bool is_too_large = frame.outcome == FrameOutcome::kTooLarge;
+// Answered as well as the bytes that are there allow. Where the next boundary is unknown the
+// connection ends.
+void EdgeProxy::OnBadFrame(const MessageSource& source, const Frame& frame,
+                           std::string_view unread) {
+  const bool is_too_large = frame.outcome != FrameOutcome::kBadFraming;
   context_.Count(context_.metrics.sip_parse_errors.Slot(is_too_large ? ParseErrorReason::kTooLarge
                                                                      : ParseErrorReason::kFraming));
   const std::string_view readable = frame.bytes.empty() ? unread : frame.bytes;
   static_cast<void>(ParseMessage(readable, Framing::kStream, view_,
                                  context_.snapshot->config.limits.headers_max));
+  const bool closes = frame.outcome != FrameOutcome::kTooLarge;
   if (!view_.is_request()) {
     DropResponse(ResponseDropReason::kMalformed);
-    return source.connection->Close(ConnectionCloseReason::kError);
+    if (closes) source.connection->Close(ConnectionCloseReason::kError);
+    return;
   }
   Refuse(source, is_too_large ? ReasonCode::kTooLarge : ReasonCode::kFraming,
-         {.closes = true, .parsed = false});
+         {.closes = closes, .parsed = false});
 }
 
 ResponseSource EdgeProxy::ResponseSourceOf(const MessageSource& source) const {
@@ -240,8 +250,9 @@ ResponseSource EdgeProxy::ResponseSourceOf(const MessageSource& source) const {
 
 void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, Framing framing) {
   const core::MonotonicTime begin = context_.reactor().io().MonotonicNow();
-  const ParseOutcome outcome =
+  ParseOutcome outcome =
       ParseMessage(bytes, framing, view_, context_.snapshot->config.limits.headers_max);
+  if (outcome == ParseOutcome::kOk && source.zone == Zone::kOutside) outcome = JudgeOutside(view_);
   if (!view_.is_request()) {
     context_.Count(context_.metrics.sip_responses.Slot(
         MetricDirection::kIn, std::clamp(view_.status_code() / 100, 1, 6) - 1));

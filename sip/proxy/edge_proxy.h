@@ -110,7 +110,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   bool MayServe(Connection& connection) override;
   void OnServed(Connection& connection) override;
   void OnStreamFrame(const MessageSource& source, const Frame& frame, std::string_view unread);
-  void OnBadFraming(const MessageSource& source, const Frame& frame, std::string_view unread);
+  void OnBadFrame(const MessageSource& source, const Frame& frame, std::string_view unread);
   void OnMessage(const MessageSource& source, std::string_view bytes, Framing framing);
   void OnRequest(const MessageSource& source);
   [[nodiscard]] bool IsAckOfRefusal(const MessageSource& source);

@@ -196,6 +196,14 @@ bool IsMark(const Via& via, const BranchSigner& branches) {
   return !branch.has_value() || branch->origin == Zone::kOutside;
 }
 
+// A value that cannot be read: what looks like a branch of ours is taken for one.
+bool HoldsBranchForm(std::string_view value) {
+  for (size_t at = 0; (at = value.find(kBranchCookie, at)) != std::string_view::npos; ++at) {
+    if (BranchSigner::HasForm(value.substr(at, BranchSigner::kTextBytes))) return true;
+  }
+  return false;
+}
+
 bool HasMarkedVia(const MessageView& request, const BranchSigner& branches) {
   if (request.Count(HeaderId::kVia) == 1 && request.top_via_rest().empty()) {
     return IsMark(request.top_via(), branches);
@@ -205,7 +213,7 @@ bool HasMarkedVia(const MessageView& request, const BranchSigner& branches) {
     ValueList values(line->value);
     for (std::string_view value; values.Next(value);) {
       Via via;
-      if (ParseVia(value, via) && IsMark(via, branches)) return true;
+      if (ParseVia(value, via) ? IsMark(via, branches) : HoldsBranchForm(value)) return true;
     }
   }
   return false;

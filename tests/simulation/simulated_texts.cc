@@ -55,7 +55,7 @@ std::string ResponseText(const std::string& request, uint16_t status, const std:
   parts.to_tag = "uas";
   parts.via_received = view.top_via().received;
   parts.extra_headers = extra;
-  std::string out(8192, '\0');
+  std::string out(65536, '\0');
   out.resize(WriteResponse(parts, view, out));
   return out;
 }

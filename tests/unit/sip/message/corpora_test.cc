@@ -32,8 +32,7 @@ const std::map<std::string, ParseOutcome> kTortureOutcomes = {
     {"lwsstart", O::kBadRequestUri},
     {"trws", O::kBadStartLine},
     {"escruri", O::kBadRequestUri},
-    {"regbadct", O::kBadContact},
-    {"badaspec", O::kBadTo},
+    // regbadct: Contact decides nothing here. badaspec: of To the tag alone does.
     {"baddn",
      O::kUnfinishedHeaders},  // The archive's file lacks the empty line; baddn-terminated has it.
     {"baddn-terminated", O::kBadFrom},
@@ -43,7 +42,7 @@ const std::map<std::string, ParseOutcome> kTortureOutcomes = {
     {"bigcode", O::kBadStartLine},
     {"insuf", O::kMissingFrom},
     {"multi01", O::kRepeatedFrom},
-    {"mcl01", O::kRepeatedContentLength},
+    {"mcl01", O::kBadContentLength},
     {"test", O::kBadStartLine},
     // Application matters that the proxy decides (416, 420, 483, 403) and what only a user agent
     // may mind parse well: unkscm, novelsc, unksm2, bext01, zeromf, bcast, baddate, invut,
@@ -187,8 +186,10 @@ Verdict Judge(std::string_view wire, size_t piece) {
       continue;
     }
     verdict.framing = frame.outcome;
-    if (frame.outcome == FrameOutcome::kTooLarge || frame.outcome == FrameOutcome::kBadFraming)
+    if (frame.outcome == FrameOutcome::kTooLarge || frame.outcome == FrameOutcome::kFarTooLarge ||
+        frame.outcome == FrameOutcome::kBadFraming) {
       return verdict;
+    }
     if (frame.outcome == FrameOutcome::kMessage) {
       MessageView view;
       verdict.parse = ParseMessage(frame.bytes, Framing::kStream, view);
@@ -200,6 +201,7 @@ Verdict Judge(std::string_view wire, size_t piece) {
 
 bool Refused(const Verdict& verdict) {
   return verdict.parse != O::kOk || verdict.framing == FrameOutcome::kTooLarge ||
+         verdict.framing == FrameOutcome::kFarTooLarge ||
          verdict.framing == FrameOutcome::kBadFraming;
 }
 

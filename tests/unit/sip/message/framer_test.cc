@@ -39,10 +39,11 @@ std::vector<Seen> FrameAll(std::string_view wire, size_t piece, FramerLimits lim
       case FrameOutcome::kMessage:
       case FrameOutcome::kKeepAlive:
       case FrameOutcome::kIgnored:
+      case FrameOutcome::kTooLarge:
         seen.push_back({frame.outcome, std::string(frame.bytes)});
         consumed += frame.bytes.size();
         break;
-      case FrameOutcome::kTooLarge:
+      case FrameOutcome::kFarTooLarge:
       case FrameOutcome::kBadFraming:
         seen.push_back({frame.outcome, {}});
         return seen;
@@ -133,7 +134,7 @@ TEST(FramerTest, BrokenStartLinesStillFrame) {
 
 TEST(FramerTest, Rfc3261_18_3_LengthMustBeThereOnceAndReadable) {
   for (const char* const headers :
-       {"", "l: 1\r\nl: 1\r\n", "l: 1\r\nContent-Length: 2\r\n", "l: x\r\n", "l:\r\n", "l: -1\r\n",
+       {"", "l: 1\r\nContent-Length: 2\r\n", "l: 1\r\nl 1\r\n", "l: x\r\n", "l:\r\n", "l: -1\r\n",
         "l: 4294967328\r\n", "Content-Length: 1 0\r\n", "X: y\r\n l: 1\r\n"}) {
     const std::string wire = Message(headers, "");
     for (const size_t piece : {size_t{1}, size_t{7}, wire.size()}) {
@@ -147,18 +148,20 @@ TEST(FramerTest, Rfc3261_18_3_LengthMustBeThereOnceAndReadable) {
   }
 }
 
+// The whole message or, one byte more, its refusal and the next message.
 TEST(FramerTest, HeaderLimitAndLimitPlusOne) {
   const std::string frame = Message("l: 0\r\nX: \r\n", "");
   for (const size_t extra : {0U, 1U}) {
     const std::string padding(kLimits.header_bytes_max - frame.size() + extra, 'x');
     const std::string wire = Message("l: 0\r\nX: " + padding + "\r\n", "");
-    const FrameOutcome expected = extra == 0 ? FrameOutcome::kMessage : FrameOutcome::kTooLarge;
     for (const size_t piece : {size_t{1}, size_t{100}, wire.size()}) {
       const std::vector<Seen> seen = FrameAll(wire, piece);
-      ASSERT_EQ(seen.size(), 1U);
-      EXPECT_EQ(seen[0].outcome, expected) << extra << ' ' << piece;
+      ASSERT_FALSE(seen.empty());
+      EXPECT_EQ(seen[0].outcome, extra == 0 ? FrameOutcome::kMessage : FrameOutcome::kTooLarge)
+          << piece;
+      EXPECT_TRUE(wire.starts_with(seen[0].bytes)) << "for a 513";
+      EXPECT_TRUE(seen[0].bytes.starts_with("OPTIONS sip:a SIP/2.0\r\nl: 0\r\n")) << piece;
     }
-    EXPECT_EQ(Framer(kLimits).Next(wire).bytes.empty(), extra == 1);
   }
 }
 
@@ -167,7 +170,8 @@ TEST(FramerTest, HeaderLimitAndLimitPlusOne) {
 TEST(FramerTest, BytesBeyondTheHeaderLimitDoNotCount) {
   const std::string wire = std::string(kLimits.header_bytes_max, 'x') + std::string(1, '\0');
   for (const size_t piece : {size_t{1}, size_t{100}, wire.size()}) {
-    EXPECT_EQ(FrameAll(wire, piece), (std::vector<Seen>{{FrameOutcome::kTooLarge, ""}})) << piece;
+    EXPECT_EQ(FrameAll(wire, piece), (std::vector<Seen>{{FrameOutcome::kFarTooLarge, ""}}))
+        << piece;
   }
 }
 
@@ -178,6 +182,73 @@ TEST(FramerTest, BodyLimitAndLimitPlusOne) {
   const Frame frame = Framer(kLimits).Next(above);
   EXPECT_EQ(frame.outcome, FrameOutcome::kTooLarge);
   EXPECT_EQ(frame.bytes, above) << "the header block, so that a 513 can be written";
+}
+
+// -- Messages beyond the limits
+// --------------------------------------------------------------------
+
+std::string Line(size_t bytes) { return "X: " + std::string(bytes - 5, 'x') + "\r\n"; }
+std::string Lines(size_t count, size_t bytes) {
+  std::string lines;
+  for (size_t i = 0; i < count; ++i) lines += Line(bytes);
+  return lines;
+}
+
+// What is read past counts once; then comes the next message.
+TEST(FramerTest, OversizedMessagesAreReadPastInAnyPieces) {
+  const std::string next = Message("l: 1\r\n", "y");
+  const std::string folded =
+      "X: " + std::string(900, 'x') + "\r\n " + std::string(900, 'x') + "\r\n";
+  for (const std::string& wire : {
+           Message("l: 513\r\n", std::string(513, 'x')),
+           Message("l: 8192\r\n", std::string(8192, '\n')),
+           Message(Lines(20, 100) + "l: 3\r\n", "abc"),
+           Message("l: 3\r\n" + Lines(20, 100), "abc"),
+           Message("l: 3\r\nL: 3\r\n" + Lines(20, 100) + "Content-Length:\r\n 3\r\n", "abc"),
+           Message("l: 3\r\n" + Line(5000), "abc"),
+           Message("l: 3\r\n" + folded, "abc"),
+           Message(Line(5000) + Line(900) + "l: 600\r\n", std::string(600, '\r')),
+           Message("l: 3\r\n" + Lines(160, 100), "abc"),
+       }) {
+    for (const size_t piece :
+         {size_t{1}, size_t{2}, size_t{3}, size_t{97}, size_t{1023}, wire.size()}) {
+      const std::vector<Seen> seen = FrameAll(wire + next, piece);
+      ASSERT_GE(seen.size(), 2U) << piece;
+      EXPECT_EQ(seen.front().outcome, FrameOutcome::kTooLarge) << piece;
+      EXPECT_EQ(seen.back(), (Seen{FrameOutcome::kMessage, next})) << piece;
+      std::string passed;
+      for (size_t i = 0; i + 1 < seen.size(); ++i) {
+        passed += seen[i].bytes;
+        EXPECT_EQ(seen[i].outcome, i == 0 ? FrameOutcome::kTooLarge : FrameOutcome::kIgnored);
+      }
+      EXPECT_EQ(passed, wire) << piece;
+    }
+  }
+}
+
+TEST(FramerTest, OversizedMessagesWithoutAKnownEndEndTheFlow) {
+  const std::pair<std::string, FrameOutcome> cases[] = {
+      {Message(Lines(20, 100), ""), FrameOutcome::kBadFraming},
+      {Message("l: 1\r\n" + Lines(20, 100) + "l: 2\r\n", ""), FrameOutcome::kBadFraming},
+      {Message("l: 1\r\n" + Lines(20, 100) + "Content-Length 1\r\n", ""),
+       FrameOutcome::kBadFraming},
+      {Message("l: 1\r\n" + Lines(20, 100) + "X: a\nb\r\n", ""), FrameOutcome::kBadFraming},
+      {Message("l: 1\r\n" + Lines(20, 100) + "X: a\rb\r\n", ""), FrameOutcome::kBadFraming},
+      {Message("l: 1\r\nl:" + std::string(5000, ' ') + "1\r\n", ""), FrameOutcome::kBadFraming},
+      {Message("l: 1\r\nX: " + std::string(5000, 'x') + "\r" + std::string(5000, 'x'), ""),
+       FrameOutcome::kBadFraming},
+      {Message("l: 1\r\n" + Lines(170, 100), ""), FrameOutcome::kFarTooLarge},
+      {Message("l: 1\r\n" + Line(17000), ""), FrameOutcome::kFarTooLarge},
+      {Message("l: 8705\r\n", ""), FrameOutcome::kFarTooLarge},
+      {Message(Lines(20, 100) + "l: 9000\r\n", ""), FrameOutcome::kFarTooLarge},
+  };
+  for (const auto& [wire, outcome] : cases) {
+    for (const size_t piece : {size_t{1}, size_t{97}, wire.size()}) {
+      const std::vector<Seen> seen = FrameAll(wire, piece);
+      ASSERT_FALSE(seen.empty()) << piece;
+      EXPECT_EQ(seen.back().outcome, outcome) << piece << wire.substr(0, 60);
+    }
+  }
 }
 
 TEST(FramerTest, SaysHowMuchWillCome) {

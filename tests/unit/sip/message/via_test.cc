@@ -70,7 +70,6 @@ TEST(ViaTest, Refuses) {
                                 "SIP/2.0/TLS ;branch=z9hG4bK1",
                                 ",,,,",
                                 "SIP/2.0/UDP 192.0.2.15;;,;,,",
-                                "SIP/2.0/UDP a;",
                                 "SIP/2.0/UDP a;;b",
                                 "SIP/2.0/UDP a,b",
                                 "SIP/2.0/UDP a:",
@@ -78,7 +77,10 @@ TEST(ViaTest, Refuses) {
                                 "SIP/2.0/UDP a:65536",
                                 "SIP/2.0/UDP a:x",
                                 "SIP/2.0/UDP a b",
-                                "SIP/2.0/UDP a_b",
+                                "SIP/2.0/UDP a_b.1",
+                                "SIP/2.0/UDP a;x=\"y",
+                                "SIP/2.0/UDP a;x=y z",
+                                "SIP/2.0/UDP a;received=1.2.3.4x",
                                 "SIP/2.0/UDP 2001:db8::1",
                                 "SIP/2.0/UDPa",
                                 "SIP/2.0/UDP a;branch",
@@ -98,6 +100,19 @@ TEST(ViaTest, Refuses) {
     const GuardedCopy copy(bad);
     Via via;
     EXPECT_FALSE(ParseVia(copy.view(), via)) << bad;
+  }
+}
+
+// Parameters that nothing depends on, and hosts that no DNS has.
+TEST(ViaTest, OddPartsThatDecideNothingPass) {
+  for (const char* const odd :
+       {"SIP/2.0/UDP a;branch=z9hG4bK1;", "SIP/2.0/UDP my_phone;branch=z9hG4bK1",
+        "SIP/2.0/UDP a;thinfo=\"\xff;,\";branch=z9hG4bK1", "SIP/2.0/UDP a;x=a/b;branch=z9hG4bK1",
+        "SIP/2.0/UDP a;x=a:b;branch=z9hG4bK1", "SIP/2.0/UDP a;\xe9;branch=z9hG4bK1"}) {
+    const GuardedCopy copy(odd);
+    Via via;
+    EXPECT_TRUE(ParseVia(copy.view(), via)) << odd;
+    EXPECT_EQ(via.branch, "z9hG4bK1") << odd;
   }
 }
 

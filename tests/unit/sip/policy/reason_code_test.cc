@@ -79,8 +79,7 @@ TEST(ReasonCodeTest, AgreesWithTheInterface) {
 TEST(ReasonCodeTest, OnlyLostFramingClosesAndOnlyLoadRetries) {
   for (size_t i = 0; i < kReasonCodeCount; ++i) {
     const ReasonCode reason = At(i);
-    EXPECT_EQ(TextOf(reason).closes_connection,
-              reason == ReasonCode::kFraming || reason == ReasonCode::kTooLarge);
+    EXPECT_EQ(TextOf(reason).closes_connection, reason == ReasonCode::kFraming);
     EXPECT_EQ(TextOf(reason).retry_after, reason == ReasonCode::kOverload ||
                                               reason == ReasonCode::kLimit ||
                                               reason == ReasonCode::kNextHopUnreachable);

@@ -1,0 +1,262 @@
+// What deployed devices send, on a whole shard. An odd part that decides nothing passes; a message
+// that cannot be taken, but whose length is known, costs that message alone, on every transport and
+// in both directions.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/simulation/simulated_edge.h"
+#include "tests/simulation/simulated_texts.h"
+
+namespace sallyport::sip::test {
+namespace {
+
+std::string Repeated(const std::string& line, size_t count) {
+  std::string lines;
+  for (size_t i = 0; i < count; ++i) lines += line;
+  return lines;
+}
+
+std::string Replaced(std::string text, std::string_view from, std::string_view to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << text;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+// How TCP cuts what is sent.
+enum class Cut : uint8_t { kWhole, kBytes };
+constexpr Cut kCuts[] = {Cut::kWhole, Cut::kBytes};
+
+template <typename Sender>
+void SendCut(SimulatedEdge& edge, Sender&& send, const std::string& text, Cut cut) {
+  if (cut == Cut::kWhole) return send(text);
+  for (const char c : text) {
+    send(std::string(1, c));
+    edge.Settle();
+  }
+}
+
+// Lines that no reader of ours needs; whole lines, or another To.
+const std::vector<std::string> kPassing = {
+    "Contact: <sip:*72#@10.0.0.1>\r\n",
+    "Contact: <sip:PBX#1000#905@10.0.0.5>\r\n",
+    "Contact: \"J\xe9r\xf4me\" <sip:bob@10.0.0.5>\r\n",
+    "m: <sip:u@my_host;x=\"\xff\">;;;\r\n",
+    "Via: SIP/2.0/UDP my_phone;branch=z9hG4bKx\r\n",
+    "Via: this is none\r\n",
+    "Refer-To: <<\r\n",
+    "Date: yesterday\r\n",
+};
+
+// Lines for which the whole message is refused.
+struct RefusedLines {
+  std::string lines;
+  std::string status;
+};
+std::vector<RefusedLines> Refused() {
+  return {{"garbage\r\n", "400"},
+          {": x\r\n", "400"},
+          {"X Y: z\r\n", "400"},
+          {"X-A: a\x01z\r\n", "400"},
+          {std::string("X-A: a\0z\r\n", 10), "400"},
+          {"Content-Length: 0\r\n", "400"},
+          {Repeated("X: y\r\n", 140), "513"},
+          {"X: " + std::string(17000, 'y') + "\r\n", "513"},
+          {"X: " + std::string(9000, 'y') + "\r\n " + std::string(9000, 'y') + "\r\n", "513"}};
+}
+
+RequestText Call(const std::string& branch) {
+  return {.method = "INVITE", .branch = branch, .call_id = branch};
+}
+
+// -- Requests ------------------------------------------------------------------------------------
+
+TEST(OddMessageSimulationTest, PartsThatDecideNothingPassInRequests) {
+  for (const NextHopKind kind : {NextHopKind::kUdp, NextHopKind::kTcp}) {
+    SimulatedEdge edge({.next_hop = kind});
+    SimulatedPeer& alice = edge.Connect("a.example");
+    int count = 0;
+    for (const std::string& line : kPassing) {
+      RequestText request = Call("p" + std::to_string(count++));
+      request.headers = line;
+      alice.Send(request.Text());
+      edge.Settle();
+      const std::string seen = edge.NextHopTake().value_or("");
+      EXPECT_NE(seen.find(line), std::string::npos) << line << alice.Take();
+    }
+    for (const std::string to :
+         {"\"J\xf6rg\" <sip:bob@edge.example>", "J\xf6rg <sip:bob@edge.example>",
+          "<sip:*72#@edge.example>", "sip:u;phone-context=+49@edge.example"}) {
+      RequestText request = Call("t" + std::to_string(count++));
+      request.to = to;
+      alice.Send(request.Text());
+      edge.Settle();
+      EXPECT_EQ(Value(edge.NextHopTake().value_or(""), "To"), to) << alice.Take();
+    }
+  }
+}
+
+TEST(OddMessageSimulationTest, RefusedRequestCostsItselfAlone) {
+  for (const Cut cut : kCuts) {
+    for (const RefusedLines& refused : Refused()) {
+      if (cut == Cut::kBytes && refused.lines.size() > 1000) continue;
+      SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
+      SimulatedPeer& alice = edge.Connect("a.example");
+      RequestText odd = Call("odd");
+      odd.headers = refused.lines;
+      SendCut(
+          edge, [&](const std::string& text) { alice.Send(text); },
+          Call("1").Text() + odd.Text() + Call("2").Text(), cut);
+      edge.Settle();
+      const std::string answers = alice.Take();
+      EXPECT_NE(answers.find("SIP/2.0 " + refused.status + " "), std::string::npos)
+          << refused.lines.substr(0, 40) << answers;
+      EXPECT_FALSE(alice.connection().saw_end()) << refused.lines.substr(0, 40);
+      EXPECT_EQ(Value(edge.NextHopTake().value_or(""), "Call-ID"), "1");
+      EXPECT_EQ(Value(edge.NextHopTake().value_or(""), "Call-ID"), "2")
+          << refused.lines.substr(0, 40);
+    }
+  }
+}
+
+TEST(OddMessageSimulationTest, BodyBeyondTheLimitIsReadPast) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "body-bytes = 1024\n"});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  RequestText large = Call("large");
+  large.body = std::string(16 * 1024, 'x');
+  alice.Send(large.Text() + Call("2").Text());
+  edge.Settle();
+  EXPECT_TRUE(alice.Take().starts_with("SIP/2.0 513 "));
+  EXPECT_EQ(Value(edge.NextHopTake().value_or(""), "Call-ID"), "2");
+  EXPECT_FALSE(alice.connection().saw_end());
+  large.body += std::string(1025, 'x');
+  alice.Send(large.Text());
+  edge.Settle();
+  EXPECT_TRUE(alice.connection().saw_end());
+}
+
+// Where the end is in doubt nothing behind it may be believed.
+TEST(OddMessageSimulationTest, UnknownLengthEndsTheConnection) {
+  for (const std::string lines : {"Content-Length: 1\r\n", "Content-Length 5\r\n", "X: a\nb\r\n",
+                                  "X: a\rb\r\n", "X: a\r\n \r\nY: b\r\n"}) {
+    SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
+    SimulatedPeer& alice = edge.Connect("a.example");
+    RequestText odd = Call("odd");
+    odd.headers = lines;
+    alice.Send(odd.Text() + Call("2").Text());
+    edge.Settle();
+    EXPECT_TRUE(alice.Take().find("SIP/2.0 400 ") != std::string::npos) << lines;
+    EXPECT_TRUE(alice.connection().saw_end()) << lines;
+    EXPECT_FALSE(edge.NextHopTake().has_value()) << lines;
+  }
+}
+
+TEST(OddMessageSimulationTest, FromOutsideStaysStrictWhereItIsTheIdentity) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  int count = 0;
+  for (const char* const from : {"<sip:a#1@a.example>;tag=1", "<sip:alice@a_b.example>;tag=1",
+                                 "J\xf6rg <sip:alice@a.example>;tag=1"}) {
+    RequestText request = Call("f" + std::to_string(count++));
+    request.from = from;
+    alice.Send(request.Text());
+    edge.Settle();
+    EXPECT_TRUE(alice.Take().starts_with("SIP/2.0 400 Malformed From Header\r\n")) << from;
+    EXPECT_FALSE(edge.NextHopTake().has_value());
+  }
+}
+
+// -- Responses, on the connection that all calls share -------------------------------------------
+
+class SharedNextHopTest : public ::testing::Test {
+ protected:
+  SharedNextHopTest() : alice_(edge_.Connect("a.example")), carol_(edge_.Connect("c.example")) {
+    alice_.Send(Call("alice").Text());
+    edge_.Settle();
+    alices_ = edge_.NextHopTake().value_or("");
+    RequestText call = Call("carol");
+    call.from = "<sip:carol@c.example>;tag=1";
+    carol_.Send(call.Text());
+    edge_.Settle();
+    carols_ = edge_.NextHopTake().value_or("");
+    alice_.Take();
+    carol_.Take();
+  }
+
+  void ExpectCarolsCallGoesOn(const std::string& what) {
+    edge_.NextHopSend(ResponseText(carols_, 180, "Ringing"));
+    edge_.Settle();
+    EXPECT_EQ(StartLine(carol_.Take()), "SIP/2.0 180 Ringing") << what;
+    EXPECT_FALSE(edge_.next_hop_connection()->saw_end()) << what;
+  }
+
+  SimulatedEdge edge_{{.next_hop = NextHopKind::kTcp}};
+  SimulatedPeer& alice_;
+  SimulatedPeer& carol_;
+  std::string alices_;
+  std::string carols_;
+};
+
+TEST_F(SharedNextHopTest, PartsThatDecideNothingPassInResponses) {
+  for (const std::string& line : kPassing) {
+    edge_.NextHopSend(ResponseText(alices_, 183, "Session Progress", line));
+    edge_.Settle();
+    EXPECT_NE(alice_.Take().find(line), std::string::npos) << line;
+  }
+  const std::string odd = Replaced(ResponseText(alices_, 183, "Session Progress"),
+                                   "To: <sip:bob@edge.example>", "To: \"J\xf6rg\" <sip:b#1@x_y>");
+  edge_.NextHopSend(odd);
+  edge_.Settle();
+  EXPECT_EQ(Value(alice_.Take(), "To"), Value(odd, "To"));
+}
+
+TEST_F(SharedNextHopTest, MalformedResponseCostsItselfAlone) {
+  const uint32_t dropped =
+      edge_.metrics().sip_responses_dropped.Slot(ResponseDropReason::kMalformed);
+  for (const RefusedLines& refused : Refused()) {
+    const uint64_t before = edge_.Counter(dropped);
+    // From inside two lengths that agree are one.
+    const bool passes = refused.lines == "Content-Length: 0\r\n";
+    edge_.NextHopSend(ResponseText(alices_, 183, "Session Progress", refused.lines));
+    edge_.Settle();
+    EXPECT_EQ(!alice_.Take().empty(), passes) << refused.lines.substr(0, 40);
+    EXPECT_EQ(edge_.Counter(dropped), before + (passes ? 0 : 1)) << refused.lines.substr(0, 40);
+    ExpectCarolsCallGoesOn(refused.lines.substr(0, 40));
+  }
+  edge_.NextHopSend(ResponseText(alices_, 486, "Busy Here"));
+  edge_.Settle();
+  EXPECT_EQ(StartLine(alice_.Take()), "SIP/2.0 486 Busy Here");
+}
+
+TEST_F(SharedNextHopTest, ThousandOddResponsesOfOneCallee) {
+  for (int i = 0; i < 1000; ++i) {
+    edge_.NextHopSend(ResponseText(alices_, 200, "OK", "garbage\r\n"));
+    if (i % 100 == 0) edge_.Settle();
+  }
+  edge_.Settle();
+  EXPECT_EQ(alice_.Take(), "");
+  ExpectCarolsCallGoesOn("a thousand");
+}
+
+// Requests of the next hop come on the same connection.
+TEST_F(SharedNextHopTest, RefusedRequestOfTheInsideCostsItselfAlone) {
+  for (const RefusedLines& refused : Refused()) {
+    RequestText odd = Call("in" + std::to_string(refused.lines.size()));
+    odd.via = "SIP/2.0/TCP 127.0.0.1:5080";
+    odd.headers = refused.lines;
+    edge_.NextHopSend(odd.Text());
+    edge_.Settle();
+    const std::string answer = edge_.NextHopTake().value_or("");
+    if (refused.lines != "Content-Length: 0\r\n") {
+      EXPECT_TRUE(answer.starts_with("SIP/2.0 " + refused.status + " ")) << answer;
+    }
+    ExpectCarolsCallGoesOn(refused.lines.substr(0, 40));
+    while (edge_.NextHopTake().has_value()) {
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sallyport::sip::test
