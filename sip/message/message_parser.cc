@@ -9,6 +9,7 @@
 #include "sip/message/grammar.h"
 #include "sip/message/header_name_table.h"
 #include "sip/message/line_scan.h"
+#include "sip/message/plain_message.h"
 
 namespace sallyport::sip {
 
@@ -99,6 +100,20 @@ bool ControlsAreEscaped(std::string_view line) {
   return true;
 }
 
+// One SP between number and method.
+bool IsPlainCSeq(const CSeq& cseq) {
+  const char* const method = cseq.method_text.data();
+  return method[-1] == ' ' && IsIn(method[-2], kDigitChar);
+}
+
+// Nothing between name and colon or behind the value, and at most one SP between these.
+bool IsPlain(const HeaderField& field) {
+  const size_t around = field.line_bytes - field.name.size() - field.value.size();
+  const bool has_space = field.name.data()[field.name.size() + 1] == ' ';
+  return field.value.data() == field.name.data() + field.name.size() + (has_space ? 2 : 1) &&
+         around == (has_space ? 4U : 3U);
+}
+
 enum class VersionOutcome : uint8_t { kOk, kOther, kNone };
 
 // "SIP" "/" 1*DIGIT "." 1*DIGIT, case-insensitive (RFC 3261 §7.1).
@@ -153,6 +168,8 @@ void MessageReader::Clear() {
   out_.max_forwards_.reset();
   out_.status_code_ = 0;
   out_.is_request_ = false;
+  out_.has_odd_lines_ = false;
+  out_.has_unusual_names_ = false;
   out_.method_ = Method::kOther;
   out_.header_count_ = 0;
   out_.first_.fill(0);
@@ -299,6 +316,11 @@ void MessageReader::TakeHeaderLine(const char* begin, const char* end) {
   if (name.name_bytes == 0) return Note(ParseOutcome::kBadHeaderLine);
   if (out_.header_count_ >= headers_max_) return Note(ParseOutcome::kTooManyHeaders);
   Append({begin, name.name_bytes}, TrimLws(line.substr(name.colon + 1)), end, name.id);
+  const HeaderField& field = out_.headers_[out_.header_count_ - 1];
+  if ((line_traits_ & kContinued) != 0 || (DecidesEverywhere(name.id) && !IsPlain(field))) {
+    out_.has_odd_lines_ = true;
+  }
+  if (name.id == HeaderId::kOther && !IsUsualFieldName(field.name)) out_.has_unusual_names_ = true;
 }
 
 inline void MessageReader::Append(std::string_view name, std::string_view value, const char* end,
@@ -346,6 +368,7 @@ void MessageReader::ReadFields() {
     const bool same_method = out_.is_request_ && out_.cseq_.method_text == out_.method_text_;
     out_.cseq_.method = same_method ? out_.method_ : ParseMethod(out_.cseq_.method_text);
     if (!readable || (out_.is_request_ && !same_method)) Note(Outcome::kBadCSeq);
+    if (readable && !IsPlainCSeq(out_.cseq_)) out_.has_odd_lines_ = true;
   }
   ReadVias();
   ReadMaxForwards();
@@ -387,6 +410,7 @@ void MessageReader::ReadBody() {
   }
   uint32_t length = 0;
   if (!ReadContentLength(field->value, length)) return Note(ParseOutcome::kBadContentLength);
+  if (out_.Count(HeaderId::kContentLength) > 1) out_.has_odd_lines_ = true;
   const HeaderField* other = field;
   while ((other = out_.NextSame(other)) != nullptr) {
     uint32_t again = 0;

@@ -101,6 +101,12 @@ class MessageView {
   [[nodiscard]] std::optional<uint8_t> max_forwards() const { return max_forwards_; }
   [[nodiscard]] std::optional<uint32_t> content_length() const { return content_length_; }
 
+  // A line is not as we write it to others (plain_message.h): folded, or one of the fields that
+  // decide everywhere and oddly spaced, or Content-Length again.
+  [[nodiscard]] bool has_odd_lines() const { return has_odd_lines_; }
+  // The name of a field has a character that no usual name has.
+  [[nodiscard]] bool has_unusual_names() const { return has_unusual_names_; }
+
  private:
   friend class MessageReader;  // message_parser.cc
 
@@ -123,6 +129,8 @@ class MessageView {
   std::optional<uint8_t> max_forwards_;
   uint16_t status_code_ = 0;
   bool is_request_ = false;
+  bool has_odd_lines_ = false;
+  bool has_unusual_names_ = false;
   Method method_ = Method::kOther;
   uint32_t header_count_ = 0;
   std::array<uint8_t, kHeaderIdCount>

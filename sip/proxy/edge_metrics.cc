@@ -166,6 +166,10 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       sip_parse_errors(registry.AddCounter(
           "sip_parse_errors_total", "SIP messages that could not be read, by the part at fault.",
           {{"reason", {"start_line", "header", "uri", "length", "too_large", "framing"}}})),
+      sip_messages_rewritten(registry.AddCounter(
+          "sip_messages_rewritten_total",
+          "SIP messages that went on in other lines than they came in, by what was changed.",
+          {{"change", {"plain_lines", "field_removed"}}})),
       sip_responses_dropped(registry.AddCounter(
           "sip_responses_dropped_total", "SIP responses that were not forwarded.",
           {{"reason",

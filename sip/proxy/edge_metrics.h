@@ -42,6 +42,7 @@ enum class TicketDecryptResult : uint8_t {
 
 enum class IdentityCheckResult : uint8_t { kPass, kMismatch, kNoIdentity, kExempt };
 enum class ParseErrorReason : uint8_t { kStartLine, kHeader, kUri, kLength, kTooLarge, kFraming };
+enum class RewriteReason : uint8_t { kPlainLines, kFieldRemoved };
 enum class MessageKind : uint8_t { kInvite, kInDialog, kRegister, kOther, kResponse };
 enum class TransactionKind : uint8_t { kInvite, kNonInvite };
 enum class TransactionTimer : uint8_t { kB, kC, kF, kH };
@@ -103,6 +104,7 @@ struct EdgeMetrics {
   core::MetricSlots sip_requests;               // (MetricDirection, Method)
   core::MetricSlots sip_responses;              // (MetricDirection, status / 100 - 1)
   core::MetricSlots sip_parse_errors;           // (ParseErrorReason)
+  core::MetricSlots sip_messages_rewritten;     // (RewriteReason)
   core::MetricSlots sip_responses_dropped;      // (ResponseDropReason)
   core::MetricSlots sip_acks_dropped;           // (AckDropReason)
   core::MetricSlots sip_final_responses;        // (FinalCodeLabel, FinalSource)

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "sip/message/params.h"
+#include "sip/message/plain_message.h"
 #include "sip/message/value_list.h"
 #include "sip/policy/judge.h"
 #include "sip/proxy/forwarding.h"
@@ -253,6 +254,10 @@ void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, F
   ParseOutcome outcome =
       ParseMessage(bytes, framing, view_, context_.snapshot->config.limits.headers_max);
   if (outcome == ParseOutcome::kOk && source.zone == Zone::kOutside) outcome = JudgeOutside(view_);
+  core::BufferLease plain;  // Lives as long as the view.
+  if (outcome == ParseOutcome::kOk) {
+    if (const auto reason = MakePlain(source, framing, plain)) return RefuseUnread(source, *reason);
+  }
   if (!view_.is_request()) {
     context_.Count(context_.metrics.sip_responses.Slot(
         MetricDirection::kIn, std::clamp(view_.status_code() / 100, 1, 6) - 1));
@@ -279,6 +284,32 @@ void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, F
   const core::MonotonicTime end = context_.reactor().io().MonotonicNow();
   context_.metrics.sip_message_processing.Observe(
       context_.stats, static_cast<uint64_t>(end.nanoseconds - begin.nanoseconds), KindOf(view_));
+}
+
+// What is folded, or spaced in an odd way where everybody reads it, goes on in plain lines, and is
+// judged as it goes on (plain_message.h). Returns why that cannot be.
+std::optional<ReasonCode> EdgeProxy::MakePlain(const MessageSource& source, Framing framing,
+                                               core::BufferLease& plain) {
+  const bool removes = source.zone == Zone::kOutside && view_.has_unusual_names();
+  if (!view_.has_odd_lines() && !removes) return std::nullopt;
+  const size_t room = view_.bytes().size() + kPlainGrowthMax;
+  if (room > core::BufferPool::kBlockBytesMax) return ReasonCode::kTooLarge;
+  plain = context_.reactor().buffers().Lease(static_cast<uint32_t>(room));
+  if (!plain) return ReasonCode::kOverload;
+  auto* const out = reinterpret_cast<char*>(plain.data());
+  const PlainMessage written = WritePlain(view_, removes, {out, room});
+  context_.Count(context_.metrics.sip_messages_rewritten.Slot(
+      written.removed > 0 ? RewriteReason::kFieldRemoved : RewriteReason::kPlainLines));
+  const ParseOutcome outcome = ParseMessage({out, written.bytes}, framing, view_,
+                                            context_.snapshot->config.limits.headers_max);
+  if (outcome != ParseOutcome::kOk) return ReasonCode::kMalformed;
+  return std::nullopt;
+}
+
+void EdgeProxy::RefuseUnread(const MessageSource& source, ReasonCode reason) {
+  if (view_.is_request()) return Refuse(source, reason, {.parsed = false});
+  DropResponse(reason == ReasonCode::kOverload ? ResponseDropReason::kOverload
+                                               : ResponseDropReason::kMalformed);
 }
 
 void EdgeProxy::OnMail(uint32_t kind, std::span<const std::byte> record) {

@@ -111,6 +111,9 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnServed(Connection& connection) override;
   void OnStreamFrame(const MessageSource& source, const Frame& frame, std::string_view unread);
   void OnBadFrame(const MessageSource& source, const Frame& frame, std::string_view unread);
+  [[nodiscard]] std::optional<ReasonCode> MakePlain(const MessageSource& source, Framing framing,
+                                                    core::BufferLease& plain);
+  void RefuseUnread(const MessageSource& source, ReasonCode reason);
   void OnMessage(const MessageSource& source, std::string_view bytes, Framing framing);
   void OnRequest(const MessageSource& source);
   [[nodiscard]] bool IsAckOfRefusal(const MessageSource& source);

@@ -1,6 +1,6 @@
 // What deployed devices send, on a whole shard. An odd part that decides nothing passes; a message
 // that cannot be taken, but whose length is known, costs that message alone, on every transport and
-// in both directions.
+// in both directions; what goes on is written plainly.
 
 #include <gtest/gtest.h>
 
@@ -12,6 +12,10 @@
 
 namespace sallyport::sip::test {
 namespace {
+
+constexpr char kInsideTcp[] =
+    "[[listener]]\nname = \"core-tcp\"\naddress = \"127.0.0.1:5071\"\ntransport = \"tcp\"\n"
+    "zone = \"inside\"\n";
 
 std::string Repeated(const std::string& line, size_t count) {
   std::string lines;
@@ -256,6 +260,60 @@ TEST_F(SharedNextHopTest, RefusedRequestOfTheInsideCostsItselfAlone) {
     while (edge_.NextHopTake().has_value()) {
     }
   }
+}
+
+// -- What goes on is plain
+// -------------------------------------------------------------------------
+
+TEST(OddMessageSimulationTest, FoldsAndOddSpacingGoOnAsPlainLines) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .extra = kInsideTcp});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  std::string text = Call("plain").Text();
+  text = Replaced(text, "Content-Length: 0\r\n", "Content-Length \t:\r\n 0 \r\n");
+  text = Replaced(text, "CSeq: 1 INVITE\r\n", "CSeq:\t1\r\n  INVITE\r\n");
+  text = Replaced(text, "Call-ID: plain\r\n", "Call-ID :  plain\t\r\n");
+  text = Replaced(text, "Max-Forwards: 70\r\n", "Max-Forwards:\r\n\t70\r\n");
+  text = Replaced(text, "To: <sip:bob@edge.example>\r\n",
+                  "To: \"Bob\r\n  the builder\"\r\n\t<sip:bob@edge.example>\r\n"
+                  "X-Untouched  :  a   b\r\nSubject: a\r\n b\r\n\t c\r\n");
+  alice.Send(text);
+  edge.Settle();
+  const std::string seen = edge.NextHopTake().value_or("");
+  for (const char* const line :
+       {"\r\nContent-Length: 0\r\n", "\r\nCSeq: 1 INVITE\r\n", "\r\nCall-ID: plain\r\n",
+        "\r\nMax-Forwards: 69\r\n", "\r\nTo: \"Bob the builder\" <sip:bob@edge.example>\r\n",
+        "\r\nX-Untouched  :  a   b\r\n", "\r\nSubject: a b c\r\n"}) {
+    EXPECT_NE(seen.find(line), std::string::npos) << line << seen << alice.Take();
+  }
+  EXPECT_EQ(seen.find("\r\n "), std::string::npos) << seen;
+  EXPECT_EQ(seen.find("\r\n\t"), std::string::npos) << seen;
+  EXPECT_EQ(edge.Counter(edge.metrics().sip_messages_rewritten.Slot(RewriteReason::kPlainLines)),
+            1U);
+
+  std::string ringing = ResponseText(seen, 180, "Ringing", "Subject: a\r\n b\r\n");
+  ringing = Replaced(ringing, "CSeq: 1 INVITE\r\n", "CSeq: 1\r\n\tINVITE\r\n");
+  edge.NextHopSend(ringing);
+  edge.Settle();
+  const std::string answer = alice.Take();
+  EXPECT_NE(answer.find("\r\nCSeq: 1 INVITE\r\n"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("\r\nSubject: a b\r\n"), std::string::npos) << answer;
+}
+
+TEST(OddMessageSimulationTest, FieldWithAnUnusualNameIsRemovedAlone) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  RequestText request = Call("names");
+  request.headers =
+      "!interesting-Method0123456789_*+`.%indeed'~: x\r\nX-%41: y\r\nX_a.B-1: kept\r\nX`Y: z\r\n";
+  alice.Send(request.Text());
+  edge.Settle();
+  const std::string seen = edge.NextHopTake().value_or("");
+  EXPECT_EQ(Value(seen, "X_a.B-1"), "kept") << alice.Take();
+  for (const char* const part : {"interesting", "%41", "X`Y"}) {
+    EXPECT_EQ(seen.find(part), std::string::npos) << seen;
+  }
+  EXPECT_EQ(edge.Counter(edge.metrics().sip_messages_rewritten.Slot(RewriteReason::kFieldRemoved)),
+            1U);
 }
 
 }  // namespace

@@ -1,0 +1,76 @@
+#include "sip/message/plain_message.h"
+
+#include <cstring>
+
+#include "sip/message/grammar.h"
+
+namespace sallyport::sip {
+namespace {
+
+class Writer {
+ public:
+  explicit Writer(std::span<char> out) : out_(out) {}
+
+  void Add(std::string_view text) {
+    fits_ = fits_ && text.size() <= out_.size() - used_;
+    if (!fits_ || text.empty()) return;
+    std::memcpy(out_.data() + used_, text.data(), text.size());
+    used_ += text.size();
+  }
+  // Each run of LWS that holds a fold, or any run if `all_runs`, as one SP.
+  void AddUnfolded(std::string_view value, bool all_runs) {
+    while (!value.empty()) {
+      const size_t run = value.find_first_of(" \t\r");
+      Add(value.substr(0, run));
+      if (run == std::string_view::npos) return;
+      value.remove_prefix(run);
+      const std::string_view lws = value.substr(0, value.find_first_not_of(" \t\r\n"));
+      Add(all_runs || lws.find('\n') != std::string_view::npos ? " " : lws);
+      value.remove_prefix(lws.size());
+    }
+  }
+  [[nodiscard]] size_t size() const { return fits_ ? used_ : 0; }
+
+ private:
+  const std::span<char> out_;
+  size_t used_ = 0;
+  bool fits_ = true;
+};
+
+void AddField(const HeaderField& field, Writer& writer) {
+  const bool decides = DecidesEverywhere(field.id);
+  const std::string_view line = field.line().substr(0, field.line_bytes - 2);
+  if (!decides && line.find('\r') == std::string_view::npos) return writer.Add(field.line());
+  writer.Add(field.name);
+  writer.Add(": ");
+  writer.AddUnfolded(field.value, field.id == HeaderId::kCSeq);
+  writer.Add("\r\n");
+}
+
+}  // namespace
+
+bool IsUsualFieldName(std::string_view name) {
+  return name.find_first_of("!%*+`'~") == std::string_view::npos;
+}
+
+PlainMessage WritePlain(const MessageView& message, bool removes_unusual_fields,
+                        std::span<char> out) {
+  PlainMessage plain;
+  Writer writer(out);
+  const std::string_view bytes = message.bytes();
+  writer.Add(bytes.substr(0, static_cast<size_t>(message.headers_begin() - bytes.data())));
+  const HeaderField* const length = message.First(HeaderId::kContentLength);
+  for (const HeaderField& field : message.headers()) {
+    if (field.id == HeaderId::kContentLength && &field != length) continue;
+    if (removes_unusual_fields && !IsUsualFieldName(field.name)) {
+      ++plain.removed;
+      continue;
+    }
+    AddField(field, writer);
+  }
+  writer.Add(bytes.substr(static_cast<size_t>(message.headers_end() - bytes.data())));
+  plain.bytes = writer.size();
+  return plain;
+}
+
+}  // namespace sallyport::sip
