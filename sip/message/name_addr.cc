@@ -1,6 +1,5 @@
 #include "sip/message/name_addr.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "sip/message/grammar.h"
@@ -79,8 +78,7 @@ NameAddrOutcome ReadParameters(const char*& at, const Bounds& in, NameAddr& addr
   return NameAddrOutcome::kOk;
 }
 
-// -- What only has to be passed
-// --------------------------------------------------------------------
+// -- What only has to be passed ------------------------------------------------------------------
 
 // A display name and a URI in brackets, or a URI without: where the header's parameters begin.
 const char* PassAddress(const char* at, const char* end) {
@@ -88,9 +86,9 @@ const char* PassAddress(const char* at, const char* end) {
     if (*at == '"') {
       at = PassQuotes(at, end);
     } else if (*at == '<') {
-      const char* const close = std::find_if(
-          at + 1, end, [](char c) { return c == '>' || c == '<' || c == '"' || c == '\r'; });
-      return close == end || *close != '>' ? nullptr : close + 1;
+      const size_t close = Between(at + 1, end).find_first_of("<>\" \t\r\n");
+      if (close == std::string_view::npos || at[1 + close] != '>') return nullptr;
+      return at + close + 2;
     } else if (*at == '>' || *at == ',') {
       return nullptr;
     } else {

@@ -57,7 +57,7 @@ RFC4475 = {
     "trws": Outcome(400),          # Likewise.
     "escruri": Outcome(400),
     "baddate": Outcome(FORWARD),   # A proxy does not need Date.
-    "regbadct": Outcome(400, FORWARD),  # Contact is the registrar's to judge; refusing it is as good.
+    "regbadct": Outcome(FORWARD),  # Contact is the registrar's to judge.
     "badaspec": Outcome(400),
     "baddn": Outcome(400),         # The file lacks its final CRLF; sent with it, or it would never be complete.
     "baddn-terminated": Outcome(400),
@@ -104,6 +104,11 @@ FROM_HOSTS = ("example.com", "example.net", "example.org", "ift.client.example.n
 REQUEST_URI_HOSTS = ("edge.example", "example.com", "example.net", "example.org", "company.com",
                      "chair-dnrc.example.com", "registrar.example.com", "host.example.net", "[2001:db8::10]",
                      "[2001:db8::10:5070]", "[2001:db8::192.0.2.1]")
+
+
+def unfolded(values):
+    """esc01 and wsinv of RFC 4475 and IB-baseline-13 begin a value on a continuation line: it leaves on one line."""
+    return [value.strip() for value in values]
 
 
 def read(path):
@@ -212,7 +217,7 @@ class RfcCorpusTest(CorpusTest):
                 self.assertEqual(forwarded.raw.split(b"\r\n", 1)[0], data.split(b"\r\n", 1)[0])
                 sent = Message(data)
                 for header in ("from", "to", "call-id", "contact"):
-                    self.assertEqual(forwarded.all(header), sent.all(header))
+                    self.assertEqual(forwarded.all(header), unfolded(sent.all(header)))
 
     def test_rfc5118(self):
         self.assertEqual(set(self.files("rfc5118/wire-cl-fixed")), set(RFC5118))
@@ -224,7 +229,7 @@ class RfcCorpusTest(CorpusTest):
 # tests/corpus/cve-seeds: the outcome by file name; the first pattern that matches. What a row of the index leaves open
 # (forward or refuse) stays open here: the point is that nothing crashes, hangs or is smuggled.
 SEEDS = [
-    (r"via-branch-65536", Outcome(CLOSE, 513)),  # Without a whole Via there is nothing to answer with.
+    (r"via-branch-65536", Outcome(DROP)),  # Read past; without a whole Via there is nothing to answer with.
     (r"from-tag-(16384|65536)|cseq-long-method|header-64k|headers-10000|multipart-bigboundary",
      Outcome(400, 513)),
     (r"fold-10000|to-params-many", Outcome(FORWARD, 400, 513)),
@@ -232,7 +237,7 @@ SEEDS = [
     (r"xheader-", Outcome(FORWARD)),
     (r"to-\w+-colon", Outcome(400)),
     (r"via-empty|via-semicolon|via-only-comma", Outcome(400, DROP)),
-    (r"via-2-broken", Outcome(400)),
+    (r"via-2-broken", Outcome(FORWARD)),  # The topmost alone decides.
     (r"auth-param-", Outcome(FORWARD, 400)),
     (r"to-param-trunc", Outcome(400)),
     (r"ruri-edge-", Outcome(400, 416, 403)),  # 403: readable, and nobody's domain.
@@ -431,7 +436,7 @@ class IdentityBypassTest(scene.SceneTest):
     def check_forwarded(self, row, seen, wanted, was):
         """The bytes that were judged are the bytes that arrive, and what is to be removed is gone."""
         self.assertEqual(len(seen.all("from")), 1, was)
-        self.assertEqual(seen.header("from"), Message(wanted.bytes).header("from"), was)
+        self.assertEqual(seen.header("from"), Message(wanted.bytes).header("from").strip(), was)
         asserted = seen.all("p-asserted-identity")
         self.assertEqual(len(asserted), 1, was)
         self.assertNotIn("b.example>", asserted[0], was)

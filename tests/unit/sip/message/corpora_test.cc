@@ -32,7 +32,7 @@ const std::map<std::string, ParseOutcome> kTortureOutcomes = {
     {"lwsstart", O::kBadRequestUri},
     {"trws", O::kBadStartLine},
     {"escruri", O::kBadRequestUri},
-    // regbadct: Contact decides nothing here. badaspec: of To the tag alone does.
+    {"badaspec", O::kBadTo},
     {"baddn",
      O::kUnfinishedHeaders},  // The archive's file lacks the empty line; baddn-terminated has it.
     {"baddn-terminated", O::kBadFrom},
