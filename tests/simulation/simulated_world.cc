@@ -38,6 +38,7 @@ SimulatedEdge& SimulatedWorld::Restart(size_t index, const SimulatedEdgeOptions&
   instance.peers.clear();
   instance.dialled.clear();
   instance.edge.reset();
+  ++instance.starts;
   instance.edge = std::make_unique<SimulatedEdge>(options);
   instance.edge->network().SetWallTime(now);
   SetUp(instance);
@@ -248,14 +249,15 @@ bool SimulatedWorld::CarryParcels() {
 
 bool SimulatedWorld::Listen(Instance& instance) {
   bool moved = false;
+  const auto lives = [&instance, starts = instance.starts] { return instance.starts == starts; };
   for (auto& [address, inside] : inside_) moved |= ListenAt(instance, address, inside);
   for (size_t i = 0; i < instance.servers.size(); ++i) {
     const Served served = instance.servers[i];
     for (const SimulatedServer::Arrival& arrival : served.server->TakeArrivals()) {
       moved = true;
       served.element->OnMessage(arrival.message,
-                                [served, on = arrival.connection](const std::string& text) {
-                                  served.server->SendOn(on, text);
+                                [lives, served, on = arrival.connection](const std::string& text) {
+                                  if (lives()) served.server->SendOn(on, text);
                                 });
     }
   }
@@ -263,8 +265,9 @@ bool SimulatedWorld::Listen(Instance& instance) {
     const Joined joined = instance.peers[i];
     for (const std::string& message : joined.peer->TakeMessages()) {
       moved = true;
-      joined.element->OnMessage(
-          message, [peer = joined.peer](const std::string& text) { peer->Send(text); });
+      joined.element->OnMessage(message, [lives, peer = joined.peer](const std::string& text) {
+        if (lives()) peer->Send(text);
+      });
     }
   }
   return moved;
@@ -289,9 +292,11 @@ bool SimulatedWorld::ListenAt(Instance& instance, const std::string& address, In
         dialled.plain != nullptr ? dialled.plain->TakeReceived() : dialled.secured->Take();
     for (const std::string& message : TakeWhole(dialled.received)) {
       moved = true;
-      inside.element->OnMessage(message, [&dialled](const std::string& text) {
-        if (dialled.plain != nullptr) return dialled.plain->Send(text);
-        dialled.secured->Send(text);
+      inside.element->OnMessage(message, [&instance, ends = ends](const std::string& text) {
+        const auto found = instance.dialled.find(ends);  // It may have ended meanwhile.
+        if (found == instance.dialled.end()) return;
+        if (found->second.plain != nullptr) return found->second.plain->Send(text);
+        found->second.secured->Send(text);
       });
     }
   }

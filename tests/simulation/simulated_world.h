@@ -109,6 +109,7 @@ class SimulatedWorld {
     std::vector<Served> servers;
     std::vector<Joined> peers;
     std::map<std::pair<std::string, std::string>, Dialled> dialled;  // From and to.
+    uint64_t starts = 0;  // What an element answers later may find another process.
   };
   struct Inside {
     TransportProtocol transport;
