@@ -54,8 +54,9 @@ class ConnectionHandler {
  public:
   // The handshake is over, or the plain connection stands. May close it.
   virtual void OnConnectionOpen(Connection& connection) = 0;
-  // kMessage, kTooLarge, kFarTooLarge or kBadFraming. `unread` begins with the frame and is all that
-  // is there; both are borrowed for the call. After the last two the connection must be closed.
+  // kMessage, kTooLarge, kFarTooLarge or kBadFraming. `unread` begins with the frame and is all
+  // that is there; both are borrowed for the call. After the last two the connection must be
+  // closed.
   virtual void OnFrame(Connection& connection, const Frame& frame, std::string_view unread) = 0;
   // Asked before each frame is cut. False: not in this turn any more. What has arrived is kept, in
   // order, nothing more is received, and the next turn asks again.

@@ -173,7 +173,8 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       sip_responses_dropped(registry.AddCounter(
           "sip_responses_dropped_total", "SIP responses that were not forwarded.",
           {{"reason",
-            {"branch", "no_transaction", "source", "flow_gone", "malformed", "overload"}}})),
+            {"branch", "no_transaction", "source", "flow_gone", "malformed", "way_back",
+             "overload"}}})),
       sip_acks_dropped(
           registry.AddCounter("sip_acks_dropped_total",
                               "ACK requests that were not forwarded; they are never answered.",

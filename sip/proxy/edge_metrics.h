@@ -54,6 +54,7 @@ enum class ResponseDropReason : uint8_t {
   kSource,         // Not from where the request went.
   kFlowGone,       // The connection that the request came on has closed.
   kMalformed,
+  kWayBack,  // Below ours it has other Via values than the request.
   kOverload  // The mailbox of the transaction's shard is full.
 };
 enum class FinalSource : uint8_t { kLocal, kForwarded };

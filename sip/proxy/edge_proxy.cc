@@ -792,7 +792,7 @@ void EdgeProxy::EditRouteSet(const RequestContext& request) {
     return RecordPairAgain(view_, request.own, edit_);
   }
   const bool is_in_dialog = is_notify || !view_.to().tag.empty();
-  if (request.source.zone == Zone::kOutside && is_in_dialog && !request.rights.is_by_pair) {
+  if (request.source.zone == Zone::kOutside && is_in_dialog) {
     RemoveAll(view_, HeaderId::kRecordRoute, edit_);
   }
 }
@@ -843,6 +843,7 @@ std::optional<ReasonCode> EdgeProxy::StoreRequest(const RequestContext& request,
                               transaction.request_bytes);
   transaction.start_line_bytes = static_cast<uint32_t>(text.find("\r\n") + 2);
   transaction.head_bytes = 0;
+  transaction.via_lines = static_cast<uint8_t>(view_.Count(HeaderId::kVia));
   return std::nullopt;
 }
 

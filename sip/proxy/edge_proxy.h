@@ -215,6 +215,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnResponse(const ResponseSource& source);
   [[nodiscard]] std::optional<Branch> OwnBranch(std::string_view text) const;
   [[nodiscard]] bool IsExpected(const Endpoint& endpoint, const ResponseSource& source) const;
+  // The response in view_ has the Via values below ours that the request left with.
+  [[nodiscard]] bool KnowsItsWayBack(const Transaction& transaction) const;
   [[nodiscard]] bool MailResponse(uint32_t shard, const ResponseSource& source);
   [[nodiscard]] bool MailCancel(uint32_t shard, const CancelMail& mail);
   void OnCancelMail(CancelMail mail);

@@ -14,6 +14,7 @@
 #include "sip/proxy/edge_proxy.h"
 #include "sip/proxy/forwarding.h"
 #include "sip/proxy/mail_kinds.h"
+#include "sip/proxy/way_back.h"
 
 namespace sallyport::sip {
 namespace {
@@ -66,6 +67,11 @@ std::string_view RequestText(const Transaction& transaction) {
 // Our own lines; none any more once we have answered the request ourselves.
 std::string_view HeadText(const Transaction& transaction) {
   return RequestText(transaction).substr(transaction.start_line_bytes, transaction.head_bytes);
+}
+
+SentVias SentViasOf(const Transaction& transaction) {
+  return {RequestText(transaction).substr(transaction.start_line_bytes + transaction.head_bytes),
+          transaction.via_lines};
 }
 
 // Each is a line of its own.
@@ -141,9 +147,18 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
   if (view_.cseq().method != transaction->method || (!has_way_back && !transaction->is_probe)) {
     return DropResponse(ResponseDropReason::kMalformed);
   }
+  if (source.zone == Zone::kOutside && !KnowsItsWayBack(*transaction)) {
+    return DropResponse(ResponseDropReason::kWayBack);
+  }
   if (branch->attempt != transaction->attempt) return OnLateResponse(*transaction, *endpoint);
   if (!transaction->is_sent) return DropResponse(ResponseDropReason::kNoTransaction);
   ApplyResponse(*transaction);
+}
+
+bool EdgeProxy::KnowsItsWayBack(const Transaction& transaction) const {
+  if (transaction.is_probe) return true;
+  return transaction.request ? HasViasAsSent(view_, SentViasOf(transaction))
+                             : HashOfVias(view_, loop_key_) == transaction.kept_vias;
 }
 
 // Any peer outside that has ever seen a branch of ours can send this: not before other mail.
@@ -624,6 +639,9 @@ void EdgeProxy::SettleTransaction(Transaction& transaction) {
   if (transaction.client != ClientState::kCompleted && !transaction.has_given_up) {
     if (transaction.records_route && transaction.reply.zone == Zone::kInside) {
       KeepBroughtRoutes(transaction);
+    }
+    if (transaction.request && transaction.is_invite()) {
+      transaction.kept_vias = HashOfVias(SentViasOf(transaction), loop_key_);
     }
     transaction.request.Reset();
     transaction.request_bytes = 0;

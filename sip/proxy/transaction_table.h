@@ -165,7 +165,9 @@ struct Transaction : core::ListLink {
   uint32_t request_bytes = 0;
   uint32_t start_line_bytes = 0;
   uint32_t head_bytes = 0;
-  // Where they went, and the party that it had proved when they were written.
+  uint8_t via_lines = 0;   // Of the request, below ours; for its answers (way_back.h).
+  uint64_t kept_vias = 0;  // INVITE from inside: their hash, once `request` is given back.
+  // Where our lines went, and the party that it had proved when they were written.
   EndpointId head_endpoint;
   PartyId head_party{};
   // records_route towards outside: the Record-Route values that the request brought, by which the
