@@ -40,7 +40,8 @@ void AddLines(std::string_view lines, Values& all) {
 
 using SameUri = bool (*)(const Uri&, const Uri&);
 
-// As text at first: most stacks return what they have received.
+// As text at first: most stacks return what they have received. Name and parameters that another
+// reader could take for the URI stay as they were.
 bool AreSame(std::span<const std::string_view> returned, std::span<const std::string_view> sent,
              SameUri is_same) {
   for (size_t i = 0; i < sent.size(); ++i) {
@@ -48,7 +49,8 @@ bool AreSame(std::span<const std::string_view> returned, std::span<const std::st
     NameAddr a;
     NameAddr b;
     if (ParseNameAddr(returned[i], a) != NameAddrOutcome::kOk ||
-        ParseNameAddr(sent[i], b) != NameAddrOutcome::kOk || !is_same(a.uri, b.uri)) {
+        ParseNameAddr(sent[i], b) != NameAddrOutcome::kOk || a.display != b.display ||
+        a.params != b.params || HasNeedlessEscape(a.uri.user) || !is_same(a.uri, b.uri)) {
       return false;
     }
   }

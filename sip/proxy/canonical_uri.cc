@@ -107,6 +107,18 @@ bool AddCanonicalUri(const Uri& uri, OctetWriter& writer) {
   return writer.fits();
 }
 
+bool HasNeedlessEscape(std::string_view user) {
+  for (size_t at = 0; (at = user.find('%', at)) != std::string_view::npos; ++at) {
+    std::array<char, 3> octet;
+    const std::string_view escape = user.substr(at, octet.size());
+    if (Unescape(escape, octet) == 1 && IsIn(octet[0], kAlphaChar | kDigitChar | kSchemeChar)) {
+      return true;
+    }
+    if (octet[0] == '_') return true;
+  }
+  return false;
+}
+
 bool IsSameUri(const Uri& a, const Uri& b) {
   std::array<uint8_t, 2048> a_room;
   std::array<uint8_t, 2048> b_room;
@@ -119,7 +131,8 @@ bool IsSameUri(const Uri& a, const Uri& b) {
 bool UriListDigest::Add(const Uri& uri) {
   OctetWriter writer(std::span<uint8_t>(octets_).subspan(used_));
   const std::span<uint8_t> length = writer.Take(2);
-  ok_ = ok_ && count_ < kUrisMax && !length.empty() && AddCanonicalUri(uri, writer);
+  ok_ = ok_ && count_ < kUrisMax && !length.empty() && !HasNeedlessEscape(uri.user) &&
+        AddCanonicalUri(uri, writer);
   if (!ok_) return false;
   OctetWriter(length).AddNumber(writer.written().size() - length.size(), 2);
   used_ += writer.written().size();

@@ -29,6 +29,11 @@ inline constexpr size_t kPartBytesMax = 128;
 void AddPart(std::string_view part, OctetWriter& writer);
 void AddLoweredPart(std::string_view part, OctetWriter& writer);
 
+// A line of ours has one spelling: whoever looks for one reads the user as it is written. So where
+// lists of routes are compared, a user that escapes what needs no escape (RFC 3261 §19.1.2) is none
+// that we compare.
+[[nodiscard]] bool HasNeedlessEscape(std::string_view user);
+
 // Both have a canonical form, and it is the same.
 [[nodiscard]] bool IsSameUri(const Uri& a, const Uri& b);
 
@@ -37,7 +42,8 @@ class UriListDigest {
  public:
   static constexpr size_t kUrisMax = 16;
 
-  // False: the URI has no canonical form, or the list is full: it has no digest.
+  // False: the URI has no canonical form or a needless escape, or the list is full: it has no
+  // digest.
   bool Add(const Uri& uri);
   [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] std::array<uint8_t, 32> digest() const;

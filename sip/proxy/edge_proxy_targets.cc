@@ -590,9 +590,11 @@ void EdgeProxy::AddLocations(Transaction& transaction, std::span<const Location>
   for (const Location& location : locations) {
     // DNS of the outside leads neither inside nor to ourselves. What the operator has named may
     // stand beside us.
+    const bool is_to_trunk = location.transport != TransportProtocol::kTls &&
+                             context_.snapshot->IsPlainTrunk(location.address);
     const bool may_dial = transaction.lists_next_hop()
                               ? !context_.snapshot->names.IsListeningOn(location.address)
-                              : MayDialOutside(location.address);
+                              : MayDialOutside(location.address) && !is_to_trunk;
     if (like.zone == Zone::kInside) NoteInsideHost(location.address);
     if (like.zone == Zone::kOutside && !may_dial) {
       transaction.failure = {ReasonCode::kNextHopUnreachable,

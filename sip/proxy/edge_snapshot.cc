@@ -93,6 +93,17 @@ bool EdgeSnapshot::IsNextHop(const core::SocketAddress& source) const {
       });
 }
 
+// One that speaks in clear trusts our address: what comes from it may call whom it likes.
+bool EdgeSnapshot::IsPlainTrunk(const core::SocketAddress& address) const {
+  const auto is_there = [&address](const NextHopTarget& target) {
+    return target.transport != TransportProtocol::kTls && !target.is_named() &&
+           target.address.Unmapped().HasSameHost(address.Unmapped());
+  };
+  return std::ranges::any_of(config.next_hops, [&is_there](const NextHopConfig& next_hop) {
+    return next_hop.zone == Zone::kOutside && std::ranges::any_of(next_hop.targets, is_there);
+  });
+}
+
 // What an inside listener lets in: its `allow`, else loopback.
 bool EdgeSnapshot::IsAllowedInside(const core::SocketAddress& address) const {
   return std::ranges::any_of(config.listeners, [&address](const ListenerConfig& listener) {

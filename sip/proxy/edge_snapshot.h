@@ -47,6 +47,9 @@ struct EdgeSnapshot {
   // Where a token may lead inside: to a target of an inside next hop, or to what an inside listener
   // admits, and never to a listener of ours.
   [[nodiscard]] bool AdmitsInside(const core::SocketAddress& address) const;
+  // The host of a target outside that is reached in clear: only a [[route]] or its own dialog leads
+  // there, not DNS of others.
+  [[nodiscard]] bool IsPlainTrunk(const core::SocketAddress& address) const;
   // An address outside that DNS or a message has named may be dialled: it is no loopback, none of
   // our hosts or of an inside target's, and none that an inside listener admits.
   [[nodiscard]] bool MayDialOutside(const core::SocketAddress& address) const;

@@ -236,7 +236,11 @@ FirstPair FirstPairOf(const MessageView& request, const DialogId& dialog,
     const PairReading reading = snapshot.pairs.Read(lines, dialog);
     const bool is_valid = reading.outcome == PairReading::Outcome::kValid;
     const bool is_inside = is_valid && reading.pair.caller.zone == Zone::kInside;
-    if (!first.is_there) first = {true, is_valid, is_inside, false};
+    if (!first.is_there) {
+      first.is_there = true;
+      first.is_valid = is_valid;
+      first.is_inside = is_inside;
+    }
     if (!is_inside) first.has_more = true;
   };
   size_t seen = 0;
@@ -348,7 +352,10 @@ DialogTokenGrant MayIssue(const MessageView& request, const DialogId& dialog,
   if (!is_readable || !routes.ok()) return grant;
   const FirstPair first = FirstPairOf(request, dialog, snapshot);
   const bool began_outside = first.has_more || HasMarkedVia(request, snapshot.branches);
-  if (began_outside && (!first.is_valid || IsInsideTarget(contact, source, snapshot))) return grant;
+  if (began_outside && (!first.is_valid || snapshot.names.Serves(contact, Zone::kInside) ||
+                        IsInsideTarget(contact, source, snapshot))) {
+    return grant;
+  }
   const std::array<uint8_t, 32> route_set = routes.digest();
   const auto claim = snapshot.dialog_tokens.ClaimOf({.near = &request.from().uri,
                                                      .far = &request.to().uri,

@@ -320,7 +320,7 @@ TEST(OutboundSimulationTest, DnsThatDoesNotAnswerIs503AfterTenSeconds) {
 TEST(OutboundSimulationTest, Rfc5630_SipsNeverLeavesOnAnythingButTls) {
   SimulatedEdge edge(
       {.extra = absl::StrCat(kOutsideUdp,
-                             "[[next-hop]]\nname = \"plain\"\ntargets = [\"udp:192.0.2.9:5060\"]\n"
+                             "[[next-hop]]\nname = \"plain\"\ntargets = [\"udp:192.0.2.10:5060\"]\n"
                              "zone = \"outside\"\n[[route]]\nzone = \"inside\"\n"
                              "domain = \"plain.example\"\nnext-hop = \"plain\"\n")});
   const core::SocketAddress udp = *core::SocketAddress::Parse("192.0.2.9:5060");

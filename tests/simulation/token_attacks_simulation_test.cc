@@ -1555,5 +1555,194 @@ TEST_P(SelfMadeExcuseTest, AContactWithOurMaddrIsNotExcused) {
   }
 }
 
+// -- Lines in another spelling
+// ---------------------------------------------------------------------
+
+// The same to a reader that unescapes the user.
+std::string Respelled(const std::string& line) {
+  const size_t at = line.find("sip:") + 4;
+  return absl::StrCat(line.substr(0, at), "%", absl::Hex(line[at]), line.substr(at + 1));
+}
+
+// Of the lines of ours in the list, from the third on: the first pass.
+Values WithFirstPassRespelled(const SimulatedScene& scene, Values all) {
+  int ours = 0;
+  for (std::string& line : all) {
+    if (scene.IsOurs(line) && ++ours >= 3 && ours <= 4) line = Respelled(line);
+  }
+  return all;
+}
+
+// Mallory calls bob (c, f), learns his tag b and his pair, then calls himself as ceo in (c, b) and
+// brings that pair: with his own first pair hidden bob's would lead.
+TEST_P(SelfMadeExcuseTest, WithTheFirstPairRespelledIntoBobsDialog) {
+  const std::string as = "sip:ceo@b.example";
+  Attack(*mallory_, {.method = "INVITE",
+                     .uri = "sip:bob@edge.example",
+                     .from = "<sip:mallory@edge.example>;tag=f",
+                     .to = "<sip:bob@edge.example>",
+                     .call_id = "respelled"});
+  ASSERT_NE((*bob_)->Last("INVITE"), nullptr);
+  const Values lines = (*bob_)->Last("INVITE")->All("Record-Route");
+  std::string bobs_tag;
+  for (const SimulatedMessage& response : (*mallory_)->responses()) {
+    if (response.status() == 200) bobs_tag = TagOf(response.First("To"));
+  }
+  ASSERT_NE(bobs_tag, "");
+  (*mallory_)->Forget();
+  (*bob_)->Forget();
+  const std::string contact = (*bob_)->options().contact;
+  mallory_->peer->Send(
+      RequestText{.method = "INVITE",
+                  .uri = "sip:mallory@edge.example",
+                  .via = "SIP/2.0/TLS m.invalid:5061",
+                  .branch = "self",
+                  .from = absl::StrCat("<sip:mallory@edge.example>;tag=", bobs_tag),
+                  .to = "<" + as + ">",
+                  .call_id = "respelled",
+                  .headers = absl::StrCat("Record-Route: ", lines.at(1), ", ", lines.at(0),
+                                          "\r\nContact: <", contact, ">\r\n")}
+          .Text());
+  Settle();
+  const SimulatedMessage* const back = (*mallory_)->Last("INVITE");
+  if (back == nullptr) return;
+  const Values all = back->All("Record-Route");
+  for (const Values& routes : {all, WithFirstPassRespelled(*scene_, all)}) {
+    for (const char* const method : {"INVITE", "INFO", "UPDATE", "REFER", "NOTIFY"}) {
+      EXPECT_NE(Try({.method = method,
+                     .uri = contact,
+                     .from = "<" + as + ">;tag=f",
+                     .to = absl::StrCat("<sip:mallory@edge.example>;tag=", bobs_tag),
+                     .call_id = "respelled",
+                     .cseq = "700",
+                     .headers = RouteLines(routes)}),
+                200)
+          << method;
+    }
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_P(SelfMadeExcuseTest, WithTheFirstPairRespelledAndAContactInside) {
+  const std::string as = "sip:ceo@b.example";
+  const std::string contact = alice_->options().contact;
+  const TwicePassed made = CallOneself(as, absl::StrCat("Contact: <", contact, ">\r\n"));
+  if (made.all.empty()) return;
+  for (const char* const method : {"INVITE", "INFO", "REFER", "NOTIFY"}) {
+    RequestText text = AsCeo(made, as);
+    text.method = method;
+    text.uri = contact;
+    text.to = "<sip:mallory@edge.example>;tag=" + made.tag;
+    text.headers = RouteLines(WithFirstPassRespelled(*scene_, made.all));
+    static_cast<void>(Try(text));
+  }
+  EXPECT_EQ(WhoGotIt(), "");
+}
+
+TEST_F(AnswerAttackTest, RespelledLinesAreReplaced) {
+  for (const size_t which : {0U, 1U}) {
+    Meet();
+    CallEve([which](const Values& came) {
+      Values lines = came;
+      lines[which] = Respelled(lines[which]);
+      return lines;
+    });
+    ExpectPairAndNothingElse();
+    for (const std::string& route : alice_->dialog(call_).routes) {
+      EXPECT_EQ(route.find('%'), std::string::npos) << route;
+    }
+  }
+}
+
+// -- Answers that go elsewhere
+// ---------------------------------------------------------------------
+
+// Eve has two requests; with the branch of one she sends the way back of the other.
+TEST_F(AnswerAttackTest, WayBackOfAnotherRequestIsDropped) {
+  const uint32_t slot =
+      world().edge(0).metrics().sip_responses_dropped.Slot(ResponseDropReason::kWayBack);
+  (*eve_)->answers["INVITE"] = {};
+  const std::string first = alice_->Call("sip:eve@m.example");
+  Settle();
+  const SimulatedMessage one = *(*eve_)->Last("INVITE");
+  const std::string second = alice_->Call("sip:eve@m.example");
+  Settle();
+  const std::vector<std::string> below = (*eve_)->Last("INVITE")->All("Via");
+  ASSERT_GE(below.size(), 2U);
+  const auto answer = [&](const std::function<void(Values&)>& change) {
+    (*eve_)->alter_response = [&one, &below, change](SimulatedMessage& response) {
+      Values vias = {one.First("Via")};
+      vias.insert(vias.end(), below.begin() + 1, below.end());
+      change(vias);
+      response.Drop("Via");
+      for (const std::string& via : vias) response.Append("Via", via);
+    };
+    (*eve_)->Answer("INVITE", 183);
+    Settle();
+  };
+  const uint64_t before = world().edge(0).Counter(slot);
+  answer([](Values&) {});
+  answer([](Values& vias) { vias.push_back("SIP/2.0/UDP 127.0.0.1:29999;branch=z9hG4bKx"); });
+  answer([](Values& vias) { vias.resize(2); });
+  EXPECT_EQ(world().edge(0).Counter(slot), before + 3);
+  EXPECT_EQ(alice_->Final(first, "INVITE"), 0);
+  EXPECT_EQ(alice_->Final(second, "INVITE"), 0);
+  (*eve_)->alter_response = nullptr;
+  (*eve_)->Answer("INVITE", 200);
+  Settle();
+  EXPECT_EQ(alice_->Final(second, "INVITE"), 200);
+}
+
+// -- Others' registrations, trunks, route sets
+// -----------------------------------------------------
+
+TEST_P(RelayAttackTest, AMadeUpToTagByThePairBringsNoRecordRoute) {
+  const std::string call = (*mallory_)->Call("sip:alice@edge.example");
+  Settle();
+  ASSERT_TRUE((*mallory_)->HasDialog(call));
+  const SimulatedDialog& dialog = (*mallory_)->dialog(call);
+  for (const char* const method : {"INVITE", "SUBSCRIBE", "REFER", "UPDATE"}) {
+    alice_->Forget();
+    Attack(*mallory_,
+           {.method = method,
+            .uri = dialog.target,
+            .from = "<sip:mallory@edge.example>;tag=" + dialog.local_tag,
+            .to = "<sip:alice@edge.example>;tag=bogus",
+            .call_id = call,
+            .cseq = "900",
+            .headers = RouteLines(dialog.routes) + "Record-Route: <sip:10.0.0.66:22;lr>\r\n"});
+    const SimulatedMessage* const got = alice_->Last(method);
+    ASSERT_NE(got, nullptr) << method;
+    EXPECT_EQ(got->Text().find("10.0.0.66"), std::string::npos) << method;
+  }
+}
+
+// A trunk in clear trusts our address; only its [[route]] leads there.
+TEST(TrunkAttackTest, DnsOfAnOutsiderLeadsToNoPlainTrunk) {
+  SimulatedEdge edge(
+      {.extra = "[[listener]]\nname = \"plain\"\nzone = \"outside\"\ntransport = \"udp\"\n"
+                "address = \"127.0.0.1:5066\"\n"
+                "[[next-hop]]\nname = \"trunk\"\nzone = \"outside\"\n"
+                "targets = [\"udp:198.51.100.7:5060\"]\n"
+                "[[route]]\nuser = \"+49*\"\nzone = \"inside\"\nnext-hop = \"trunk\"\n"});
+  edge.network().Bind(*core::SocketAddress::Parse("198.51.100.7:5060"));
+  edge.dns().Srv("_sip._udp.n.example", 10, 0, 5060, "t.n.example");
+  edge.dns().A("t.n.example", "198.51.100.7");
+  for (const auto& [uri, reaches] :
+       {std::pair("sip:+1900555@n.example", false), std::pair("sip:+49555@n.example", true)}) {
+    edge.NextHopSend(RequestText{.method = "INVITE",
+                                 .uri = uri,
+                                 .via = "SIP/2.0/UDP 127.0.0.1:5080",
+                                 .branch = reaches ? "y" : "x",
+                                 .from = "<sip:alice@edge.example>;tag=1",
+                                 .to = absl::StrCat("<", uri, ">"),
+                                 .call_id = reaches ? "y" : "x",
+                                 .headers = "Contact: <sip:a@127.0.0.1:5080>\r\n"}
+                         .Text());
+    edge.Run(absl::Milliseconds(300));
+    EXPECT_EQ(!edge.InsideTake("198.51.100.7:5060").empty(), reaches) << uri;
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test

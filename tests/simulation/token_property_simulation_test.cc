@@ -332,15 +332,27 @@ class TokenWorld {
            ";lr>";
   }
 
+  // The same line to a reader that unescapes its user.
+  std::string Respelled(std::string line) {
+    const size_t begin = line.find(':') + 1;
+    const size_t end = line.find('@');
+    if (end == std::string::npos || begin >= end) return line;
+    const size_t at = begin + chance_.Below(end - begin);
+    return line.replace(at, 1, absl::StrCat("%", absl::Hex(static_cast<uint8_t>(line[at]))));
+  }
+
   // A line of ours with something changed, now and then.
   std::string Altered(std::string line) {
     if (!chance_.In(15)) return line;
     const size_t dialog = line.find(";dt=");
-    switch (chance_.Below(4)) {
+    switch (chance_.Below(5)) {
+      case 4:
+        return Respelled(line);
       case 0:
         if (dialog == std::string::npos) break;
         return line.substr(0, dialog) + line.substr(line.find_first_of(";>", dialog + 1));
       case 1: {  // The parameter of another line.
+        if (lore_.lines.empty()) break;
         const std::string other = chance_.Of(lore_.lines);
         const std::string token = UriParameter(UriIn(other), "dt");
         if (token.empty() || line.back() != '>') break;
@@ -429,12 +441,16 @@ class TokenWorld {
   void MutateRoutes(SimulatedMessage& message) {
     Values routes = message.All("Route");
     message.Drop("Route");
-    const uint64_t kind = chance_.Below(6);
+    const uint64_t kind = chance_.Below(7);
     const size_t at = routes.empty() ? 0 : chance_.Below(routes.size() + 1);
     if (kind < 3 || routes.empty()) {
       routes.insert(routes.begin() + static_cast<ptrdiff_t>(at), DrawLine());
     } else if (kind == 3) {
       routes.erase(routes.begin() + static_cast<ptrdiff_t>(at % routes.size()));
+    } else if (kind == 6) {
+      for (std::string& route : routes) {
+        if (chance_.In(50)) route = Respelled(route);
+      }
     } else if (kind == 4) {
       std::swap(routes[at % routes.size()], routes.front());
     } else {
@@ -482,7 +498,7 @@ class TokenWorld {
       default:
         lines[at] = DrawLine();
     }
-    for (const std::string& line : lines) response.Append("Record-Route", line);
+    for (const std::string& line : lines) response.Append("Record-Route", Altered(line));
   }
 
   void Learn() {

@@ -91,7 +91,7 @@ TEST(AnswerRoutesTest, SpreadAndReprintedIsAsSent) {
   const PairUris pair = PairOf();
   EXPECT_TRUE(IsAsSent("<" + pair.callee + ">\r\nRecord-Route: <" + pair.caller +
                        ">\r\nRecord-Route: <sip:K.example;lr=on>\r\nRecord-Route: " + kP));
-  EXPECT_TRUE(IsAsSent(pair.AsRecorded() + ",\r\n " + kK + " , \"P, p\" " + kP));
+  EXPECT_TRUE(IsAsSent(pair.AsRecorded() + ",\r\n " + kK + " , " + kP));
 }
 
 // It is judged where it is used, and tells the time at which it was written.
