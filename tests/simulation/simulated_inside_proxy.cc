@@ -276,14 +276,19 @@ void SimulatedInsideProxy::Hide(SimulatedMessage& request, bool forms_dialog) {
   for (const std::string& route : hidden.record_routes) request.Append("Route", route);
 }
 
-// A dialog is its Call-ID and its tags: whoever takes a Call-ID again has another one.
+// A dialog is its Call-ID and both its tags: whoever takes a Call-ID or a tag again has another
+// one.
 SimulatedInsideProxy::HiddenDialogs::iterator SimulatedInsideProxy::FindHidden(
     const SimulatedMessage& message) {
-  for (const char* const side : {"From", "To"}) {
-    const auto found = hidden_.find({message.First("Call-ID"), TagOf(message.First(side))});
-    if (found != hidden_.end()) return found;
-  }
-  return hidden_.end();
+  const std::string call_id = message.First("Call-ID");
+  const std::string from = TagOf(message.First("From"));
+  const std::string to = TagOf(message.First("To"));
+  const auto callees = hidden_.find({call_id, to});
+  if (callees != hidden_.end() && callees->second.callee_tags.contains(from)) return callees;
+  const auto callers = hidden_.find({call_id, from});
+  if (callers == hidden_.end()) return callers;
+  if (message.is_response()) callers->second.callee_tags.insert(to);
+  return callers->second.callee_tags.contains(to) ? callers : hidden_.end();
 }
 
 void SimulatedInsideProxy::Restore(SimulatedMessage& response) {

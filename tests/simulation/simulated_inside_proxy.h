@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,7 @@ class SimulatedInsideProxy : public SimulatedElement {
   };
   // What it keeps of a dialog while it hides Record-Route.
   struct Hidden {
+    std::set<std::string> callee_tags;
     std::vector<std::string> record_routes;
     std::string contacts[2];  // Of the caller and of the callee.
   };
