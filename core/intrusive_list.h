@@ -54,6 +54,14 @@ class IntrusiveList {
   }
 
   // nullptr when empty.
+  Member* front() { return empty() ? nullptr : static_cast<Member*>(head_.next_); }
+  // What follows a member of this list; nullptr: it is the last.
+  Member* Next(Member& member) {
+    ListLink& link = member;
+    return link.next_ == &head_ ? nullptr : static_cast<Member*>(link.next_);
+  }
+
+  // nullptr when empty.
   Member* PopFront() {
     if (empty()) return nullptr;
     ListLink* const first = head_.next_;

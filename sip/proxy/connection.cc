@@ -9,6 +9,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "core/check.h"
 #include "sip/message/host.h"
+#include "sip/proxy/source_key.h"
 
 namespace sallyport::sip {
 namespace {
@@ -16,6 +17,8 @@ namespace {
 constexpr uint32_t kPartialBytesMin = 2048;
 // An unauthenticated peer's bytes: a certificate chain fits, a flood does not.
 constexpr uint32_t kHandshakeBytesMax = 64 * 1024;
+// Post-quantum key shares fit; padding without end does not.
+constexpr uint32_t kClientHelloBytesMax = 8 * 1024;
 // What the kernel may have taken of one connection before a pause reaches it.
 constexpr uint32_t kBacklogBytesMax = 16 * 1024 * 1024;
 constexpr std::string_view kPong = "\r\n";  // RFC 5626 §4.4.1.
@@ -72,8 +75,6 @@ Connection::~Connection() {
   if (!is_dialled() && state_ != State::kConnecting) {
     context_.stats.Subtract(context_.metrics.connections_active.Slot(listener_, GaugeState()));
   }
-  ReleasePartial();
-  context_.partial_bytes -= backlog_.size();
 }
 
 bool Connection::Accept(int fd) {
@@ -130,6 +131,7 @@ void Connection::BeginDialledHandshake() {
 // -- In ----------------------------------------------------------------------------------------
 
 void Connection::OnReceived(std::span<const std::byte> bytes) {
+  if (is_overrun_) return;  // It ends in its next step.
   last_activity_ = context_.reactor().now();
   if (!is_deferred_) had_share_ = false;
   if (state_ == State::kHandshaking) return HoldHandshakeBytes(bytes);
@@ -191,8 +193,8 @@ void Connection::OnStep() {
   }
   // What came together with the client's Finished is served as soon as the peer is known.
   const core::BufferLease rest = std::move(partial_);
-  context_.partial_bytes -= rest.capacity();
   partial_used_ = 0;
+  NoteShare();
   BeginOpen();
   if (state_ == State::kOpen) ServeBytes(ciphertext);
   if (peer_closed_ && !is_deferred_) Close(ConnectionCloseReason::kPeer);
@@ -242,7 +244,12 @@ bool Connection::CreateDialledSession() {
 // there is a session. False: not all of it is there yet, or there will be none.
 bool Connection::CreateAcceptedSession() {
   const tls::ServerNameReading reading = tls::ReadServerName(partial_.bytes().first(partial_used_));
-  if (reading.outcome == tls::ServerNameOutcome::kNeedMore) return false;
+  if (reading.outcome == tls::ServerNameOutcome::kNeedMore) {
+    if (partial_used_ > kClientHelloBytesMax) {
+      FailHandshake(tls::FailureReason::kProtocol, "a ClientHello of more than 8 kB");
+    }
+    return false;
+  }
   session_ = tls::Session::Create(context_.tls_contexts[listener_], reading.name);
   if (session_ != nullptr) return true;
   FailHandshake(tls::FailureReason::kInternal, "no memory for a session");
@@ -423,20 +430,17 @@ void Connection::ServeBacklog() {
     } else {
       ReceivePlain(AsText(piece));
     }
-    const auto taken = static_cast<uint32_t>(piece.size() - rest.size());
-    backlog_.Consume(taken);
-    context_.partial_bytes -= taken;
+    backlog_.Consume(static_cast<uint32_t>(piece.size() - rest.size()));
+    NoteShare();
   }
 }
 
 void Connection::KeepForLater(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
-  const LimitsConfig& limits = context_.snapshot->config.limits;
-  if (context_.partial_bytes + bytes.size() > limits.partial_bytes_max / context_.shard.shards() ||
-      !backlog_.Append(bytes)) {
+  if (!MakeRoom(bytes.size()) || !backlog_.Append(bytes)) {
     return Abort(ConnectionCloseReason::kOverload);
   }
-  context_.partial_bytes += bytes.size();
+  NoteShare();
 }
 
 // -- Incomplete messages -----------------------------------------------------------------------
@@ -444,11 +448,8 @@ void Connection::KeepForLater(std::span<const std::byte> bytes) {
 bool Connection::GrowPartial(size_t bytes) {
   const size_t needed = partial_used_ + bytes;
   if (partial_ && needed <= partial_.capacity()) return true;
-  // Handshakes get half of it: who has proved nothing yet must not cost others their messages.
-  const uint64_t share = context_.snapshot->config.limits.partial_bytes_max /
-                         context_.shard.shards() / (state_ == State::kHandshaking ? 2 : 1);
   core::BufferLease larger;
-  if (needed <= core::BufferPool::kBlockBytesMax && context_.partial_bytes + needed <= share) {
+  if (needed <= core::BufferPool::kBlockBytesMax && MakeRoom(needed)) {
     larger = context_.reactor().buffers().Lease(
         std::max(kPartialBytesMin, static_cast<uint32_t>(needed)));
   }
@@ -457,15 +458,66 @@ bool Connection::GrowPartial(size_t bytes) {
     return false;
   }
   if (partial_used_ > 0) std::memcpy(larger.data(), partial_.data(), partial_used_);
-  context_.partial_bytes += larger.capacity() - partial_.capacity();
   partial_ = std::move(larger);
+  NoteShare();
   return true;
 }
 
-void Connection::ReleasePartial() {
-  context_.partial_bytes -= partial_.capacity();
+void Connection::NoteShare() {
+  const uint64_t bytes = partial_.capacity() + backlog_.size();
+  ByteShares& shares =
+      state_ == State::kHandshaking ? context_.handshake_shares : context_.message_shares;
+  shares.Set(share_, bytes == 0 ? 0 : ShareHolder(), bytes);
+}
+
+uint64_t Connection::ShareHolder() const {
+  if (standing_ != nullptr && standing_->has_identity) return peer_key_;
+  return SourceKey(context_.peer_key, peer_);
+}
+
+// Handshakes get half of the bound: what has proved nothing yet must not cost others their
+// messages.
+bool Connection::MakeRoom(size_t bytes) {
+  const uint64_t bound =
+      context_.snapshot->config.limits.partial_bytes_max / context_.shard.shards();
+  const bool is_handshake = state_ == State::kHandshaking;
+  ByteShares& shares = is_handshake ? context_.handshake_shares : context_.message_shares;
+  while (context_.handshake_shares.total() + (is_handshake ? 0 : context_.message_shares.total()) +
+             bytes >
+         (is_handshake ? bound / 2 : bound)) {
+    ByteShares::Part* const loser = shares.Loser(ShareHolder(), bytes);
+    if (loser == nullptr || loser == &share_) return false;
+    static_cast<Connection*>(loser->owner())->LoseShare();
+  }
+  return true;
+}
+
+// Others need the room now; it ends in its next step, outside of what the caller does.
+void Connection::LoseShare() {
+  const core::LogAdmission admission =
+      context_.log_limits.Admit(static_cast<uint32_t>(ReasonCode::kLimit), ShareHolder(),
+                                context_.reactor().now().nanoseconds);
+  if (admission.write) {
+    context_.log.Write(
+        core::LogLevel::kWarning, "connection-shed",
+        "partial-bytes is full, and its peer holds the most",
+        {{"address", peer_.ToString()},
+         {"identities", standing_ == nullptr ? std::string() : standing_->identities.List()},
+         {"bytes", share_.bytes()},
+         {"suppressed", admission.suppressed}});
+  }
   partial_.Reset();
   partial_used_ = 0;
+  backlog_.Consume(backlog_.size());
+  share_.Release();
+  is_overrun_ = true;
+  context_.reactor().QueueDeferred(*this);
+}
+
+void Connection::ReleasePartial() {
+  partial_.Reset();
+  partial_used_ = 0;
+  NoteShare();
   if (deadline_kind_ == Deadline::kMessage) deadline_kind_ = Deadline::kIdle;
 }
 

@@ -30,6 +30,7 @@
 #include "sip/message/framer.h"
 #include "sip/message/message_edit.h"
 #include "sip/policy/judge.h"
+#include "sip/proxy/byte_shares.h"
 #include "sip/proxy/connection_id.h"
 #include "sip/proxy/shard_context.h"
 #include "tls/client_sessions.h"
@@ -206,6 +207,12 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void KeepForLater(std::span<const std::byte> bytes);
   // Makes room for `bytes` more in the partial buffer. False: a bound was reached; closing.
   bool GrowPartial(size_t bytes);
+  // Tells what it holds of the shared bound, and whose that is (byte_shares.h).
+  void NoteShare();
+  [[nodiscard]] uint64_t ShareHolder() const;
+  // Others may have to give way. False: there is no room for `bytes` more.
+  [[nodiscard]] bool MakeRoom(size_t bytes);
+  void LoseShare();
   void ReleasePartial();
   bool KeepPartial(std::string_view rest);
   bool TakesMessages() const {
@@ -236,6 +243,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   const ConnectionId id_;
   const uint32_t listener_;
   Framer framer_;
+  ByteShares::Part share_{this};  // Of `partial_` and `backlog_`.
   core::BufferLease partial_;
   uint32_t partial_used_ = 0;
   core::OutputQueue backlog_;  // While deferred: arrived, not decrypted, not served.

@@ -13,6 +13,7 @@
 #include "core/log_rate_limiter.h"
 #include "core/shard.h"
 #include "core/stats.h"
+#include "sip/proxy/byte_shares.h"
 #include "sip/proxy/edge_metrics.h"
 #include "sip/proxy/edge_snapshot.h"
 #include "tls/client_sessions.h"
@@ -43,7 +44,9 @@ struct ShardContext {
   std::span<char> send_scratch;
   std::span<char> mail_scratch;  // One record of mail as it is put together.
 
-  uint64_t partial_bytes = 0;  // Leased for incomplete messages and handshakes.
+  // Leased for handshakes, and for incomplete messages and what waits for its turn.
+  ByteShares handshake_shares{};
+  ByteShares message_shares{};
   // Of the turn `wall_turn`.
   mutable uint64_t wall_turn = ~uint64_t{0};
   mutable int64_t wall_seconds = 0;

@@ -327,34 +327,89 @@ TEST(LimitsSimulationTest, LargestMessagesPassBothWays) {
   EXPECT_TRUE(received.ends_with("\r\n\r\n" + body));
 }
 
-// Who has proved nothing cannot take the room that messages need.
-TEST(LimitsSimulationTest, HandshakesGetHalfOfPartialBytes) {
-  SimulatedEdge edge({.limits = "partial-bytes = \"1MiB\""});
-  SimulatedPeer& alice = edge.Connect("a.example");
-  // A ClientHello of 16 KiB, most of it padding, of which the last bytes are missing.
+// A ClientHello of that size, most of it padding, of which the last bytes are missing.
+std::string UnfinishedHello(size_t bytes) {
   using namespace std::literals;
   std::string hello = "\x16\x03\x01\x3f\xff\x01\x00\x3f\xfb\x03\x03"s;
   hello += std::string(32, 'r') + "\x00\x00\x02\x13\x01\x01\x00\x3f\xd0\x00\x15\x3f\xcc"s;
-  hello.resize(16000);
+  hello.resize(bytes);
+  return hello;
+}
+
+// They hold no more than half of the bound, the oldest give way, and whoever comes meanwhile is
+// served, from the same address, too; messages have the other half.
+TEST(LimitsSimulationTest, UnfinishedHandshakesPayForThemselves) {
+  SimulatedEdge edge({.limits = "partial-bytes = \"1MiB\""});
+  SimulatedPeer& alice = edge.ConnectFrom("192.0.2.1:1000", "a.example");
   std::vector<core::RemoteConnection*> crowd;
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 200; ++i) {
     crowd.push_back(edge.network().Connect(alice.connection().backend_address()));
-    crowd.back()->Send(hello);
+    crowd.back()->Send(UnfinishedHello(8000));
     edge.Settle();
   }
-  const auto refused =
-      std::count_if(crowd.begin(), crowd.end(), [](auto* one) { return one->saw_reset(); });
-  EXPECT_GE(refused, 60 - 32);  // 32 blocks of 16 KiB; one that grows needs both for a moment.
-  EXPECT_LE(refused, 60 - 30);
+  const auto refused = [&crowd](size_t begin, size_t end) {
+    return std::count_if(crowd.begin() + static_cast<ptrdiff_t>(begin),
+                         crowd.begin() + static_cast<ptrdiff_t>(end),
+                         [](auto* one) { return one->saw_reset(); });
+  };
+  EXPECT_EQ(refused(0, 130), 130) << "the oldest";
+  EXPECT_EQ(refused(150, 200), 0) << "the newest";
   EXPECT_EQ(edge.Counter(edge.metrics().connections_closed.Slot(MetricDirection::kIn,
                                                                 ConnectionCloseReason::kOverload)),
-            static_cast<uint64_t>(refused));
+            static_cast<uint64_t>(refused(0, 200)));
+  EXPECT_TRUE(edge.Connect("b.example").connected()) << "from the crowd's address";
+  EXPECT_TRUE(edge.ConnectFrom("192.0.2.2:1000", "c.example").connected());
   const std::string message = RequestText{.body = std::string(60000, 'b')}.Text();
   alice.Send(message.substr(0, 50000));
   edge.Settle();
   alice.Send(message.substr(50000));
   edge.Settle();
   EXPECT_TRUE(edge.NextHopTake().value_or("").ends_with("bbb"));
+}
+
+TEST(LimitsSimulationTest, ClientHelloWithoutEndIsDroppedEarly) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  core::RemoteConnection* const other =
+      edge.network().Connect(alice.connection().backend_address());
+  other->Send(UnfinishedHello(8192));
+  edge.Settle();
+  EXPECT_FALSE(other->saw_end() || other->saw_reset());
+  other->Send("x");
+  edge.Settle();
+  EXPECT_TRUE(other->saw_end() || other->saw_reset());
+  EXPECT_EQ(edge.Counter(edge.metrics().tls_handshake_failures.Slot(MetricDirection::kIn,
+                                                                    tls::FailureReason::kProtocol)),
+            1U);
+}
+
+// 200 beginnings of messages of one identity, on as many connections.
+TEST(LimitsSimulationTest, PartialMessagesOfOneIdentityPayForThemselves) {
+  SimulatedEdge edge({.limits = "partial-bytes = \"1MiB\""});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  SimulatedPeer& bob = edge.Connect("b.example");
+  const std::string message =
+      RequestText{.from = "<sip:bob@b.example>;tag=1", .body = std::string(30000, 'b')}.Text();
+  bob.Send(message.substr(0, 20000));
+  edge.Settle();
+  const std::string begun = RequestText{.body = std::string(60000, 'a')}.Text().substr(0, 50000);
+  std::vector<SimulatedPeer*> crowd;
+  for (int i = 0; i < 60; ++i) {
+    crowd.push_back(&edge.Connect("a.example"));
+    crowd.back()->Send(begun);
+    edge.Settle();
+  }
+  const auto lost = std::count_if(crowd.begin(), crowd.end(), [](SimulatedPeer* one) {
+    return one->connection().saw_reset() || one->connection().saw_end();
+  });
+  EXPECT_GT(lost, 30);
+  EXPECT_FALSE(crowd.back()->connection().saw_reset());
+  bob.Send(message.substr(20000));
+  edge.Settle();
+  EXPECT_TRUE(edge.NextHopTake().value_or("").ends_with("bbb"));
+  alice.Send(RequestText{.branch = "whole"}.Text());
+  edge.Settle();
+  EXPECT_TRUE(edge.NextHopTake().has_value()) << "its whole messages pass";
 }
 
 // Its answers have nowhere to go; what waits for them ends nevertheless.

@@ -146,7 +146,7 @@ class DialledConnectionTest : public testing::Test {
     }
     EXPECT_EQ(dialler_.dialled, nullptr);
     EXPECT_EQ(Count(metrics_.tls_handshakes_in_progress.Slot()), 0u);
-    EXPECT_EQ(context_.partial_bytes, 0u);
+    EXPECT_EQ(context_.handshake_shares.total() + context_.message_shares.total(), 0u);
     EXPECT_EQ(backend_.descriptors_open(), 0u);
     backend_.Quiesce();
     shard_.reactor().set_kernel_gone();
