@@ -616,8 +616,22 @@ bool EdgeProxy::MailCancel(uint32_t shard, const CancelMail& mail) {
                                   : core::MailPriority::kNormal);
 }
 
+// RFC 3326 §2: why the call is not wanted any more, which the callee's telephone may show. Without
+// memory for it the CANCEL goes out without it: that it ends the call matters more.
+void EdgeProxy::KeepCancelReason(Transaction& transaction) {
+  const size_t bytes = CopyLines(view_, HeaderId::kReason, context_.send_scratch);
+  if (bytes == 0) return;
+  transaction.cancel_reason = context_.reactor().buffers().Lease(static_cast<uint32_t>(bytes));
+  if (!transaction.cancel_reason) return;
+  std::memcpy(transaction.cancel_reason.data(), context_.send_scratch.data(), bytes);
+  transaction.cancel_reason_bytes = static_cast<uint32_t>(bytes);
+}
+
 void EdgeProxy::CancelTransaction(Transaction& transaction) {
-  if (transaction.cancel != CancelState::kNone) return;
+  const bool may_end =
+      transaction.client == ClientState::kCalling || transaction.client == ClientState::kProceeding;
+  if (!may_end || transaction.cancel != CancelState::kNone) return;
+  KeepCancelReason(transaction);
   if (!transaction.is_sent && transaction.client == ClientState::kCalling) {
     transaction.cancel = CancelState::kWanted;
     transaction.core::ListLink::Unlink();
@@ -626,7 +640,6 @@ void EdgeProxy::CancelTransaction(Transaction& transaction) {
   }
   if (transaction.client == ClientState::kProceeding) return SendCancel(transaction);
   // §9.1: not before the next hop has shown that it has the INVITE, for as long as that may take.
-  if (transaction.client != ClientState::kCalling) return;
   transaction.cancel = CancelState::kWanted;
   if (!transaction.is_left) ScheduleDeadlineAt(transaction, transaction.sent_at + kTimerB);
 }

@@ -126,7 +126,9 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void OnRetransmission(const MessageSource& source, Transaction& transaction);
   void OnAck(const RequestContext& request);
   void OnCancel(const MessageSource& source);
+  // By the CANCEL in view_.
   void CancelTransaction(Transaction& transaction);
+  void KeepCancelReason(Transaction& transaction);
   [[nodiscard]] ResponseSource ResponseSourceOf(const MessageSource& source) const;
   void Begin(const RequestContext& request, const RouteDecision& decision, uint64_t key,
              uint32_t loop_hash);

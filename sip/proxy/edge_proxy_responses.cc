@@ -88,6 +88,11 @@ std::string_view ResponseText(const Transaction& transaction) {
   return {reinterpret_cast<const char*>(transaction.response.data()), transaction.response_bytes};
 }
 
+std::string_view CancelReason(const Transaction& transaction) {
+  return {reinterpret_cast<const char*>(transaction.cancel_reason.data()),
+          transaction.cancel_reason_bytes};
+}
+
 std::string_view BroughtRoutes(const Transaction& transaction) {
   return {reinterpret_cast<const char*>(transaction.brought_routes.data()),
           transaction.brought_routes_bytes};
@@ -211,10 +216,12 @@ void EdgeProxy::OnLateResponse(Transaction& transaction, Endpoint& endpoint) {
   edit_.Reset({});
   const std::string_view via_line =
       edit_.Store({egress.via_begin[transport], view_.top_via().branch, egress.via_end[transport]});
+  const bool cancels = status < 200;
   const size_t size =
-      WriteHopByHop({.method = status < 200 ? "CANCEL" : "ACK",
+      WriteHopByHop({.method = cancels ? "CANCEL" : "ACK",
                      .via_line = via_line,
-                     .to = (status < 200 ? stored_ : view_).First(HeaderId::kTo)->value},
+                     .to = (cancels ? stored_ : view_).First(HeaderId::kTo)->value,
+                     .headers = cancels ? CancelReason(transaction) : std::string_view()},
                     stored_, context_.send_scratch);
   Endpoint* const target = endpoints_.Find(endpoint.id);
   if (size > 0 && target != nullptr &&
@@ -528,7 +535,8 @@ void EdgeProxy::SendCancel(Transaction& transaction) {
   if (endpoint != nullptr && ParseStored(transaction)) {
     size = WriteHopByHop({.method = "CANCEL",
                           .via_line = stored_.First(HeaderId::kVia)->line(),
-                          .to = stored_.First(HeaderId::kTo)->value},
+                          .to = stored_.First(HeaderId::kTo)->value,
+                          .headers = CancelReason(transaction)},
                          stored_, context_.send_scratch);
   }
   // §16.8: what cannot be cancelled is answered as if it had timed out, and ends.
@@ -645,6 +653,8 @@ void EdgeProxy::SettleTransaction(Transaction& transaction) {
     }
     transaction.request.Reset();
     transaction.request_bytes = 0;
+    transaction.cancel_reason.Reset();
+    transaction.cancel_reason_bytes = 0;
   }
   if (transaction.client == ClientState::kTerminated &&
       transaction.server == ServerState::kTerminated && !transaction.awaits_reply_path &&

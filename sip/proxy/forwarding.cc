@@ -65,6 +65,13 @@ class Appender {
     Add(value);
     Add("\r\n");
   }
+  // As they stand in the message.
+  void AddLines(const MessageView& message, HeaderId id) {
+    for (const HeaderField* line = message.First(id); line != nullptr;
+         line = message.NextSame(line)) {
+      Add(line->line());
+    }
+  }
   [[nodiscard]] size_t size() const { return fits_ ? used_ : 0; }
 
  private:
@@ -112,10 +119,7 @@ size_t WriteHopByHop(const HopByHop& parts, const MessageView& sent, std::span<c
   text.Add(" SIP/2.0\r\n");
   text.Add(parts.via_line);
   text.Add("Max-Forwards: 70\r\n");
-  for (const HeaderField* route = sent.First(HeaderId::kRoute); route != nullptr;
-       route = sent.NextSame(route)) {
-    text.Add(route->line());
-  }
+  text.AddLines(sent, HeaderId::kRoute);
   text.AddLine("From", sent.First(HeaderId::kFrom)->value);
   text.AddLine("To", parts.to);
   text.AddLine("Call-ID", sent.call_id());
@@ -125,7 +129,15 @@ size_t WriteHopByHop(const HopByHop& parts, const MessageView& sent, std::span<c
   text.Add(std::string_view(number, static_cast<size_t>(end - number)));
   text.Add(" ");
   text.Add(parts.method);
-  text.Add("\r\nContent-Length: 0\r\n\r\n");
+  text.Add("\r\n");
+  text.Add(parts.headers);
+  text.Add("Content-Length: 0\r\n\r\n");
+  return text.size();
+}
+
+size_t CopyLines(const MessageView& message, HeaderId id, std::span<char> out) {
+  Appender text(out);
+  text.AddLines(message, id);
   return text.size();
 }
 

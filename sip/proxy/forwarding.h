@@ -42,14 +42,19 @@ void HideOverload(const MessageView& response, MessageEdit& edit);
 
 // The edge's own hop-by-hop request in the transaction of `sent`, a request that we forwarded:
 // CANCEL (§9.1), or the ACK of a failure (§17.1.1.3) with the response's To in `to`. Our Via alone,
-// the Request-URI, Route, From, To, Call-ID and CSeq number of `sent`. Returns the bytes written, 0
-// if they do not fit. `sent` parsed kOk.
+// the Request-URI, Route, From, To, Call-ID and CSeq number of `sent`, then `headers`. Returns the
+// bytes written, 0 if they do not fit. `sent` parsed kOk.
 struct HopByHop {
   std::string_view method;
   std::string_view via_line;  // With its CRLF.
   std::string_view to;
+  std::string_view headers = {};  // Whole lines.
 };
 [[nodiscard]] size_t WriteHopByHop(const HopByHop& parts, const MessageView& sent,
                                    std::span<char> out);
+
+// The lines of that name, one behind the other. Returns the bytes written, 0 if there are none or
+// they do not fit.
+[[nodiscard]] size_t CopyLines(const MessageView& message, HeaderId id, std::span<char> out);
 
 }  // namespace sallyport::sip

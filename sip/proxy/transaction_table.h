@@ -170,6 +170,9 @@ struct Transaction : core::ListLink {
   // Where our lines went, and the party that it had proved when they were written.
   EndpointId head_endpoint;
   PartyId head_party{};
+  // The Reason lines of the CANCEL that came, for ours (RFC 3326 §2); kept as long as `request`.
+  core::BufferLease cancel_reason;
+  uint32_t cancel_reason_bytes = 0;
   // records_route towards outside: the Record-Route values that the request brought, by which the
   // answers' are judged after `request` is given back.
   core::BufferLease brought_routes;

@@ -246,11 +246,13 @@ class Shards:
             invite = request("INVITE")
             caller.send(invite)
             self.assertEqual([caller.receive().status for _ in range(2)], [100, 180])
+            reason = 'SIP;cause=200;text="Call completed elsewhere"'
             foreign = cancel_for(invite, sender="<sip:bob@b.example>;tag=1")
             self.assertEqual(stranger.exchange(foreign).status, 481)
             self.assertEqual(self.hop.seen(invite.call_id, "CANCEL"), [])
-            self.assertEqual(other.exchange(cancel_for(invite)).status, 200)
+            self.assertEqual(other.exchange(cancel_for(invite, headers=["Reason: " + reason])).status, 200)
             (cancel,) = self.hop.wait(invite.call_id, "CANCEL")
+            self.assertEqual(cancel.all("reason"), [reason])  # RFC 3326 §2.
             self.hop.respond(cancel, 200, "OK")
             self.hop.respond(self.hop.seen(invite.call_id, "INVITE")[0], 487, "Request Terminated")
             final = caller.receive_final(invite.call_id)

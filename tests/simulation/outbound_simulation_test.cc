@@ -585,6 +585,39 @@ TEST_F(TwoServersTest, CancelWhileTheSecondIsDialledReachesTheFirstOnceItRings) 
   EXPECT_EQ(StartLine(TakeOne(first_)), "CANCEL sip:bob@b.example SIP/2.0");
 }
 
+// RFC 3326 §2: each target that is cancelled is told why, also one that had been given up.
+TEST_F(TwoServersTest, Rfc3326_2_ReasonOfACancelGoesToEveryTargetThatRings) {
+  RequestText call = Leaving("1", "INVITE");
+  edge_.NextHopSend(call.Text());
+  edge_.Run(absl::Seconds(4.4));
+  const std::string one = TakeOne(first_);
+  const std::string two = TakeOne(second_);
+  call.headers = "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n";
+  edge_.NextHopSend(Companion(call, "CANCEL"));
+  edge_.Settle();
+  for (const auto& [server, invite] : {std::pair(&first_, one), std::pair(&second_, two)}) {
+    server->Send(ResponseText(invite, 180, "Ringing"));
+    edge_.Settle();
+    const std::string cancel = TakeOne(*server);
+    EXPECT_EQ(StartLine(cancel), "CANCEL sip:bob@b.example SIP/2.0");
+    EXPECT_EQ(Value(cancel, "Reason"), "SIP;cause=200;text=\"Call completed elsewhere\"");
+  }
+}
+
+// Nobody has said why: the call was answered elsewhere.
+TEST_F(TwoServersTest, CancelOfOurOwnCarriesNoReasonThatDidNotCome) {
+  RequestText call = Leaving("1", "INVITE");
+  call.headers += "Reason: SIP;cause=1\r\n";
+  edge_.NextHopSend(call.Text());
+  edge_.Run(absl::Seconds(4.4));
+  static_cast<void>(TakeOne(second_));
+  first_.Send(ResponseText(TakeOne(first_), 180, "Ringing"));
+  edge_.Settle();
+  const std::string cancel = TakeOne(first_);
+  EXPECT_TRUE(cancel.starts_with("CANCEL "));
+  EXPECT_EQ(Value(cancel, "Reason"), "");
+}
+
 // §9.1: a CANCEL waits for a provisional as long as Timer B runs, not only until the next target
 // would have been due.
 TEST_F(TwoServersTest, Rfc3261_9_1_CancelWaitsLongerThanForTheNextTarget) {

@@ -361,6 +361,80 @@ TEST(ProxyRulesSimulationTest, Rfc3261_16_10_CancelGoesToTheHopThatHasTheInvite)
   EXPECT_FALSE(edge.NextHopTake().has_value());
 }
 
+// -- RFC 3326 ----------------------------------------------------------------------------------
+
+// RFC 3326 §2: "Call completed elsewhere" keeps a telephone from showing a missed call. Every
+// CANCEL that we make of one that came has its Reason lines: at once, after the provisional
+// response that it waits for, and when it is sent again.
+TEST(ProxyRulesSimulationTest, Rfc3326_2_ReasonOfACancelGoesOn) {
+  struct Case {
+    const char* lines;
+    std::vector<std::string> values;
+  };
+  const std::vector<Case> cases = {
+      {"Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n",
+       {"SIP;cause=200;text=\"Call completed elsewhere\""}},
+      {"REASON: Q.850;cause=26, SIP;cause=600\r\nX-Other: 1\r\nreason: SIP;cause=200\r\n",
+       {"Q.850;cause=26, SIP;cause=600", "SIP;cause=200"}},
+      {"", {}},
+  };
+  for (const auto& [lines, values] : cases) {
+    for (const bool rings_first : {true, false}) {
+      SimulatedEdge edge({});
+      SimulatedPeer& alice = edge.Connect("a.example");
+      RequestText request{.method = "INVITE"};
+      request.headers = "Reason: SIP;cause=1\r\n";  // Of the INVITE: it is not repeated.
+      alice.Send(request.Text());
+      edge.Settle();
+      const std::string invite = edge.NextHopTake().value_or("");
+      const std::string ringing = ResponseText(invite, 180, "Ringing");
+      if (rings_first) edge.NextHopSend(ringing);
+      edge.Settle();
+      request.method = "CANCEL";
+      request.headers = lines;
+      alice.Send(request.Text());
+      edge.Settle();
+      if (!rings_first) {
+        EXPECT_FALSE(edge.NextHopTake().has_value());
+        edge.NextHopSend(ringing);
+        edge.Settle();
+      }
+      const std::string cancel = edge.NextHopTake().value_or("");
+      EXPECT_EQ(StartLine(cancel), "CANCEL sip:bob@edge.example SIP/2.0");
+      EXPECT_EQ(Values(cancel, "Reason"), values);
+      EXPECT_TRUE(Values(cancel, "X-Other").empty());
+      edge.Run(absl::Milliseconds(600));
+      EXPECT_EQ(edge.NextHopTake().value_or(""), cancel);  // Timer E.
+      edge.NextHopSend(ResponseText(invite, 487, "Request Terminated"));
+      edge.Settle();
+      const std::string ack = edge.NextHopTake().value_or("");
+      EXPECT_TRUE(ack.starts_with("ACK "));
+      EXPECT_TRUE(Values(ack, "Reason").empty());
+    }
+  }
+}
+
+// What is kept for it goes with the transaction.
+TEST(ProxyRulesSimulationTest, ReasonOfACancelIsKeptNoLongerThanItsCall) {
+  SimulatedEdge edge({});
+  const core::BufferPool& buffers = edge.shard().reactor().buffers();
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const auto before = buffers.bytes_in_use();
+  RequestText request{.method = "INVITE"};
+  alice.Send(request.Text());
+  edge.Settle();
+  edge.NextHopSend(ResponseText(edge.NextHopTake().value_or(""), 180, "Ringing"));
+  edge.Settle();
+  request.method = "CANCEL";
+  request.headers = "Reason: SIP;cause=200\r\n";
+  alice.Send(request.Text());
+  edge.Settle();
+  EXPECT_GT(buffers.bytes_in_use(), before);
+  edge.Run(absl::Seconds(66));
+  EXPECT_EQ(Transactions(edge), 0U);
+  EXPECT_EQ(buffers.bytes_in_use(), before);
+}
+
 // -- RFC 6026 ----------------------------------------------------------------------------------
 
 // §7.1: in Accepted an INVITE that comes again is absorbed, and the 2xx that come again pass.

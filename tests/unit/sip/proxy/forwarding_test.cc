@@ -198,5 +198,42 @@ TEST(ForwardingTest, Rfc3261_9_1_AckAndCancelCarryOneViaAndTheSameRoute) {
   }
 }
 
+TEST(ForwardingTest, LinesAreCopiedAsTheyStand) {
+  const std::string wire =
+      "CANCEL sip:bob@edge.example SIP/2.0\r\nVia: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n"
+      "Reason: SIP;cause=200;\r\n text=\"x\"\r\nFrom: <sip:alice@a.example>;tag=1\r\n"
+      "To: <sip:bob@edge.example>\r\nREASON : Q.850;cause=26\r\nCall-ID: c\r\nCSeq: 7 CANCEL\r\n"
+      "Content-Length: 0\r\n\r\n";
+  const std::string lines = "Reason: SIP;cause=200;\r\n text=\"x\"\r\nREASON : Q.850;cause=26\r\n";
+  MessageView cancel;
+  ASSERT_EQ(ParseMessage(wire, Framing::kStream, cancel), ParseOutcome::kOk);
+  std::string out(lines.size(), '\0');
+  EXPECT_EQ(CopyLines(cancel, HeaderId::kReason, out), lines.size());
+  EXPECT_EQ(out, lines);
+  std::string small(lines.size() - 1, '\0');
+  EXPECT_EQ(CopyLines(cancel, HeaderId::kReason, small), 0U);
+  EXPECT_EQ(CopyLines(cancel, HeaderId::kPrivacy, out), 0U);
+}
+
+TEST(ForwardingTest, Rfc3326_2_HopByHopCarriesTheLinesThatItIsGiven) {
+  const std::string wire =
+      "INVITE sip:bob@edge.example SIP/2.0\r\n" + std::string(kOurVia) +
+      "From: <sip:alice@a.example>;tag=1\r\nTo: <sip:bob@edge.example>\r\nCall-ID: c\r\n"
+      "CSeq: 7 INVITE\r\nReason: of the INVITE\r\nContent-Length: 0\r\n\r\n";
+  MessageView sent;
+  ASSERT_EQ(ParseMessage(wire, Framing::kStream, sent), ParseOutcome::kOk);
+  const HopByHop cancel{.method = "CANCEL",
+                        .via_line = kOurVia,
+                        .to = "<sip:bob@edge.example>",
+                        .headers = "Reason: SIP;cause=200\r\nReason: Q.850;cause=26\r\n"};
+  std::string out(1024, '\0');
+  out.resize(WriteHopByHop(cancel, sent, out));
+  EXPECT_EQ(out, "CANCEL sip:bob@edge.example SIP/2.0\r\n" + std::string(kOurVia) +
+                     "Max-Forwards: 70\r\nFrom: <sip:alice@a.example>;tag=1\r\n"
+                     "To: <sip:bob@edge.example>\r\nCall-ID: c\r\nCSeq: 7 CANCEL\r\n"
+                     "Reason: SIP;cause=200\r\nReason: Q.850;cause=26\r\n"
+                     "Content-Length: 0\r\n\r\n");
+}
+
 }  // namespace
 }  // namespace sallyport::sip
