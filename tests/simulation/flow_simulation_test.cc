@@ -87,6 +87,43 @@ TEST(FlowSimulationTest, Rfc5626_5_3_RequestFromInsideReachesTheFlow) {
   EXPECT_EQ(Transactions(edge), 0U);
 }
 
+// RFC 3261 §16.4: our name makes a Route value ours. Its user is another element's affair (an IMS
+// core writes "orig") and gives no right.
+TEST(FlowSimulationTest, Rfc3261_16_4_RouteThatNamesUsGoesWhateverItsUser) {
+  const std::string short_path = "Eg" + std::string(21, 'A');  // As our Path values, but too short.
+  const std::string long_text(200, 'o');
+  for (const std::string& user :
+       {std::string("orig"), std::string("term"), std::string("EgAAAA"), std::string("UQAAAA"),
+        short_path, long_text, std::string("a%40b"), std::string("orig:secret")}) {
+    SimulatedEdge edge({});
+    const std::string route = "Route: <sip:" + user + "@edge.example;lr>\r\n";
+    SimulatedPeer& alice = edge.Connect("a.example");
+    alice.Send(RequestText{.headers = route}.Text());
+    edge.Settle();
+    const std::string in = edge.NextHopTake().value_or("");
+    EXPECT_EQ(StartLine(in), "MESSAGE sip:bob@edge.example SIP/2.0") << alice.received();
+    EXPECT_EQ(Value(in, "Route"), "") << user;
+
+    RequestText foreign{.uri = "sip:bob@b.example", .branch = "2", .headers = route};
+    alice.Send(foreign.Text());
+    edge.Settle();
+    EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 403 Relaying Forbidden") << user;
+    EXPECT_FALSE(edge.NextHopTake().has_value());
+
+    edge.dns().A("b.example", "192.0.2.1");
+    SimulatedServer& server = edge.Serve("192.0.2.1:5061", &SimulatedCertificate("b.example"));
+    foreign.via = kRegistrar;
+    foreign.from = "<sip:caller@edge.example>;tag=1";
+    foreign.uri += ";transport=tls";
+    edge.NextHopSend(foreign.Text());
+    edge.Run(absl::Milliseconds(200));
+    const std::string out = server.Take();
+    EXPECT_EQ(StartLine(out), "MESSAGE sip:bob@b.example;transport=tls SIP/2.0") << user;
+    EXPECT_EQ(Value(out, "Route"), "") << user;
+    EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kFlowToken)), 0U);
+  }
+}
+
 TEST(FlowSimulationTest, Rfc5626_5_3_DeadFlowIs430AndForgedTokenIs403) {
   SimulatedEdge edge({});
   SimulatedPeer& alice = edge.Connect("a.example");
