@@ -23,13 +23,23 @@ std::string_view Opening(AssertedHeader mode, Uri::Scheme scheme) {
   return sips ? "P-Preferred-Identity: <sips:" : "P-Preferred-Identity: <sip:";
 }
 
+bool WaivesPrivacy(const MessageView& message) {
+  if (message.Count(HeaderId::kPrivacy) != 1) return false;
+  const std::string_view value = message.First(HeaderId::kPrivacy)->value;
+  return absl::EqualsIgnoreCase({value.data(), value.size()}, "none");
+}
+
 }  // namespace
 
-void RemoveIdentityHeaders(const MessageView& message, MessageEdit& edit) {
-  for (const HeaderId id : {HeaderId::kPAssertedIdentity, HeaderId::kPPreferredIdentity,
-                            HeaderId::kRemotePartyId, HeaderId::kSallyport}) {
+void RemoveIdentityHeaders(const MessageView& message, IdentityCrossing crossing,
+                           MessageEdit& edit) {
+  if (crossing == IdentityCrossing::kWithin) return;
+  for (const HeaderId id :
+       {HeaderId::kPPreferredIdentity, HeaderId::kRemotePartyId, HeaderId::kSallyport}) {
     RemoveAll(message, id, edit);
   }
+  if (crossing == IdentityCrossing::kLeaves && WaivesPrivacy(message)) return;
+  RemoveAll(message, HeaderId::kPAssertedIdentity, edit);
 }
 
 void AssertIdentity(const MessageView& request, const Uri& from, AssertedHeader mode,

@@ -824,7 +824,7 @@ std::optional<ReasonCode> EdgeProxy::StoreRequest(const RequestContext& request,
       decision.kind == RouteKind::kInsideTarget ||
       (decision.kind == RouteKind::kNextHop &&
        context_.snapshot->config.next_hops[decision.next_hop].zone == Zone::kInside);
-  forwarded.removes_identity = source.zone == Zone::kOutside || !to_inside;
+  forwarded.identity = CrossingOf(source.zone == Zone::kInside, to_inside);
   forwarded.removes_path = source.zone == Zone::kOutside;
   forwarded.removes_referred_by = request.drops_referred_by;
   forwarded.asserted_header = request.from_covered && to_inside

@@ -86,7 +86,7 @@ void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, 
   const char* const first_line = request.First(HeaderId::kVia)->name.data();
   MarkTopVia(request, forwarded.received, forwarded.rport, edit);
   LowerMaxForwards(request, first_line, edit);
-  if (forwarded.removes_identity) RemoveIdentityHeaders(request, edit);
+  RemoveIdentityHeaders(request, forwarded.identity, edit);
   if (forwarded.removes_path) RemoveAll(request, HeaderId::kPath, edit);
   if (forwarded.removes_referred_by) RemoveAll(request, HeaderId::kReferredBy, edit);
   if (forwarded.asserted_header != AssertedHeader::kNone) {
@@ -100,9 +100,9 @@ void RecordPairAgain(const MessageView& request, const OwnRoutes& routes, Messag
   RecordAgain(routes.first, request.headers_begin(), edit);
 }
 
-void EditResponse(const MessageView& response, bool removes_identity, MessageEdit& edit) {
+void EditResponse(const MessageView& response, IdentityCrossing identity, MessageEdit& edit) {
   RemoveTopVia(response, edit);
-  if (removes_identity) RemoveIdentityHeaders(response, edit);
+  RemoveIdentityHeaders(response, identity, edit);
   AddContentLength(response, edit);
 }
 

@@ -14,9 +14,9 @@
 namespace sallyport::sip {
 
 struct ForwardedRequest {
-  std::string_view received = {};    // For the peer's Via; empty: none (RFC 3261 §18.2.1).
-  std::string_view rport = {};       // Fills an rport that stands there (RFC 3581 §4).
-  bool removes_identity = true;      // From outside, or towards it (RFC 3325 §5).
+  std::string_view received = {};  // For the peer's Via; empty: none (RFC 3261 §18.2.1).
+  std::string_view rport = {};     // Fills an rport that stands there (RFC 3581 §4).
+  IdentityCrossing identity = IdentityCrossing::kEnters;
   bool removes_path = false;         // From outside: only what we have written leads to a flow.
   bool removes_referred_by = false;  // It names a party that nothing covers.
   // Of From, which a certificate covers; kNone where it does not, and towards the outside.
@@ -33,9 +33,9 @@ void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, 
 // `routes.token` is kPair.
 void RecordPairAgain(const MessageView& request, const OwnRoutes& routes, MessageEdit& edit);
 
-// A response on its way back: our Via popped, identity headers removed unless it stays inside,
-// Content-Length added if it came without.
-void EditResponse(const MessageView& response, bool removes_identity, MessageEdit& edit);
+// A response on its way back: our Via popped, identity headers removed by the border that it
+// crosses, Content-Length added if it came without.
+void EditResponse(const MessageView& response, IdentityCrossing identity, MessageEdit& edit);
 
 // A 503 becomes a 500 (§16.7 step 6).
 void HideOverload(const MessageView& response, MessageEdit& edit);

@@ -24,12 +24,13 @@ std::string Text(const MessageEdit& edit) {
   return text;
 }
 
-std::string WithoutIdentityHeaders(const std::string& wire) {
+std::string WithoutIdentityHeaders(const std::string& wire,
+                                   IdentityCrossing crossing = IdentityCrossing::kEnters) {
   MessageView view;
   EXPECT_EQ(ParseMessage(wire, Framing::kStream, view), ParseOutcome::kOk) << wire;
   MessageEdit edit;
   edit.Reset(view.bytes());
-  RemoveIdentityHeaders(view, edit);
+  RemoveIdentityHeaders(view, crossing, edit);
   return Text(edit);
 }
 
@@ -136,6 +137,55 @@ TEST(IdentityHeadersTest, NotOnAckAndCancel) {
             "P-Asserted-Identity: <sip:alice@a.example>");
 }
 
+TEST(IdentityHeadersTest, BorderIsCrossedUnlessBothSidesAreInside) {
+  EXPECT_EQ(CrossingOf(true, true), IdentityCrossing::kWithin);
+  EXPECT_EQ(CrossingOf(true, false), IdentityCrossing::kLeaves);
+  EXPECT_EQ(CrossingOf(false, true), IdentityCrossing::kEnters);
+  EXPECT_EQ(CrossingOf(false, false), IdentityCrossing::kEnters);
+}
+
+constexpr char kAssertedTwice[] =
+    "P-Asserted-Identity: <sip:bob@b.example>\r\nP-asserted-identity : <tel:+1900>\r\n";
+constexpr char kOtherIdentities[] =
+    "P-Preferred-Identity: <sip:bob@b.example>\r\nRemote-Party-ID: <sip:bob@b.example>\r\n"
+    "X-Sallyport-Peer: b\r\n";
+
+// RFC 3325 §7: "none" lets the asserted identity out, and nothing else.
+TEST(IdentityHeadersTest, Rfc3325_7_AssertedIdentityLeavesWherePrivacyIsNone) {
+  for (const char* const privacy :
+       {"Privacy: none\r\n", "privacy :\tNONE \r\n", "Privacy:\r\n none\r\n"}) {
+    const std::string kept = privacy + std::string(kAssertedTwice);
+    EXPECT_EQ(WithoutIdentityHeaders(Wire(kept + kOtherIdentities), IdentityCrossing::kLeaves),
+              Wire(kept))
+        << privacy;
+  }
+}
+
+TEST(IdentityHeadersTest, Rfc3325_7_AnyOtherPrivacyKeepsTheAssertedIdentityInside) {
+  for (const char* const privacy :
+       {"", "Privacy: id\r\n", "Privacy: none;id\r\n", "Privacy: id;none\r\n",
+        "Privacy: none\r\nPrivacy: id\r\n", "Privacy: none\r\nPrivacy: none\r\n",
+        "Privacy: none;critical\r\n", "Privacy: none, none\r\n", "Privacy: user\r\n",
+        "Privacy: header;session\r\n", "Privacy: \"none\"\r\n", "Privacy: nonex\r\n",
+        "Privacy:\r\n", "X-Privacy: none\r\n"}) {
+    const std::string wire = Wire(std::string(privacy) + kAssertedTwice + kOtherIdentities);
+    EXPECT_EQ(WithoutIdentityHeaders(wire, IdentityCrossing::kLeaves), Wire(privacy)) << privacy;
+  }
+}
+
+// What the outside says of itself is not believed because it also says that it may be told.
+TEST(IdentityHeadersTest, PrivacyOfTheOutsideChangesNothing) {
+  const std::string privacy = "Privacy: none\r\n";
+  EXPECT_EQ(WithoutIdentityHeaders(Wire(privacy + kAssertedTwice + kOtherIdentities),
+                                   IdentityCrossing::kEnters),
+            Wire(privacy));
+}
+
+TEST(IdentityHeadersTest, WithinTheTrustDomainEverythingStays) {
+  const std::string wire = Wire("Privacy: id\r\n" + std::string(kAssertedTwice) + kOtherIdentities);
+  EXPECT_EQ(WithoutIdentityHeaders(wire, IdentityCrossing::kWithin), wire);
+}
+
 // Goal: removing and asserting in one edit leave exactly one header, and it is ours.
 TEST(IdentityHeadersTest, ForgedHeaderIsReplaced) {
   const std::string wire = Wire("P-Asserted-Identity: <sip:bob@b.example>\r\n");
@@ -143,7 +193,7 @@ TEST(IdentityHeadersTest, ForgedHeaderIsReplaced) {
   ASSERT_EQ(ParseMessage(wire, Framing::kStream, view), ParseOutcome::kOk);
   MessageEdit edit;
   edit.Reset(view.bytes());
-  RemoveIdentityHeaders(view, edit);
+  RemoveIdentityHeaders(view, IdentityCrossing::kEnters, edit);
   AssertIdentity(view, view.from().uri, AssertedHeader::kPAssertedIdentity, edit);
   const std::string text = Text(edit);
   MessageView again;

@@ -136,7 +136,7 @@ TEST(ForwardingTest, KeepsIdentityWithinTheTrustDomain) {
       "Max-Forwards: 70\r\nFrom: <sip:alice@a.example>;tag=1\r\n"
       "To: <sip:bob@edge.example>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n"
       "P-Asserted-Identity: <sip:boss@a.example>\r\nContent-Length: 0\r\n\r\n",
-      {.removes_identity = false, .asserted_header = AssertedHeader::kNone});
+      {.identity = IdentityCrossing::kWithin, .asserted_header = AssertedHeader::kNone});
   EXPECT_NE(out.find("P-Asserted-Identity: <sip:boss@a.example>\r\n"), std::string::npos) << out;
 }
 
@@ -151,7 +151,7 @@ TEST(ForwardingTest, Rfc3261_16_7_6_OverloadOfOneTargetIsHidden) {
   ASSERT_EQ(ParseMessage(wire, Framing::kStream, response), ParseOutcome::kOk);
   MessageEdit edit;
   edit.Reset(response.bytes());
-  EditResponse(response, true, edit);
+  EditResponse(response, IdentityCrossing::kLeaves, edit);
   HideOverload(response, edit);
   const std::string out = Text(edit);
   EXPECT_TRUE(out.starts_with("SIP/2.0 500 Server Internal Error\r\nVia: SIP/2.0/TLS a.example"))
@@ -168,7 +168,7 @@ TEST(ForwardingTest, Rfc3261_16_7_3_ResponseLosesOurVia) {
   ASSERT_EQ(ParseMessage(wire, Framing::kStream, response), ParseOutcome::kOk);
   MessageEdit edit;
   edit.Reset(response.bytes());
-  EditResponse(response, true, edit);
+  EditResponse(response, IdentityCrossing::kLeaves, edit);
   EXPECT_EQ(
       Text(edit),
       "SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS a.example;branch=z9hG4bK1\r\n"
