@@ -3,6 +3,7 @@
 #include "absl/hash/hash.h"
 #include "sip/message/value_list.h"
 #include "sip/message/via.h"
+#include "sip/proxy/hostless_uri.h"
 #include "sip/proxy/max_breadth.h"
 
 namespace sallyport::sip {
@@ -46,7 +47,8 @@ std::optional<ReasonCode> ValidateRequest(const MessageView& request, Zone from,
                                           const BranchSigner& signer) {
   const MaxBreadthOutcome breadth = ReadMaxBreadth(request);
   if (breadth == MaxBreadthOutcome::kMalformed) return ReasonCode::kMalformed;
-  if (request.parsed_request_uri().scheme == Uri::Scheme::kOther) return ReasonCode::kUriScheme;
+  const Uri& uri = request.parsed_request_uri();
+  if (!uri.is_sip_or_sips() && !IsHostless(uri)) return ReasonCode::kUriScheme;
   if (request.max_forwards() == 0) return ReasonCode::kMaxForwards;
   if (from == Zone::kInside && signer.Read(request.top_via().branch).has_value()) {
     return ReasonCode::kLoop;

@@ -1,7 +1,7 @@
 // What a proxy checks of a request before it acts on it (RFC 3261 §16.3), in that section's order:
-// URI scheme, Max-Forwards, loops, Proxy-Require, then Max-Breadth (RFC 5393 §5.3.3). Identity was
-// judged before, and syntax, but for Max-Breadth: a malformed one is refused here, before the rest.
-// Pure; borrows the request during the call.
+// URI scheme (tel and URNs pass: they are a matter of routes), Max-Forwards, loops, Proxy-Require,
+// then Max-Breadth (RFC 5393 §5.3.3). Identity was judged before, and syntax, but for Max-Breadth:
+// a malformed one is refused here, before the rest. Pure; borrows the request during the call.
 #pragma once
 
 #include <cstdint>

@@ -31,6 +31,7 @@ class RouteReader {
       if (!domain.empty()) ReadRouteDomain(*table_.Find("domain"));
       if (!user.empty()) ReadUser(*table_.Find("user"));
     }
+    WarnOfUrnWithDomain();
     ReadMethod();
     ReadNextHopName();
     CheckDirection();
@@ -40,7 +41,7 @@ class RouteReader {
   }
 
  private:
-  // "*" anything; "+digits*" or "user*" a user; anything else a domain.
+  // "*" anything; "+digits*" or "user*" a user; "urn:…" a URN; anything else a domain.
   void ReadTo(const core::ConfigValue& to) {
     for (const char* key : {"domain", "user"}) {
       const core::ConfigValue* const other = table_.Find(key);
@@ -48,7 +49,7 @@ class RouteReader {
       other->Reject(table_.diagnostics(), "to says already what the route is for",
                     absl::StrCat("leave ", key, " out, or to"));
     }
-    if (to.text.back() == '*') {
+    if (to.text.back() == '*' || UserPattern::LooksLikeUrn(to.text)) {
       ReadUser(to);
     } else if (to.text.front() == '+') {
       to.Reject(table_.diagnostics(), "not a domain",
@@ -79,6 +80,13 @@ class RouteReader {
                                    pattern.status().message().size());
     const size_t semicolon = message.find("; ");
     value.Reject(table_.diagnostics(), message.substr(0, semicolon), message.substr(semicolon + 2));
+  }
+
+  void WarnOfUrnWithDomain() {
+    if (!route_.user.is_urn() || route_.domain.empty()) return;
+    table_.Find("domain")->Warn(table_.diagnostics(),
+                                "this route never matches: a URN names no domain",
+                                "leave domain out");
   }
 
   void ReadMethod() {

@@ -1,6 +1,7 @@
 #include "sip/proxy/route_decision.h"
 
 #include "sip/message/params.h"
+#include "sip/proxy/hostless_uri.h"
 #include "sip/proxy/route_match.h"
 
 namespace sallyport::sip {
@@ -48,6 +49,11 @@ bool IsForEdge(const MessageView& request, const OwnRoutes& own, Zone from,
          (snapshot.names.Serves(uri, from) || snapshot.names.IsEdgeHost(uri, from));
 }
 
+// A number or a URN that no [[route]] takes.
+RouteDecision RefuseHostless() {
+  return Refuse(ReasonCode::kUriScheme, "no route takes this Request-URI, and it names no host");
+}
+
 // §16.5: a maddr decides where a request goes, whatever its host is.
 bool NamesAnotherAddress(const OwnRoutes& own) {
   return !own.strips_maddr && FindParam(own.request_uri.params, "maddr").has_value();
@@ -71,16 +77,14 @@ RouteDecision DecideOutside(const MessageView& request, const OwnRoutes& own,
     return ByKind(RouteKind::kAnswerItself);
   }
   if (rights.route == RouteRight::kToInsideTarget) return ByKind(RouteKind::kInsideTarget);
-  const bool is_number = own.request_uri.scheme == Uri::Scheme::kTel;
-  if (!is_number &&
+  const bool is_hostless = IsHostless(own.request_uri);
+  if (!is_hostless &&
       (!snapshot.names.Serves(own.request_uri, Zone::kOutside) || NamesAnotherAddress(own))) {
     if (MayLoseSubscription(request, rights)) return RefuseToken(request, rights);
     return Refuse(ReasonCode::kRelay, "the Request-URI names none of our domains");
   }
-  RouteDecision decision =
-      ByRoutes(request, Zone::kOutside, snapshot,
-               is_number ? Refuse(ReasonCode::kUriScheme, "no route takes this number")
-                         : ToInside(snapshot));
+  RouteDecision decision = ByRoutes(request, Zone::kOutside, snapshot,
+                                    is_hostless ? RefuseHostless() : ToInside(snapshot));
   decision.drops_routes = own.total > 0;
   return decision;
 }
@@ -95,11 +99,8 @@ RouteDecision DecideByTarget(const MessageView& request, const OwnRoutes& own,
                              const EdgeSnapshot& snapshot) {
   // §16.6 step 7: the topmost Route is the next hop.
   if (own.has_route_left) return ByKind(RouteKind::kLocate);
-  if (own.request_uri.scheme == Uri::Scheme::kTel) {
-    return ByRoutes(request, Zone::kInside, snapshot,
-                    Refuse(ReasonCode::kUriScheme, "no route takes this number"));
-  }
   const Uri& uri = own.request_uri;
+  if (IsHostless(uri)) return ByRoutes(request, Zone::kInside, snapshot, RefuseHostless());
   if (!snapshot.names.Serves(uri, Zone::kInside) &&
       !snapshot.names.IsEdgeHost(uri, Zone::kInside)) {
     return ByRoutes(request, Zone::kInside, snapshot, ByKind(RouteKind::kLocate));

@@ -7,17 +7,21 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "sip/message/params.h"
+#include "sip/proxy/hostless_uri.h"
 
 namespace sallyport::sip {
 namespace {
 
-enum class Reading : uint8_t { kText, kNumber };
+enum class Reading : uint8_t { kText, kNumber, kUrn };
 
 bool IsVisualSeparator(char c) { return c == '-' || c == '.' || c == '(' || c == ')'; }
 
+// What follows is no part of the name (RFC 8141 §2.3).
+bool IsUrnEnd(char c) { return c == '?' || c == '#'; }
+
 bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
 
-// The characters of a user part one by one, as they are compared.
+// The characters of a user part or URN one by one, as they are compared.
 class UserReader {
  public:
   UserReader(std::string_view raw, Reading reading) : rest_(raw), reading_(reading) {}
@@ -25,14 +29,15 @@ class UserReader {
   // Nothing: the end.
   std::optional<char> Next() {
     while (!rest_.empty()) {
+      if (reading_ == Reading::kUrn && IsUrnEnd(rest_.front())) break;
       const char c = TakeUnescaped();
       if (reading_ == Reading::kText) return c;
-      if (c == ';') {
-        rest_ = {};
-      } else if (!IsVisualSeparator(c)) {
-        return absl::ascii_tolower(static_cast<unsigned char>(c));
-      }
+      const bool is_number = reading_ == Reading::kNumber;
+      if (is_number && c == ';') break;
+      if (is_number && IsVisualSeparator(c)) continue;
+      return absl::ascii_tolower(static_cast<unsigned char>(c));
     }
+    rest_ = {};
     return std::nullopt;
   }
 
@@ -88,13 +93,39 @@ bool HasBrokenEscape(std::string_view text) {
   return false;
 }
 
+bool IsForbiddenInUrn(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte <= ' ' || byte == 0x7f || IsUrnEnd(c) ||
+         std::string_view("<>\"").find(c) != std::string_view::npos;
+}
+
 bool IsForbidden(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte <= ' ' || byte == 0x7f ||
          std::string_view("@:<>\"").find(c) != std::string_view::npos;
 }
 
+constexpr std::string_view kUrnScheme = "urn:";
+
 }  // namespace
+
+bool UserPattern::LooksLikeUrn(std::string_view text) {
+  return absl::StartsWithIgnoreCase({text.data(), text.size()},
+                                    {kUrnScheme.data(), kUrnScheme.size()});
+}
+
+absl::StatusOr<UserPattern> UserPattern::ParseUrn(UserPattern pattern, std::string_view text) {
+  const bool names_nothing = text.size() == kUrnScheme.size() && !pattern.is_prefix_;
+  if (names_nothing || std::any_of(text.begin(), text.end(), IsForbiddenInUrn) ||
+      HasBrokenEscape(text)) {
+    return absl::InvalidArgumentError(
+        "not a URN; write it as in a Request-URI, such as \"urn:service:sos\" or "
+        "\"urn:service:*\"");
+  }
+  pattern.is_urn_ = true;
+  pattern.literal_ = ReadAll(text, Reading::kUrn);
+  return pattern;
+}
 
 absl::StatusOr<UserPattern> UserPattern::Parse(std::string_view text) {
   UserPattern pattern;
@@ -107,6 +138,7 @@ absl::StatusOr<UserPattern> UserPattern::Parse(std::string_view text) {
         "a \"*\" in the middle of a user; it stands at the end, and the character itself is "
         "written %2A");
   }
+  if (LooksLikeUrn(text)) return ParseUrn(std::move(pattern), text);
   if (text.find('@') != std::string_view::npos) {
     return absl::InvalidArgumentError(
         "a user part has no \"@\"; write the user and the domain as keys of their own");
@@ -127,9 +159,10 @@ absl::StatusOr<UserPattern> UserPattern::Parse(std::string_view text) {
 
 bool UserPattern::Matches(const Uri& uri) const {
   if (is_any()) return true;
-  if (uri.user.empty()) return false;
-  const bool as_number = is_number_ || SaysPhone(uri);
-  UserReader user(uri.user, as_number ? Reading::kNumber : Reading::kText);
+  if (is_urn_ != IsUrn(uri) || (!is_urn_ && uri.user.empty())) return false;
+  const bool as_number = !is_urn_ && (is_number_ || SaysPhone(uri));
+  const Reading reading = is_urn_ ? Reading::kUrn : (as_number ? Reading::kNumber : Reading::kText);
+  UserReader user(is_urn_ ? uri.whole : uri.user, reading);
   for (const char wanted : as_number ? number_ : literal_) {
     if (user.Next() != wanted) return false;
   }
@@ -138,7 +171,7 @@ bool UserPattern::Matches(const Uri& uri) const {
 
 bool UserPattern::Covers(const UserPattern& other) const {
   if (is_any()) return true;
-  if (other.is_prefix_ && !is_prefix_) return false;
+  if (is_urn_ != other.is_urn_ || (other.is_prefix_ && !is_prefix_)) return false;
   // Equal beginnings as text are equal as numbers, so the text decides for both readings.
   return is_number_ ? BeginsOrIs(other.number_, number_, is_prefix_)
                     : BeginsOrIs(other.literal_, literal_, is_prefix_);

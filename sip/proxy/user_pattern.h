@@ -1,4 +1,4 @@
-// Which user parts of a Request-URI a route takes: everybody, one, or all that begin alike.
+// Which user parts of a Request-URI a route takes: all, one, or all that begin alike.
 //
 // A user is compared after unescaping %HH, and case-sensitively (RFC 3261 §19.1.4): "+1%39005" is
 // "+19005". Telephone numbers have further spellings, and a rule about a number must not be dodged
@@ -10,6 +10,10 @@
 // matches as text it also matches as a number, so adding ;user=phone never escapes a rule.
 // Digits are exact: "+1900" is not "1900", and no prefix is added from phone-context (RFC 3966
 // §5.1.5).
+//
+// A pattern that begins with "urn:" is one of URNs, and takes nothing else; no other pattern but
+// the one of any takes a URN. The whole URN is compared, without regard to case (as RFC 5031 §3
+// wants it for services), after unescaping, without what follows "?" or "#" (RFC 8141 §3.2).
 //
 // Pure; no allocation in Matches. Cost: linear in the pattern.
 // Thread: immutable after Parse; shared by all shards.
@@ -27,11 +31,14 @@ class UserPattern {
  public:
   UserPattern() = default;  // Any user, and a URI without one.
 
-  // "alice", "+1900*", "alice*"; "" and "*" are any. A "*" stands at the end; elsewhere it is
-  // written %2A. The message says what is wrong, then "; " and what to write.
+  // "alice", "+1900*", "alice*", "urn:service:*"; "" and "*" are any. A "*" stands at the end;
+  // elsewhere it is written %2A. The message says what is wrong, then "; " and what to write.
   [[nodiscard]] static absl::StatusOr<UserPattern> Parse(std::string_view text);
 
   [[nodiscard]] bool is_any() const { return is_prefix_ && literal_.empty(); }
+  [[nodiscard]] bool is_urn() const { return is_urn_; }
+  // The pattern would be one of URNs, whether or not Parse takes it.
+  [[nodiscard]] static bool LooksLikeUrn(std::string_view text);
   [[nodiscard]] bool Matches(const Uri& uri) const;
   // Every URI that `other` matches, this one matches too. May miss it, never invents it.
   [[nodiscard]] bool Covers(const UserPattern& other) const;
@@ -40,11 +47,15 @@ class UserPattern {
   friend bool operator==(const UserPattern&, const UserPattern&) = default;
 
  private:
+  [[nodiscard]] static absl::StatusOr<UserPattern> ParseUrn(UserPattern pattern,
+                                                            std::string_view text);
+
   std::string text_;
-  std::string literal_;  // Unescaped, without the final "*".
+  std::string literal_;  // Unescaped, without the final "*"; of a URN in lower case.
   std::string number_;   // The same as a number is compared.
   bool is_prefix_ = true;
   bool is_number_ = false;
+  bool is_urn_ = false;
 };
 
 }  // namespace sallyport::sip

@@ -46,6 +46,7 @@ TEST(ProxyRulesSimulationTest, Rfc3261_16_3_EachCheckHasItsAnswer) {
   } cases[] = {
       {Replaced(good, "CSeq: 1 MESSAGE", "CSeq: 1 INFO"), "SIP/2.0 400 "},
       {Replaced(good, "sip:bob@edge.example SIP", "tel:+4912345 SIP"), "SIP/2.0 416 "},
+      {Replaced(good, "sip:bob@edge.example SIP", "urn:service:sos SIP"), "SIP/2.0 416 "},
       {Replaced(good, "Max-Forwards: 70", "Max-Forwards: 0"), "SIP/2.0 483 "},
       {Replaced(good, "Call-ID", "Proxy-Require: sec-agree\r\nCall-ID"), "SIP/2.0 420 "},
   };
@@ -359,6 +360,52 @@ TEST(ProxyRulesSimulationTest, Rfc3261_16_10_CancelGoesToTheHopThatHasTheInvite)
   EXPECT_EQ(TopBranch(cancel), TopBranch(invite));
   EXPECT_EQ(Values(cancel, "Via").size(), 1U);
   EXPECT_FALSE(edge.NextHopTake().has_value());
+}
+
+// -- Request-URIs without host ------------------------------------------------------------------
+
+// RFC 5031: a telephone calls for help. The route is for both zones; the URN stays as it was
+// dialled.
+TEST(ProxyRulesSimulationTest, Rfc5031_UrnGoesWhereARouteTakesIt) {
+  SimulatedEdge edge({.targets = {"udp:127.0.0.1:5080"},
+                      .extra = "[[next-hop]]\nname = \"psap\"\ntargets = [\"udp:127.0.0.1:5081\"]\n"
+                               "zone = \"inside\"\n"
+                               "[[route]]\nuser = \"urn:service:*\"\nnext-hop = \"psap\"\n"});
+  edge.network().Bind(Address(kSecond));
+  edge.network().Bind(Address(kTelephone));
+  SimulatedPeer& alice = edge.Connect("a.example");
+  RequestText call{.method = "INVITE", .uri = "urn:service:sos", .to = "<urn:service:sos>"};
+  alice.Send(call.Text());
+  call.via = "SIP/2.0/UDP 127.0.0.1:5090";
+  call.branch = "inside";
+  edge.InsideSend(kTelephone, call.Text());
+  edge.Settle();
+  for (int i = 0; i < 2; ++i) {
+    const std::string seen = edge.InsideTake(kSecond);
+    EXPECT_EQ(StartLine(seen), "INVITE urn:service:sos SIP/2.0");
+    edge.InsideSend(kSecond, ResponseText(seen, 200, "OK"));
+  }
+  edge.Settle();
+  EXPECT_EQ(StartLines(alice.Take()).back(), "SIP/2.0 200 OK");
+
+  RequestText other{.uri = "urn:nena:service:sos", .branch = "other"};
+  alice.Send(other.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 416 Unsupported URI Scheme");
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kUriScheme)), 1U);
+  EXPECT_FALSE(edge.NextHopTake().has_value());
+}
+
+// Without a next hop a route resolves (RFC 3263), and there is nothing to resolve.
+TEST(ProxyRulesSimulationTest, Rfc5031_UrnIsNeverResolved) {
+  SimulatedEdge edge({.extra = "[[route]]\nzone = \"inside\"\nuser = \"urn:service:*\"\n"});
+  edge.network().Bind(Address(kTelephone));
+  edge.InsideSend(
+      kTelephone,
+      RequestText{.uri = "urn:service:sos", .via = "SIP/2.0/UDP 127.0.0.1:5090"}.Text());
+  edge.Settle();
+  EXPECT_EQ(StartLine(edge.InsideTake(kTelephone)), "SIP/2.0 416 Unsupported URI Scheme");
+  EXPECT_TRUE(edge.dns().asked().empty());
 }
 
 // -- RFC 3326 ----------------------------------------------------------------------------------

@@ -699,6 +699,23 @@ const std::vector<Case>& Refusals() {
        "[[next-hop]]",
        "[[route]]\nmethod = \"CANCEL\"\n[[next-hop]]",
        {"f.toml:22:10: warning: route[0].method = \"CANCEL\": this route never matches"}},
+      {"user that is no URN",
+       "[[next-hop]]",
+       "[[route]]\nuser = \"urn:\"\n[[route]]\nto = \"urn:a?b\"\n[[next-hop]]",
+       {"f.toml:22:8: error: route[0].user = \"urn:\": not a URN; write it as in a Request-URI, "
+        "such as \"urn:service:sos\"",
+        "f.toml:24:6: error: route[1].to = \"urn:a?b\": not a URN"}},
+      {"URN in a domain",
+       "[[next-hop]]",
+       "[[route]]\ndomain = \"a.example\"\nuser = \"urn:service:*\"\n[[next-hop]]",
+       {"f.toml:22:10: warning: route[0].domain = \"a.example\": this route never matches: a URN "
+        "names no domain; leave domain out"}},
+      {"URN behind a route that takes it",
+       "[[next-hop]]",
+       "[[route]]\nuser = \"urn:service:*\"\n[[route]]\nto = \"urn:Service:sos\"\n"
+       "[[next-hop]]",
+       {"f.toml:23:1: warning: route[1] never matches: the route in line 21 takes all of its "
+        "requests"}},
       {"to with domain and user",
        "[[next-hop]]",
        "[[route]]\nto = \"*\"\ndomain = \"a.example\"\nuser = \"b\"\n[[next-hop]]",
@@ -780,6 +797,19 @@ TEST(EdgeConfigTest, EveryRefusalHasItsPlaceAndItsWords) {
     }
     EXPECT_EQ(loaded.ok(), !errors);
     for (const core::Diagnostic& entry : loaded.diagnostics) EXPECT_FALSE(entry.remedy.empty());
+  }
+}
+
+TEST(EdgeConfigTest, UrnsMayBeWrittenAsUserAndAsTo) {
+  const LoadedConfig loaded = LoadValues(
+      Replaced(kGood, "[[next-hop]]",
+               "[[route]]\nuser = \"urn:service:sos\"\n[[route]]\nto = \"urn:service:*\"\n"
+               "[[route]]\nto = \"urn:nena:x\"\n[[next-hop]]"));
+  ASSERT_THAT(Lines(loaded), IsEmpty());
+  ASSERT_THAT(loaded.config.routes, SizeIs(3));
+  for (const RouteConfig& route : loaded.config.routes) {
+    EXPECT_TRUE(route.user.is_urn());
+    EXPECT_EQ(route.domain, "");
   }
 }
 

@@ -46,6 +46,17 @@ TEST(RequestValidationTest, Rfc3261_16_3_ChecksInTheOrderOfTheSection) {
             ReasonCode::kProxyRequire);
 }
 
+// Numbers and URNs go by [[route]]; nothing else without a host goes anywhere.
+TEST(RequestValidationTest, SchemesThatARouteMayTakePass) {
+  for (const char* const uri : {"tel:+1900", "TEL:112", "urn:service:sos", "URN:nena:service:x"}) {
+    EXPECT_EQ(Validate(Wire(uri, kVia)), std::nullopt) << uri;
+  }
+  for (const char* const uri : {"http://edge.example/", "im:bob@edge.example", "urnx:service:sos",
+                                "ur:n", "mailto:bob@edge.example"}) {
+    EXPECT_EQ(Validate(Wire(uri, kVia)), ReasonCode::kUriScheme) << uri;
+  }
+}
+
 TEST(RequestValidationTest, Rfc5393_5_3_3_NoBreadthLeftIsRefusedLast) {
   const std::string uri = "sip:b@edge.example";
   const std::string zero = std::string(kVia) + "Max-Breadth: 0\r\n";

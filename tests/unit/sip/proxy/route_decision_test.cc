@@ -56,6 +56,10 @@ zone = "outside"
 user = "+1900*"
 next-hop = "premium"
 [[route]]
+zone = "outside"
+user = "urn:service:*"
+next-hop = "premium"
+[[route]]
 zone = "inside"
 domain = "b.example"
 next-hop = "partner"
@@ -242,6 +246,21 @@ TEST(RouteDecisionTest, TelephoneNumbersGoWhereARouteTakesThem) {
   EXPECT_EQ(Decide({.uri = "tel:+1-800-5"}).reason, ReasonCode::kUriScheme);
   EXPECT_EQ(Decide({.uri = "tel:+1-900-5", .from = Zone::kInside}).reason, ReasonCode::kUriScheme);
   EXPECT_EQ(Decide({.uri = "tel:+1-900-5",
+                    .headers = "Route: <sip:c.example;lr>\r\n",
+                    .from = Zone::kInside})
+                .kind,
+            RouteKind::kLocate);
+}
+
+TEST(RouteDecisionTest, UrnsGoWhereARouteTakesThem) {
+  EXPECT_EQ(Decide({.uri = "urn:service:sos.fire"}).next_hop, 2U);
+  EXPECT_EQ(Decide({.uri = "URN:Service:SOS"}).kind, RouteKind::kNextHop);
+  for (const Zone from : {Zone::kOutside, Zone::kInside}) {
+    const Decided refused = Decide({.uri = "urn:nena:service:sos", .from = from});
+    EXPECT_EQ(refused.kind, RouteKind::kRefuse);
+    EXPECT_EQ(refused.reason, ReasonCode::kUriScheme);
+  }
+  EXPECT_EQ(Decide({.uri = "urn:service:sos",
                     .headers = "Route: <sip:c.example;lr>\r\n",
                     .from = Zone::kInside})
                 .kind,

@@ -98,6 +98,17 @@ TEST(RouteMatchTest, ATelUriHasAUserAndNoDomain) {
   EXPECT_EQ(Match({Route("")}, "tel:112"), 0);
 }
 
+TEST(RouteMatchTest, AUrnIsTakenByItsTextOrByARouteForAll) {
+  const std::vector<RouteConfig> routes = {Route("b.example"), Route("b.example", "urn:service:*"),
+                                           Route("", "urn:service:sos"), Route("", "urn:service:*"),
+                                           Route("", "sos")};
+  EXPECT_EQ(Match(routes, "urn:service:sos"), 2);
+  EXPECT_EQ(Match(routes, "URN:SERVICE:sos"), 2);
+  EXPECT_EQ(Match(routes, "urn:service:sos.police"), 3);
+  EXPECT_EQ(Match(routes, "urn:nena:service:sos"), -1);
+  EXPECT_EQ(Match({Route("")}, "urn:nena:service:sos"), 0);
+}
+
 // A rule about a number is for that number, however it is dialled.
 TEST(RouteMatchTest, ANumberCannotBeSpelledPastItsRoute) {
   const std::vector<RouteConfig> routes = {Route("", "+1900*"), Route("")};

@@ -134,6 +134,59 @@ TEST(UserPatternTest, WhatIsNoUserIsRefused) {
   }
 }
 
+// RFC 5031 §3, RFC 8141 §3.2: one service in every spelling.
+TEST(UserPatternTest, AUrnIsComparedAsAWholeWithoutCase) {
+  for (const char* text : {"urn:service:sos", "URN:service:sos", "urn:SERVICE:Sos",
+                           "urn:service:%73os", "urn:service:sos?=x=1", "urn:service:sos?+r"}) {
+    EXPECT_TRUE(Matches("urn:service:sos", text)) << text;
+    EXPECT_TRUE(Matches("urn:service:*", text)) << text;
+    EXPECT_TRUE(Matches("URN:Service:*", text)) << text;
+    EXPECT_TRUE(Matches("urn:*", text)) << text;
+    EXPECT_TRUE(Matches("*", text)) << text;
+    EXPECT_FALSE(Matches("urn:service:sos.fire", text)) << text;
+    EXPECT_FALSE(Matches("urn:service:counseling*", text)) << text;
+  }
+  EXPECT_TRUE(Matches("urn:service:sos*", "urn:service:sos.fire"));
+  EXPECT_FALSE(Matches("urn:service:sos", "urn:service:sos.fire"));
+  EXPECT_FALSE(Matches("urn:service:sos", "urn:service:so"));
+  EXPECT_FALSE(Matches("urn:service:sos", "urn:service:sos%3Fx"));
+  EXPECT_TRUE(Matches("urn:x:a%2A@b", "urn:x:a*@b"));
+}
+
+// A user that spells a URN is none, and a URN has no user.
+TEST(UserPatternTest, AUrnAndAUserAreNeverTheSame) {
+  for (const char* text :
+       {"sip:urn%3Aservice%3Asos@a.example", "sip:urn:service@a.example", "tel:112",
+        "sip:sos@a.example", "urns:service:sos", "http:service:sos", "sip:service:sos@urn"}) {
+    EXPECT_FALSE(Matches("urn:service:sos", text)) << text;
+    EXPECT_FALSE(Matches("urn:*", text)) << text;
+  }
+  for (const char* pattern : {"urn*", "sos", "u*", "service*", "112"}) {
+    EXPECT_FALSE(Matches(pattern, "urn:service:sos")) << pattern;
+  }
+}
+
+TEST(UserPatternTest, MalformedUrnsAreRefused) {
+  for (const char* text :
+       {"urn:", "urn:a b", "urn:service:<sos>", "urn:x%4", "urn:a?b", "urn:a#b", "urn:a*b"}) {
+    EXPECT_FALSE(UserPattern::Parse(text).ok()) << text;
+  }
+  EXPECT_TRUE(UserPattern::Parse("urn:*").ok());
+}
+
+TEST(UserPatternTest, UrnsAreCoveredByUrnsAndByAny) {
+  const auto covers = [](std::string_view earlier, std::string_view later) {
+    return Pattern(earlier).Covers(Pattern(later));
+  };
+  EXPECT_TRUE(covers("", "urn:service:*"));
+  EXPECT_TRUE(covers("urn:*", "URN:service:sos"));
+  EXPECT_TRUE(covers("urn:service:*", "urn:SERVICE:sos"));
+  EXPECT_FALSE(covers("urn:service:sos", "urn:service:*"));
+  EXPECT_FALSE(covers("urn*", "urn:service:*"));
+  EXPECT_FALSE(covers("urn:*", "urn*"));
+  EXPECT_FALSE(covers("urn:*", "*"));
+}
+
 TEST(UserPatternTest, CoversWhatItWouldTakeFirst) {
   const auto covers = [](std::string_view earlier, std::string_view later) {
     return Pattern(earlier).Covers(Pattern(later));
