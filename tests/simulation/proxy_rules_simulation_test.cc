@@ -362,6 +362,22 @@ TEST(ProxyRulesSimulationTest, Rfc3261_16_10_CancelGoesToTheHopThatHasTheInvite)
   EXPECT_FALSE(edge.NextHopTake().has_value());
 }
 
+// What decides nothing here is its reader's affair (sip/message/README.md).
+TEST(ProxyRulesSimulationTest, RepeatedFieldsThatDecideNothingPassAsTheyAre) {
+  const std::string lines =
+      "Content-Type: text/plain\r\nc: application/sdp\r\nEvent: presence\r\no: dialog\r\n"
+      "Expires: 60\r\nEXPIRES: 90\r\nRefer-To: <sip:x@edge.example>\r\nr: <sip:y@edge.example>\r\n";
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(RequestText{.headers = lines, .body = "v=0\r\n"}.Text());
+  edge.Settle();
+  const std::string request = edge.NextHopTake().value_or("");
+  EXPECT_NE(request.find(lines), std::string::npos) << request;
+  edge.NextHopSend(ResponseText(request, 200, "OK", lines));
+  edge.Settle();
+  EXPECT_NE(alice.Take().find(lines), std::string::npos);
+}
+
 // -- Request-URIs without host ------------------------------------------------------------------
 
 // RFC 5031: a telephone calls for help. The route is for both zones; the URN stays as it was
