@@ -27,13 +27,14 @@ DnsLookup LookupOf(core::DnsStatus status) {
   UNREACHABLE();
 }
 
-absl::Duration HoldsFor(const core::DnsAnswer& answer) {
+absl::Duration HoldsFor(core::DnsType type, const core::DnsAnswer& answer) {
   switch (LookupOf(answer.status())) {
     case DnsLookup::kOk:
       return std::clamp(answer.ttl(), DnsCache::kTtlMin, DnsCache::kTtlMax);
     case DnsLookup::kNx:
       return std::clamp(answer.ttl(), DnsCache::kTtlMin, DnsCache::kNegativeTtlMax);
     case DnsLookup::kTimeout:
+      return type == core::DnsType::kNaptr ? DnsCache::kNaptrSilenceTtl : DnsCache::kFailureTtl;
     case DnsLookup::kError:
     case DnsLookup::kCached:
       return DnsCache::kFailureTtl;
@@ -97,10 +98,25 @@ bool DnsCache::Ask(core::DnsType type, const core::DnsName& name, DnsWaiter& wai
     }
     entry->Unlink();
     entry->is_asked = true;
+    entry->asked_at = reactor_.now();
     ++asked_;
   }
   entry->waiters.PushBack(waiter);
   return true;
+}
+
+core::MonotonicTime DnsCache::SilentAt(const Entry& entry) {
+  const bool was_silent = entry.answer.status() == core::DnsStatus::kTimeout;
+  return was_silent ? entry.asked_at : entry.asked_at + kPatience;
+}
+
+core::MonotonicTime DnsCache::SilentAt(core::DnsType type, const core::DnsName& name) {
+  const Entry* const entry = FindEntry(type, name, HashOf(type, name));
+  return entry != nullptr && entry->is_asked ? SilentAt(*entry) : core::kInfiniteFuture;
+}
+
+bool DnsCache::IsSilent(core::DnsType type, const core::DnsName& name) {
+  return SilentAt(type, name) <= reactor_.now();
 }
 
 void DnsCache::OnDnsAnswer(uint64_t cookie, const core::DnsAnswer& answer) {
@@ -112,7 +128,7 @@ void DnsCache::OnDnsAnswer(uint64_t cookie, const core::DnsAnswer& answer) {
   --asked_;
   entry->answer = answer;
   entry->answered_at = reactor_.now();
-  entry->expires = reactor_.now() + HoldsFor(answer);
+  entry->expires = reactor_.now() + HoldsFor(entry->type, answer);
   answered_.PushBack(*entry);
   core::IntrusiveList<DnsWaiter> waiters;  // The entry may go, or be asked again, meanwhile.
   waiters.TakeAll(entry->waiters);

@@ -3,7 +3,8 @@
 //
 // How long: as the server says, within [1 s, 1 h]; that something does not exist (RFC 2308), within
 // [1 s, 30 s]; that no server could say, one second, so that a dead server is not asked for every
-// request, nor believed dead for long.
+// request, nor believed dead for long. Silence about NAPTR is held for 30 s and remembered longer
+// (IsSilent): some networks drop what they do not know, and RFC 3263 has a way on without it.
 // Bounds: entries have a limit; the least recently used makes room. At most half of them may be
 //         outstanding questions, so that what was looked at last always stays where it is.
 // Shard:  one thread. All memory is reserved at the start (and touched when used).
@@ -58,6 +59,8 @@ class DnsCache final : private core::DnsAnswerHandler {
   static constexpr absl::Duration kTtlMax = absl::Hours(1);
   static constexpr absl::Duration kNegativeTtlMax = absl::Seconds(30);
   static constexpr absl::Duration kFailureTtl = absl::Seconds(1);
+  static constexpr absl::Duration kNaptrSilenceTtl = absl::Seconds(30);
+  static constexpr absl::Duration kPatience = absl::Seconds(1);  // IsSilent.
 
   // Borrows the reactor (for its clock) and the querier. The key keeps strangers, who choose the
   // names, from choosing the buckets.
@@ -74,6 +77,12 @@ class DnsCache final : private core::DnsAnswerHandler {
   // After Find gave nullptr: has it asked, if nobody has, and links the waiter. False: too many
   // questions are outstanding; the waiter is not linked.
   [[nodiscard]] bool Ask(core::DnsType type, const core::DnsName& name, DnsWaiter& waiter);
+
+  // The question is outstanding, and its answer need not be waited for: it has not come within
+  // kPatience, or nothing answered the same question before.
+  [[nodiscard]] bool IsSilent(core::DnsType type, const core::DnsName& name);
+  // When the outstanding question becomes silent. kInfiniteFuture: it is not outstanding.
+  [[nodiscard]] core::MonotonicTime SilentAt(core::DnsType type, const core::DnsName& name);
 
   void Count(core::DnsType type, DnsLookup lookup) {
     ++counters_.lookups[static_cast<size_t>(type)][static_cast<size_t>(lookup)];
@@ -97,6 +106,7 @@ class DnsCache final : private core::DnsAnswerHandler {
     core::DnsType type = core::DnsType::kA;
     bool is_asked = false;
     core::DnsName name;
+    core::MonotonicTime asked_at;
     core::MonotonicTime answered_at;
     core::MonotonicTime expires;
     core::DnsAnswer answer;
@@ -107,6 +117,7 @@ class DnsCache final : private core::DnsAnswerHandler {
   uint64_t HashOf(core::DnsType type, const core::DnsName& name) const;
   EntryId& Bucket(uint64_t hash) { return buckets_[hash & bucket_mask_]; }
   Entry* FindEntry(core::DnsType type, const core::DnsName& name, uint64_t hash);
+  [[nodiscard]] static core::MonotonicTime SilentAt(const Entry& entry);
   Entry* Create(core::DnsType type, const core::DnsName& name, uint64_t hash);
   void Erase(Entry& entry);
 

@@ -178,12 +178,12 @@ Rules::Found Rules::FindServices() {
   const DnsAnswer* const answer = Look(DnsType::kNaptr, query_.host);
   if (answer == nullptr) return Found::kUnknown;
   switch (answer->status()) {
-    case DnsStatus::kTimeout:
-      NoteFailure(LocationFailure::kTimeout);
-      return Found::kFailed;
     case DnsStatus::kTooMany:
       NoteFailure(LocationFailure::kTooManyPending);
       return Found::kFailed;
+    case DnsStatus::kTimeout:
+      NoteFailure(LocationFailure::kTimeout);  // What is told if nothing else is found.
+      break;
     case DnsStatus::kOk: {
       const Found selected = SelectNaptr(*answer);
       if (selected != Found::kNo) return selected;

@@ -10,9 +10,8 @@
 //   of preference (without NAPTR: TLS, TCP, UDP): the later ones are for failover. Who does not
 //   want to fall back to plain transports does not name them in `support`.
 // - An answer that could not be had is not an answer that there is nothing: only the latter leads
-// on
-//   from SRV to addresses. For NAPTR a SERVFAIL leads on, since some name servers know no such
-//   type; silence does not.
+//   on from SRV to addresses. From NAPTR to SRV both do: some name servers know no such type, and
+//   some networks drop what asks for it.
 // - Additional records of NAPTR and SRV answers are not used: each name is asked for, so only those
 //   who are asked about a name can speak about it.
 #pragma once
@@ -87,7 +86,8 @@ std::string_view LocationFailureName(LocationFailure failure);  // For log and m
 
 class DnsKnowledge {
  public:
-  // nullptr: not known yet. The answer stays in place while the rules run.
+  // nullptr: not known yet. kTimeout: it is not waited for any more, and may still come. The answer
+  // stays in place while the rules run.
   virtual const core::DnsAnswer* Look(core::DnsType type, const core::DnsName& name) = 0;
 
  protected:

@@ -1,5 +1,6 @@
 #include "sip/proxy/server_location.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/check.h"
@@ -35,26 +36,33 @@ class ServerLocator::Knowledge final : public DnsKnowledge {
         since_(pending == nullptr ? core::kInfiniteFuture : pending->since) {}
 
   const DnsAnswer* Look(DnsType type, const DnsName& name) override {
-    const DnsAnswer* const answer = cache_.Find(type, name, since_);
-    if (answer != nullptr) {
-      if (pending_ == nullptr) cache_.Count(type, DnsLookup::kCached);
-      return answer;
-    }
-    if (pending_ == nullptr) return nullptr;
     static const DnsAnswer kTimeout(DnsStatus::kTimeout);
     static const DnsAnswer kTooMany(DnsStatus::kTooMany);
+    const bool may_be_silent = type == DnsType::kNaptr;
+    const DnsAnswer* answer = cache_.Find(type, name, since_);
+    if (pending_ == nullptr) {
+      if (answer == nullptr && may_be_silent && cache_.IsSilent(type, name)) answer = &kTimeout;
+      if (answer != nullptr) cache_.Count(type, DnsLookup::kCached);
+      return answer;
+    }
+    if (answer != nullptr) return answer;
     if (pending_->is_hurrying) return &kTimeout;
     DCHECK(waits_ < pending_->waits.size());
     if (!cache_.Ask(type, name, pending_->waits[waits_])) return &kTooMany;
     ++waits_;
-    return nullptr;
+    if (!may_be_silent) return nullptr;
+    silent_at_ = cache_.SilentAt(type, name);
+    return silent_at_ <= pending_->locator.reactor_.now() ? &kTimeout : nullptr;
   }
+  // When NAPTR is not waited for any more; past or kInfiniteFuture: it is not waited for.
+  core::MonotonicTime silent_at() const { return silent_at_; }
 
  private:
   DnsCache& cache_;
   Pending* const pending_;
   const core::MonotonicTime since_;
   size_t waits_ = 0;
+  core::MonotonicTime silent_at_ = core::kInfiniteFuture;
 };
 
 ServerLocator::Pending::Pending(ServerLocator& owner, const LocationQuery& asked,
@@ -63,12 +71,13 @@ ServerLocator::Pending::Pending(ServerLocator& owner, const LocationQuery& asked
       query(asked),
       cookie(asker),
       since(owner.reactor_.now()),
+      ends_at(since + owner.options_.wait_max),
       timer(core::Timer::Calling<&Pending::OnTimer>(this)) {
   for (Wait& wait : waits) wait.pending = this;
 }
 
 void ServerLocator::Pending::OnTimer() {
-  is_hurrying = true;
+  is_hurrying = locator.reactor_.now() >= ends_at;
   locator.Resume(*this);
 }
 
@@ -99,7 +108,6 @@ LocationOutcome ServerLocator::Locate(const LocationRequest& request, LocationLi
   Pending* const pending = pending_.Emplace(&id, *this, query, cookie);
   if (pending == nullptr) return {LocationStatus::kFailed, LocationFailure::kTooManyPending};
   pending->id = id;
-  reactor_.timers().Schedule(pending->timer, pending->since + options_.wait_max);
   const LocationProgress progress = Run(*pending);
   if (!progress.complete) return {LocationStatus::kPending};
   pending_.Erase(id);  // Too many questions: there will be no answer to wait for.
@@ -112,8 +120,11 @@ LocationProgress ServerLocator::Run(Pending& pending) {
   const LocationProgress progress = FindLocations(pending.query, known);
   if (!progress.complete && progress.usable && !pending.is_usable) {
     pending.is_usable = true;
-    reactor_.timers().Schedule(pending.timer, reactor_.now() + options_.stragglers_max);
+    pending.ends_at = reactor_.now() + options_.stragglers_max;
   }
+  const bool awaits_naptr = known.silent_at() > reactor_.now();
+  reactor_.timers().Schedule(
+      pending.timer, awaits_naptr ? std::min(known.silent_at(), pending.ends_at) : pending.ends_at);
   return progress;
 }
 

@@ -4,6 +4,8 @@
 // A request whose answers are all known is served at once, without allocation. Others wait; the
 // answer to one question serves everybody who asked it. Who waits is answered when everything is
 // known, or 200 ms after the server to try first is, or after ten seconds: what is known by then.
+// NAPTR alone is waited for one second (DnsCache::kPatience), not at all if it was silent before;
+// then SRV is asked, and what NAPTR still says counts if it comes in time.
 // Certificates are compared to the host that was asked for, never to a name from here (RFC 5922
 // §7.3).
 // Bounds: requests that wait, questions and cache entries have limits; beyond them requests fail at
@@ -107,8 +109,9 @@ class ServerLocator {
     const LocationCookie cookie;
     const core::MonotonicTime since;
     bool is_hurrying = false;  // What is not known now counts as a timeout.
-    bool is_usable = false;    // `timer` is for the stragglers.
-    core::Timer timer;
+    bool is_usable = false;    // `ends_at` is for the stragglers.
+    core::MonotonicTime ends_at;
+    core::Timer timer;  // For `ends_at`, or before for NAPTR.
     std::array<Wait, kLocationLookupsMax> waits;
 
     void OnTimer();

@@ -153,6 +153,26 @@ TEST(OutboundSimulationTest, Rfc3263_4_RequestLeavesByNaptrSrvAndAddress) {
   EXPECT_EQ(Transactions(edge), 0U);
 }
 
+// A network that drops what asks for NAPTR costs the first call a second, and the others nothing.
+TEST(OutboundSimulationTest, CallsLeaveWhereNaptrIsDropped) {
+  SimulatedEdge edge({});
+  KnowTls(edge, "b.example", "192.0.2.1");
+  edge.dns().Drop(core::DnsType::kNaptr);
+  SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+  edge.NextHopSend(Leaving("1").Text());
+  edge.Run(absl::Milliseconds(900));
+  EXPECT_EQ(server.connections(), 0);
+  edge.Run(absl::Milliseconds(400));
+  EXPECT_EQ(StartLine(TakeOne(server)), "MESSAGE sip:bob@b.example SIP/2.0");
+  // While the question is open, after it has timed out, and when it is asked again.
+  for (const absl::Duration later : {absl::Seconds(1), absl::Seconds(8), absl::Seconds(31)}) {
+    edge.Run(later, absl::Milliseconds(200));
+    edge.NextHopSend(Leaving(absl::FormatDuration(later)).Text());
+    edge.Run(absl::Milliseconds(100));
+    EXPECT_EQ(StartLine(TakeOne(server)), "MESSAGE sip:bob@b.example SIP/2.0") << later;
+  }
+}
+
 // The callee of a call that was retargeted: his From names a domain that is not his own.
 TEST(OutboundSimulationTest, CalleeOnDialledOrAcceptedConnectionIsExcusedByTheDialogTokenAlone) {
   SimulatedEdge edge({});

@@ -6,6 +6,7 @@
 //   dns.AnswerAll();                            // Or dns.set_latency(absl::Milliseconds(5)).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -63,6 +64,9 @@ class DnsTable final : public core::DnsQuerier {
 
   // -- How it behaves.
   void set_latency(absl::Duration latency) { latency_ = latency; }
+  // Questions of this type are dropped on the way: the resolver gives up after six seconds.
+  void Drop(core::DnsType type) { dropped_ = type; }
+  void DropNothing() { dropped_.reset(); }
   void set_questions_max(size_t questions) { questions_max_ = questions; }
 
   // -- What was asked: "SRV _sips._tcp.example.com", in order.
@@ -96,9 +100,15 @@ class DnsTable final : public core::DnsQuerier {
     if (outstanding_.size() >= questions_max_) return false;
     asked_.push_back(std::string(core::DnsTypeName(type)) + ' ' + std::string(name.text()));
     core::MonotonicTime due = core::kInfiniteFuture;
-    if (latency_.has_value()) due = reactor_.now() + *latency_;
-    outstanding_.push_back({type, std::string(name.text()), &handler, cookie, due});
-    if (latency_.has_value() && !timer_.scheduled()) reactor_.timers().Schedule(timer_, due);
+    const bool is_dropped = dropped_ == type;
+    if (is_dropped) due = reactor_.now() + kPatience;
+    if (latency_.has_value() && !is_dropped) due = reactor_.now() + *latency_;
+    const auto later = std::find_if(outstanding_.begin(), outstanding_.end(),
+                                    [due](const Outstanding& each) { return each.due > due; });
+    outstanding_.insert(later, {type, std::string(name.text()), &handler, cookie, due, is_dropped});
+    if (due != core::kInfiniteFuture) {
+      reactor_.timers().Schedule(timer_, outstanding_.front().due);
+    }
     return true;
   }
 
@@ -110,7 +120,9 @@ class DnsTable final : public core::DnsQuerier {
     core::DnsAnswerHandler* handler;
     uint64_t cookie;
     core::MonotonicTime due;
+    bool is_dropped;
   };
+  static constexpr absl::Duration kPatience = absl::Seconds(6);
 
   core::DnsAnswer& Positive(core::DnsType type, std::string_view name, uint32_t ttl) {
     core::DnsAnswer& answer = answers_[{type, std::string(name)}];
@@ -124,8 +136,9 @@ class DnsTable final : public core::DnsQuerier {
   }
   void Tell(const Outstanding& question) {
     const auto found = answers_.find({question.type, question.name});
-    const core::DnsAnswer answer =
-        found == answers_.end() ? core::DnsAnswer(core::DnsStatus::kNoName) : found->second;
+    core::DnsAnswer answer(core::DnsStatus::kNoName);
+    if (found != answers_.end()) answer = found->second;
+    if (question.is_dropped) answer = core::DnsAnswer(core::DnsStatus::kTimeout);
     question.handler->OnDnsAnswer(question.cookie, answer);
   }
   void OnTimer() {
@@ -143,6 +156,7 @@ class DnsTable final : public core::DnsQuerier {
   std::deque<Outstanding> outstanding_;
   std::vector<std::string> asked_;
   std::optional<absl::Duration> latency_;
+  std::optional<core::DnsType> dropped_;
   size_t questions_max_ = 1000;
 };
 

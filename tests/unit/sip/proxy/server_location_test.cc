@@ -487,10 +487,9 @@ TEST_F(ServerLocationTest, WhatWeCannotUseFails) {
 }
 
 // An answer that could not be had is not an answer that there is nothing: no step further.
-TEST_F(ServerLocationTest, SilenceDoesNotLeadOn) {
-  PublishSrv();
+TEST_F(ServerLocationTest, SilenceAboutServicesDoesNotLeadOn) {
   dns_.A("example.com", "192.0.2.9");
-  dns_.Status(DnsType::kNaptr, "example.com", DnsStatus::kTimeout);
+  dns_.Status(DnsType::kSrv, "_sips._tcp.example.com", DnsStatus::kTimeout);
   EXPECT_EQ(Failure(Request("example.com")), LocationFailure::kTimeout);
   dns_.A("b.example", "192.0.2.9");
   dns_.Status(DnsType::kSrv, "_sips._tcp.b.example", DnsStatus::kServerFailure);
@@ -501,6 +500,103 @@ TEST_F(ServerLocationTest, AServerThatKnowsNoNaptrLeadsOn) {
   PublishSrv();
   dns_.Status(DnsType::kNaptr, "example.com", DnsStatus::kServerFailure);
   EXPECT_EQ(Found(Sips("example.com")), Texts{"tls 192.0.2.1:5061"});
+}
+
+// -- A network that drops NAPTR.
+
+TEST_F(ServerLocationTest, NaptrIsWaitedForOneSecondThenSrvIsAsked) {
+  PublishSrv();
+  ASSERT_EQ(Locate(Sips("example.com")).status, LocationStatus::kPending);
+  Advance(absl::Milliseconds(990));
+  EXPECT_EQ(dns_.TakeAsked(), Texts{"NAPTR example.com"});
+  Advance(absl::Milliseconds(20));
+  EXPECT_EQ(dns_.TakeAsked(), Texts{"SRV _sips._tcp.example.com"});
+  dns_.AnswerOne(DnsType::kSrv, "_sips._tcp.example.com");
+  EXPECT_TRUE(told_.empty());
+  dns_.AnswerOne(DnsType::kA, "s1.example.com");
+  EXPECT_EQ(told_[0].locations, Texts{"tls 192.0.2.1:5061"});
+  EXPECT_EQ(locator_.pending(), 0u);
+}
+
+// Those who come while the question is open wait for the rest of that second, later ones not at
+// all.
+TEST_F(ServerLocationTest, SilenceAboutNaptrIsEveryonesAfterOneSecond) {
+  PublishSrv();
+  dns_.set_latency(absl::Milliseconds(10));
+  dns_.Drop(DnsType::kNaptr);
+  ASSERT_EQ(Locate(Sips("example.com"), 0).status, LocationStatus::kPending);
+  Advance(absl::Milliseconds(600));
+  ASSERT_EQ(Locate(Sips("example.com"), 1).status, LocationStatus::kPending);
+  for (int i = 0; i < 50; ++i) Advance(absl::Milliseconds(10));
+  EXPECT_EQ(told_[0].locations, Texts{"tls 192.0.2.1:5061"});
+  EXPECT_EQ(told_[1].locations, Texts{"tls 192.0.2.1:5061"});
+  EXPECT_EQ(Locate(Sips("example.com"), 2).status, LocationStatus::kReady);
+}
+
+// Goal: no call but the first waits, for as long as the name is called now and then; and what NAPTR
+// says counts as soon as it can be heard again.
+TEST_F(ServerLocationTest, SilenceAboutNaptrIsRememberedUntilItIsAnswered) {
+  PublishSrv();
+  dns_.set_latency(absl::Milliseconds(10));
+  dns_.Drop(DnsType::kNaptr);
+  LocationRequest request = Request("example.com");
+  ASSERT_EQ(Locate(request).status, LocationStatus::kPending);
+  for (int i = 0; i < 800; ++i) Advance(absl::Milliseconds(10));
+  EXPECT_EQ(locator_.counters().of(DnsType::kNaptr, DnsLookup::kTimeout), 1u);
+  const Texts guessed = told_[0].locations;
+  ASSERT_EQ(guessed.size(), 3u);
+  dns_.TakeAsked();
+  for (int second = 0; second < 25; ++second) {
+    EXPECT_EQ(Locate(request).status, LocationStatus::kReady) << second;
+    Advance(absl::Seconds(1));
+  }
+  EXPECT_TRUE(dns_.TakeAsked().empty());  // NAPTR is not asked for each call.
+  Advance(absl::Seconds(6));
+  EXPECT_EQ(Locate(request).status, LocationStatus::kReady);
+  EXPECT_EQ(dns_.TakeAsked(), Texts{"NAPTR example.com"});  // Asked again, and nobody waits for it.
+  Advance(absl::Seconds(7));
+  EXPECT_EQ(locator_.counters().of(DnsType::kNaptr, DnsLookup::kTimeout), 2u);
+
+  dns_.DropNothing();
+  PublishExample();
+  dns_.Naptr("example.com", 1, 1, "SIP+D2U", "_sip._udp.example.com");
+  Advance(absl::Seconds(31));
+  told_.clear();
+  static_cast<void>(Locate(request));
+  for (int i = 0; i < 20; ++i) Advance(absl::Milliseconds(10));
+  told_.clear();
+  ASSERT_EQ(Locate(request).status, LocationStatus::kReady);
+  EXPECT_EQ(TextsOf(list_.view())[0], "udp 192.0.2.3:5080");
+}
+
+TEST_F(ServerLocationTest, NaptrThatComesLateCountsForThoseWhoStillWait) {
+  PublishSrv();
+  dns_.Naptr("example.com", 50, 50, "SIPS+D2T", "_sips._tcp.other.example");
+  dns_.Srv("_sips._tcp.other.example", 0, 1, 5061, "s9.example.com");
+  dns_.A("s9.example.com", "192.0.2.9");
+  ASSERT_EQ(Locate(Sips("example.com")).status, LocationStatus::kPending);
+  Advance(absl::Milliseconds(1'100));
+  dns_.AnswerOne(DnsType::kNaptr, "example.com");
+  dns_.AnswerOne(DnsType::kSrv, "_sips._tcp.other.example");
+  dns_.AnswerOne(DnsType::kA, "s9.example.com");
+  EXPECT_EQ(told_[0].locations, Texts{"tls 192.0.2.9:5061"});
+}
+
+// SRV is silent, too: that is said, and no address is guessed.
+TEST_F(ServerLocationTest, SilenceAboutEverythingIsATimeout) {
+  dns_.A("example.com", "192.0.2.9");
+  dns_.Status(DnsType::kNaptr, "example.com", DnsStatus::kTimeout);
+  dns_.Status(DnsType::kSrv, "_sips._tcp.example.com", DnsStatus::kTimeout);
+  EXPECT_EQ(Failure(Sips("example.com")), LocationFailure::kTimeout);
+}
+
+// For sips, silence about NAPTR opens no way but TLS.
+TEST_F(ServerLocationTest, SilenceAboutNaptrDoesNotWeakenSips) {
+  dns_.Srv("_sip._udp.example.com", 0, 1, 5080, "s3.example.com");
+  dns_.A("s3.example.com", "192.0.2.3");
+  dns_.A("example.com", "192.0.2.9");
+  dns_.Status(DnsType::kNaptr, "example.com", DnsStatus::kTimeout);
+  EXPECT_EQ(Found(Sips("example.com")), Texts{"tls 192.0.2.9:5061"});
 }
 
 // -- Waiting.
@@ -542,13 +638,15 @@ TEST_F(ServerLocationTest, ThatThereIsNothingIsRemembered) {
 }
 
 TEST_F(ServerLocationTest, ADeadServerIsNotAskedForEveryRequest) {
-  dns_.Status(DnsType::kNaptr, "example.com", DnsStatus::kTimeout);
+  dns_.Status(DnsType::kSrv, "_sips._tcp.example.com", DnsStatus::kTimeout);
+  LocationRequest wanted = Request("example.com");
+  wanted.transport = TransportProtocol::kTls;
   for (int request = 0; request < 10; ++request) {
-    EXPECT_EQ(Failure(Request("example.com")), LocationFailure::kTimeout);
+    EXPECT_EQ(Failure(wanted), LocationFailure::kTimeout);
   }
   EXPECT_EQ(dns_.asked().size(), 1u);
   Advance(absl::Seconds(1));
-  EXPECT_EQ(Failure(Request("example.com")), LocationFailure::kTimeout);
+  EXPECT_EQ(Failure(wanted), LocationFailure::kTimeout);
   EXPECT_EQ(dns_.asked().size(), 2u);
 }
 
