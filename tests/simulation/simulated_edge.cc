@@ -1,8 +1,12 @@
 #include "tests/simulation/simulated_edge.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <ctime>
 #include <map>
 #include <span>
+#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -90,9 +94,10 @@ tls::MacKey Key(uint8_t fill) {
 // The keys that a shard gets beside its snapshot.
 ProxyKeys ShardKeys() { return {Key(1), Key(2), Key(3), Key(4)}; }
 
-std::unique_ptr<core::Log> StartLog() {
+std::unique_ptr<core::Log> StartLog(int descriptor) {
   core::LogOptions options;
-  options.file_descriptor = sallyport::test::NullDevice();
+  options.file_descriptor = descriptor;
+  options.format = core::LogFormat::kJson;
   auto log = core::Log::Start(options);
   CHECK(log.ok());
   return *std::move(log);
@@ -279,7 +284,9 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
       mail_(1, 65536),
       quiet_points_(1),
       backend_(std::make_unique<core::SimulatedBackend>(network_)),
-      log_(StartLog()),
+      log_descriptor_(options.keeps_log ? memfd_create("log", MFD_CLOEXEC)
+                                        : sallyport::test::NullDevice()),
+      log_(StartLog(log_descriptor_)),
       config_(ConfigOf(options)),
       secret_(options.secret.has_value() ? *options.secret : tls::Secret::Generate()),
       boot_epoch_(options.boot_epoch),
@@ -323,6 +330,7 @@ SimulatedEdge::~SimulatedEdge() {
   dns_.reset();
   shard_.reset();
   log_.reset();
+  if (log_descriptor_ != sallyport::test::NullDevice()) close(log_descriptor_);
 }
 
 ShardMaterial SimulatedEdge::MakeMaterial() {
@@ -367,6 +375,18 @@ bool SimulatedEdge::PumpOnce() {
     next_hop_connection_ = network_.Accept(next_hop_);
   }
   return shard_->reactor().counters().completions != before || shard_->reactor().steps_queued() > 0;
+}
+
+std::vector<std::string> SimulatedEdge::TakeLog() {
+  CHECK(log_descriptor_ != sallyport::test::NullDevice());
+  log_->Flush();
+  std::string text(static_cast<size_t>(lseek(log_descriptor_, 0, SEEK_END)), '\0');
+  CHECK(pread(log_descriptor_, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+  CHECK(ftruncate(log_descriptor_, 0) == 0 && lseek(log_descriptor_, 0, SEEK_SET) == 0);
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
 }
 
 void SimulatedEdge::Settle() {

@@ -140,6 +140,7 @@ struct SimulatedEdgeOptions {
   std::string next_hop_lines = {};         // More lines of the next hop "core".
   std::optional<tls::Secret> secret = {};  // Shared by instances; missing: one of its own.
   uint64_t boot_epoch = 7;                 // Each start of an instance has another.
+  bool keeps_log = false;                  // For TakeLog.
 };
 
 class SimulatedEdge {
@@ -196,6 +197,9 @@ class SimulatedEdge {
   void NextHopSend(std::string_view message);
   core::RemoteConnection* next_hop_connection();
 
+  // Lines of the log, as JSON, since the last call. Only with keeps_log.
+  std::vector<std::string> TakeLog();
+
   [[nodiscard]] uint64_t Counter(uint32_t slot) const { return stats_.Get(slot); }
   const EdgeMetrics& metrics() const { return metrics_; }
   core::SimulatedNetwork& network() { return network_; }
@@ -221,6 +225,7 @@ class SimulatedEdge {
   core::QuietPoints quiet_points_;
   std::unique_ptr<core::SimulatedBackend> backend_;
   std::unique_ptr<core::Shard> shard_;
+  const int log_descriptor_;  // A file in memory, or the null device.
   std::unique_ptr<core::Log> log_;
   EdgeConfig config_;
   tls::Secret secret_;
