@@ -51,6 +51,13 @@ MetricLabel Reasons() {
   return label;
 }
 
+MetricLabel LogKinds() {
+  MetricLabel label = Reasons();
+  label.values.emplace_back("response-dropped");
+  label.values.emplace_back("ack-dropped");
+  return label;
+}
+
 // kNone is the handshake that ended because the connection did.
 MetricLabel HandshakeFailures() {
   MetricLabel label{"reason", {"closed"}};
@@ -260,7 +267,7 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
                                             "0 normal, 1 new dialogs are refused, 2 others, too.")),
       log_records_suppressed(registry.AddCounter(
           "log_records_suppressed_total",
-          "Log lines held back by the rate limit per reason and peer.", {Reasons()})),
+          "Log lines held back by the rate limit per reason and peer.", {LogKinds()})),
 
       config_reloads(registry.AddShared(MetricType::kCounter, "config_reloads_total",
                                         "Reloads of the configuration.",

@@ -61,6 +61,9 @@ enum class FinalSource : uint8_t { kLocal, kForwarded };
 enum class FlowFailure : uint8_t { kGone, kForged, kElsewhere };
 enum class ProbeResult : uint8_t { kOk, kFailed };
 enum class AckDropReason : uint8_t { kNoTransaction, kRefused };
+// Labels of log_records_suppressed behind the reason codes.
+inline constexpr size_t kSuppressedResponseDrops = kReasonCodeCount;
+inline constexpr size_t kSuppressedAckDrops = kReasonCodeCount + 1;
 enum class BufferPool : uint8_t { kReceive, kSend };
 enum class MemoryArea : uint8_t { kBuffers, kTransactions, kEndpoints };
 enum class ReloadResult : uint8_t { kOk, kRejected };
@@ -137,15 +140,16 @@ struct EdgeMetrics {
   core::MetricSlots dns_queries;                   // (core::DnsType, DnsLookup)
 
   // The machine.
-  core::MetricSlots worker_busy;             // ns, per shard
-  core::MetricSlots worker_connections;      // gauge, per shard
-  core::MetricSlots worker_completions;      // per shard
-  core::MetricSlots worker_submit_calls;     // per shard
-  core::HistogramSlots worker_loop_delay;    // ns
-  core::MetricSlots io_buffers_exhausted;    // (BufferPool)
-  core::MetricSlots memory;                  // gauge, bytes (MemoryArea)
-  core::MetricSlots overload_state;          // gauge, per shard (OverloadState)
-  core::MetricSlots log_records_suppressed;  // (ReasonCode) held back by the rate limit
+  core::MetricSlots worker_busy;           // ns, per shard
+  core::MetricSlots worker_connections;    // gauge, per shard
+  core::MetricSlots worker_completions;    // per shard
+  core::MetricSlots worker_submit_calls;   // per shard
+  core::HistogramSlots worker_loop_delay;  // ns
+  core::MetricSlots io_buffers_exhausted;  // (BufferPool)
+  core::MetricSlots memory;                // gauge, bytes (MemoryArea)
+  core::MetricSlots overload_state;        // gauge, per shard (OverloadState)
+  // (ReasonCode, kSuppressedResponseDrops or kSuppressedAckDrops) held back by the rate limit
+  core::MetricSlots log_records_suppressed;
 
   // Off the shards; any thread.
   core::SharedMetric& config_reloads;                        // (ReloadResult)

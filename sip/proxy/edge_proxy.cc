@@ -235,7 +235,8 @@ void EdgeProxy::OnBadFrame(const MessageSource& source, const Frame& frame,
                                  context_.snapshot->config.limits.headers_max));
   const bool closes = frame.outcome != FrameOutcome::kTooLarge;
   if (!view_.is_request()) {
-    DropResponse(ResponseDropReason::kMalformed);
+    DropResponse(ResponseDropReason::kMalformed, ResponseSourceOf(source), nullptr,
+                 is_too_large ? "it is too large" : "its length is missing or unreadable");
     if (closes) source.connection->Close(ConnectionCloseReason::kError);
     return;
   }
@@ -262,7 +263,8 @@ void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, F
     context_.Count(context_.metrics.sip_responses.Slot(
         MetricDirection::kIn, std::clamp(view_.status_code() / 100, 1, 6) - 1));
     if (outcome != ParseOutcome::kOk) {
-      DropResponse(ResponseDropReason::kMalformed);
+      DropResponse(ResponseDropReason::kMalformed, ResponseSourceOf(source), nullptr,
+                   ParseOutcomeText(outcome));
       if (LosesFraming(outcome) && source.connection != nullptr) {
         source.connection->Close(ConnectionCloseReason::kError);
       }
@@ -309,7 +311,8 @@ std::optional<ReasonCode> EdgeProxy::MakePlain(const MessageSource& source, Fram
 void EdgeProxy::RefuseUnread(const MessageSource& source, ReasonCode reason) {
   if (view_.is_request()) return Refuse(source, reason, {.parsed = false});
   DropResponse(reason == ReasonCode::kOverload ? ResponseDropReason::kOverload
-                                               : ResponseDropReason::kMalformed);
+                                               : ResponseDropReason::kMalformed,
+               ResponseSourceOf(source), nullptr, "it could not be written on plain lines");
 }
 
 void EdgeProxy::OnMail(uint32_t kind, std::span<const std::byte> record) {
@@ -546,21 +549,27 @@ void EdgeProxy::OnAck(const RequestContext& request) {
 void EdgeProxy::ForwardAck(const RequestContext& request) {
   const MessageSource& source = request.source;
   if (!admission_.MayAcknowledge(AdmissionSourceOf(source), context_.reactor().now())) {
-    return DropAck(AckDropReason::kRefused);
+    return DropAck(AckDropReason::kRefused, source, "its source sends too many");
   }
   const uint32_t loop_hash = LoopHash(view_, loop_key_);
   const RouteDecision decision =
       DecideRoute(view_, source.zone, request.own, request.rights, *context_.snapshot);
-  if (ValidateRequest(view_, source.zone, loop_hash, context_.snapshot->branches).has_value() ||
-      decision.kind == RouteKind::kRefuse || decision.kind == RouteKind::kAnswerItself ||
-      transactions_.full()) {
-    return DropAck(AckDropReason::kNoTransaction);
+  if (const auto invalid =
+          ValidateRequest(view_, source.zone, loop_hash, context_.snapshot->branches)) {
+    return DropAck(AckDropReason::kNoTransaction, source, CodeText(*invalid));
+  }
+  if (decision.kind == RouteKind::kRefuse || decision.kind == RouteKind::kAnswerItself) {
+    return DropAck(AckDropReason::kNoTransaction, source,
+                   decision.cause.empty() ? CodeText(decision.reason) : decision.cause);
+  }
+  if (transactions_.full()) {
+    return DropAck(AckDropReason::kNoTransaction, source, "too many transactions");
   }
   Transaction* const transaction = CreateTransaction(request, decision, 0);
   transaction->loop_hash = loop_hash;
-  if (StoreRequest(request, decision, *transaction).has_value()) {
+  if (const auto reason = StoreRequest(request, decision, *transaction)) {
     EraseTransaction(*transaction);
-    return DropAck(AckDropReason::kNoTransaction);
+    return DropAck(AckDropReason::kNoTransaction, source, CodeText(*reason));
   }
   FindTargets(*transaction);
 }

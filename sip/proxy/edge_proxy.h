@@ -222,7 +222,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool MailResponse(uint32_t shard, const ResponseSource& source);
   [[nodiscard]] bool MailCancel(uint32_t shard, const CancelMail& mail);
   void OnCancelMail(CancelMail mail);
-  void OnLateResponse(Transaction& transaction, Endpoint& endpoint);
+  void OnLateResponse(const ResponseSource& source, Transaction& transaction, Endpoint& endpoint);
   void AbandonAttempt(Transaction& transaction);
   void ApplyResponse(Transaction& transaction);
   [[nodiscard]] bool FailsOver(Transaction& transaction);
@@ -303,8 +303,18 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void FinishWith(Transaction& transaction, uint16_t status, std::string_view phrase,
                   std::string_view headers);
   [[nodiscard]] ReplyPath ReplyPathOf(const MessageSource& source) const;
-  void DropResponse(ResponseDropReason reason);
-  void DropAck(AckDropReason reason);
+  // The response in view_, which came from `source` and answers for `endpoint`, where that is
+  // known.
+  void DropResponse(ResponseDropReason reason, const ResponseSource& source,
+                    const Endpoint* endpoint = nullptr, std::string_view cause = {});
+  // A response that was on its way to the access side of `transaction`.
+  void DropReply(ResponseDropReason reason, const Transaction& transaction,
+                 std::string_view response);
+  // The ACK in view_.
+  void DropAck(AckDropReason reason, const MessageSource& source, std::string_view cause);
+  // One that has waited for its target.
+  void DropWaitingAck(const Transaction& transaction, std::string_view cause);
+  [[nodiscard]] std::string_view NextHopName(const Endpoint* endpoint) const;
   void CountResponse(uint16_t status, FinalSource source);
   void ObserveResponseTime(const Transaction& transaction);
 

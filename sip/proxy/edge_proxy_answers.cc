@@ -7,7 +7,9 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "sip/message/message_parser.h"
 #include "sip/message/message_writer.h"
+#include "sip/proxy/drop_log.h"
 #include "sip/proxy/edge_proxy.h"
 #include "sip/proxy/mail_kinds.h"
 #include "sip/proxy/via_mark.h"
@@ -19,6 +21,20 @@ namespace {
 constexpr size_t kRefusalHeaderBytesMax = 1024;
 // Only this shard sends health checks.
 constexpr uint32_t kProberShard = 0;
+
+// Also of a message that did not parse.
+std::string_view ValueOf(const MessageView& message, HeaderId id) {
+  const HeaderField* const field = message.First(id);
+  return field == nullptr ? std::string_view() : field->value;
+}
+
+// The access side of a transaction, as far as it tells of what was dropped.
+DroppedMessage DroppedOf(const Transaction& transaction) {
+  return {.zone = transaction.reply.zone,
+          .peer = transaction.peer,
+          .address = transaction.reply.address,
+          .connection = transaction.reply.connection};
+}
 
 }  // namespace
 
@@ -35,7 +51,9 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
              reason, view_.is_request() ? view_.method_text() : std::string_view(), detail.cause);
   const bool is_answered =
       view_.is_request() && view_.method() != Method::kAck && view_.Has(HeaderId::kVia);
-  if (view_.method() == Method::kAck) DropAck(AckDropReason::kRefused);
+  if (view_.method() == Method::kAck) {  // It has its log line.
+    context_.Count(context_.metrics.sip_acks_dropped.Slot(AckDropReason::kRefused));
+  }
   if (is_answered) {
     std::array<char, kRefusalHeaderBytesMax> storage;
     const std::string_view headers = RefusalHeaders(
@@ -140,7 +158,7 @@ void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::
   transaction.core::ListLink::Unlink();
   if (transaction.is_probe) return FinishProbe(transaction, false);
   if (transaction.is_ack) {
-    DropAck(AckDropReason::kNoTransaction);
+    DropWaitingAck(transaction, cause);
     return EraseTransaction(transaction);
   }
   if (transaction.is_answered) return FinishWith(transaction, 0, {}, {});  // By another target.
@@ -213,8 +231,60 @@ void EdgeProxy::FinishWith(Transaction& transaction, uint16_t status, std::strin
   SettleTransaction(transaction);
 }
 
-void EdgeProxy::DropResponse(ResponseDropReason reason) {
+// -- What goes no further ----------------------------------------------------------------------
+
+void EdgeProxy::DropResponse(ResponseDropReason reason, const ResponseSource& source,
+                             const Endpoint* endpoint, std::string_view cause) {
   context_.Count(context_.metrics.sip_responses_dropped.Slot(reason));
+  LogDroppedResponse(context_, reason,
+                     {.status = view_.status_code(),
+                      .cseq = ValueOf(view_, HeaderId::kCSeq),
+                      .zone = source.zone,
+                      .peer = source.peer,
+                      .address = source.address,
+                      .connection = source.connection,
+                      .next_hop = NextHopName(endpoint),
+                      .cause = cause});
+}
+
+void EdgeProxy::DropReply(ResponseDropReason reason, const Transaction& transaction,
+                          std::string_view response) {
+  context_.Count(context_.metrics.sip_responses_dropped.Slot(reason));
+  MessageView dropped;
+  static_cast<void>(ParseMessage(response, Framing::kDatagram, dropped));
+  DroppedMessage message = DroppedOf(transaction);
+  message.status = dropped.status_code();
+  message.cseq = ValueOf(dropped, HeaderId::kCSeq);
+  message.next_hop = NextHopName(endpoints_.Find(transaction.endpoint));
+  LogDroppedResponse(context_, reason, message);
+}
+
+void EdgeProxy::DropAck(AckDropReason reason, const MessageSource& source, std::string_view cause) {
+  context_.Count(context_.metrics.sip_acks_dropped.Slot(reason));
+  DroppedMessage message{.cseq = ValueOf(view_, HeaderId::kCSeq),
+                         .zone = source.zone,
+                         .peer = source.peer(),
+                         .address = source.address,
+                         .cause = cause};
+  if (source.connection != nullptr) message.connection = source.connection->id();
+  LogDroppedAck(context_, reason, message);
+}
+
+void EdgeProxy::DropWaitingAck(const Transaction& transaction, std::string_view cause) {
+  context_.Count(context_.metrics.sip_acks_dropped.Slot(AckDropReason::kNoTransaction));
+  DroppedMessage message = DroppedOf(transaction);
+  if (ParseStored(transaction)) message.cseq = ValueOf(stored_, HeaderId::kCSeq);
+  message.next_hop = NextHopName(endpoints_.Find(transaction.endpoint));
+  message.cause = cause;
+  LogDroppedAck(context_, AckDropReason::kNoTransaction, message);
+}
+
+// "": none of the configuration's, as far as is known.
+std::string_view EdgeProxy::NextHopName(const Endpoint* endpoint) const {
+  const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
+  const bool is_claimed = endpoint != nullptr && endpoint->pinned == context_.snapshot->version &&
+                          endpoint->next_hop < next_hops.size();
+  return is_claimed ? std::string_view(next_hops[endpoint->next_hop].name) : std::string_view();
 }
 
 void EdgeProxy::CountResponse(uint16_t status, FinalSource source) {
@@ -230,10 +300,6 @@ void EdgeProxy::ObserveResponseTime(const Transaction& transaction) {
   const absl::Duration waited = context_.reactor().now() - transaction.sent_at;
   context_.metrics.upstream_response.Observe(
       context_.stats, static_cast<uint64_t>(absl::ToInt64Nanoseconds(waited)), endpoint->label);
-}
-
-void EdgeProxy::DropAck(AckDropReason reason) {
-  context_.Count(context_.metrics.sip_acks_dropped.Slot(reason));
 }
 
 // -- Health ------------------------------------------------------------------------------------
@@ -280,12 +346,8 @@ const TargetHealth* EdgeProxy::HealthOf(const PinnedTarget& target) const {
 
 void EdgeProxy::NoteHealth(Endpoint& endpoint, HealthChange change) {
   if (change == HealthChange::kNone) return;
-  const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
-  const bool is_claimed =
-      endpoint.pinned == context_.snapshot->version && endpoint.next_hop < next_hops.size();
-  LogHealth(change,
-            is_claimed ? std::string_view(next_hops[endpoint.next_hop].name) : std::string_view(),
-            endpoint.key.address.ToString(), endpoint.key.transport);
+  LogHealth(change, NextHopName(&endpoint), endpoint.key.address.ToString(),
+            endpoint.key.transport);
   if (change != HealthChange::kWentDown) return;
   // Requests that wait for it may be served by another.
   endpoints_.GiveUp(endpoint, {ReasonCode::kNextHopUnreachable, "the next hop does not answer"});

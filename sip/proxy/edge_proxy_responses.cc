@@ -121,23 +121,23 @@ std::optional<Branch> EdgeProxy::OwnBranch(std::string_view text) const {
 // §16.7: matched by the branch that we wrote, wherever it arrived.
 void EdgeProxy::OnResponse(const ResponseSource& source) {
   const std::optional<Branch> branch = OwnBranch(view_.top_via().branch);
-  if (!branch.has_value()) return DropResponse(ResponseDropReason::kBranch);
+  if (!branch.has_value()) return DropResponse(ResponseDropReason::kBranch, source);
   if (branch->shard != context_.shard.index()) {
     // One that came by mail is where its branch says, or nowhere.
     const bool has_travelled = source.shard != context_.shard.index();
     if (has_travelled || branch->shard >= context_.shard.shards()) {
-      return DropResponse(ResponseDropReason::kNoTransaction);
+      return DropResponse(ResponseDropReason::kNoTransaction, source);
     }
-    if (!MailResponse(branch->shard, source)) DropResponse(ResponseDropReason::kOverload);
+    if (!MailResponse(branch->shard, source)) DropResponse(ResponseDropReason::kOverload, source);
     return;
   }
   Transaction* const transaction = transactions_.Find({branch->slot, branch->generation});
   if (transaction == nullptr || branch->attempt >= transaction->target_count) {
-    return DropResponse(ResponseDropReason::kNoTransaction);
+    return DropResponse(ResponseDropReason::kNoTransaction, source);
   }
   Endpoint* const endpoint = endpoints_.Find(transaction->targets[branch->attempt]);
   if (endpoint == nullptr || !IsExpected(*endpoint, source)) {
-    return DropResponse(ResponseDropReason::kSource);
+    return DropResponse(ResponseDropReason::kSource, source, endpoint);
   }
   if (transaction->is_invite() && view_.cseq().method == Method::kCancel) {
     // Timer E of the CANCEL, as long as the timer is that.
@@ -149,14 +149,20 @@ void EdgeProxy::OnResponse(const ResponseSource& source) {
   }
   // Without another Via there is no element below us: it is not for this request (§16.7 step 3).
   const bool has_way_back = view_.Count(HeaderId::kVia) > 1 || !view_.top_via_rest().empty();
-  if (view_.cseq().method != transaction->method || (!has_way_back && !transaction->is_probe)) {
-    return DropResponse(ResponseDropReason::kMalformed);
+  const bool is_its = view_.cseq().method == transaction->method;
+  if (!is_its || (!has_way_back && !transaction->is_probe)) {
+    return DropResponse(ResponseDropReason::kMalformed, source, endpoint,
+                        is_its ? "it has no Via below ours" : "CSeq names another method");
   }
   if (source.zone == Zone::kOutside && !KnowsItsWayBack(*transaction)) {
-    return DropResponse(ResponseDropReason::kWayBack);
+    return DropResponse(ResponseDropReason::kWayBack, source, endpoint);
   }
-  if (branch->attempt != transaction->attempt) return OnLateResponse(*transaction, *endpoint);
-  if (!transaction->is_sent) return DropResponse(ResponseDropReason::kNoTransaction);
+  if (branch->attempt != transaction->attempt) {
+    return OnLateResponse(source, *transaction, *endpoint);
+  }
+  if (!transaction->is_sent) {
+    return DropResponse(ResponseDropReason::kNoTransaction, source, endpoint);
+  }
   ApplyResponse(*transaction);
 }
 
@@ -202,14 +208,18 @@ bool EdgeProxy::IsExpected(const Endpoint& endpoint, const ResponseSource& sourc
 // Of a target that we have given up: its 2xx counts nevertheless, since a person has answered the
 // call (§16.7 step 5); its failure is acknowledged, so that it need not be sent again; and what
 // rings there need not, now that a CANCEL may follow (§9.1): once for each provisional.
-void EdgeProxy::OnLateResponse(Transaction& transaction, Endpoint& endpoint) {
+void EdgeProxy::OnLateResponse(const ResponseSource& source, Transaction& transaction,
+                               Endpoint& endpoint) {
   const uint16_t status = view_.status_code();
-  if (!transaction.is_invite()) return DropResponse(ResponseDropReason::kNoTransaction);
+  constexpr std::string_view kGivenUp = "another target has the request now";
+  if (!transaction.is_invite()) {
+    return DropResponse(ResponseDropReason::kNoTransaction, source, &endpoint, kGivenUp);
+  }
   if (status >= 200 && status < 300) {
     SendResponseOn(transaction, &endpoint);
     return AbandonAttempt(transaction);
   }
-  DropResponse(ResponseDropReason::kNoTransaction);
+  DropResponse(ResponseDropReason::kNoTransaction, source, &endpoint, kGivenUp);
   if (!ParseStored(transaction)) return;
   const Egress& egress = context_.snapshot->EgressOf(endpoint.key.listener);
   const auto transport = static_cast<size_t>(endpoint.key.transport);
@@ -361,7 +371,7 @@ void EdgeProxy::SendResponseOn(Transaction& transaction, Endpoint* endpoint) {
   // §16.7 step 6: a 503 would say that all we could be asked is in vain.
   const bool hides_overload = status == 503 && OthersAreHealthy(transaction);
   if (hides_overload) HideOverload(view_, edit_);
-  if (!edit_.ok()) return DropResponse(ResponseDropReason::kMalformed);
+  if (!edit_.ok()) return DropReply(ResponseDropReason::kMalformed, transaction, view_.bytes());
   const size_t size = edit_.CopyTo(context_.send_scratch);
   static_cast<void>(SendReply(transaction, {context_.send_scratch.data(), size},
                               hides_overload ? uint16_t{500} : status, FinalSource::kForwarded));
@@ -442,7 +452,7 @@ bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, u
     CountResponse(status, source);
     return true;
   }
-  DropResponse(ResponseDropReason::kFlowGone);
+  DropReply(ResponseDropReason::kFlowGone, transaction, response);
   // After a provisional the final response may still find a way.
   if (status >= 200 && transaction.is_invite() && transaction.server != ServerState::kAccepted) {
     transaction.server = AdvanceServer(transaction, ServerEvent::kFlowLost).next;
@@ -491,19 +501,20 @@ void EdgeProxy::DialReplyPath(Transaction& transaction) {
   key.listener = transaction.reply.listener;
   key.address = transaction.reply.address;
   Endpoint* const endpoint = endpoints_.FindOrCreate(key);
-  if (endpoint == nullptr) return DropResponse(ResponseDropReason::kFlowGone);
+  const auto drop = [&] {
+    DropReply(ResponseDropReason::kFlowGone, transaction, ResponseText(transaction));
+  };
+  if (endpoint == nullptr) return drop();
   switch (endpoints_.Prepare(*endpoint)) {
     case EndpointPool::Readiness::kReady:
-      if (!endpoints_.Send(*endpoint, ResponseText(transaction))) {
-        DropResponse(ResponseDropReason::kFlowGone);
-      }
+      if (!endpoints_.Send(*endpoint, ResponseText(transaction))) drop();
       return;
     case EndpointPool::Readiness::kConnecting:
       transaction.core::ListLink::Unlink();
       transaction.awaits_reply_path = true;
       return endpoints_.Await(*endpoint, transaction);
     case EndpointPool::Readiness::kUnavailable:
-      return DropResponse(ResponseDropReason::kFlowGone);
+      return drop();
   }
 }
 

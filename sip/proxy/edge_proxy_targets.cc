@@ -822,7 +822,9 @@ void EdgeProxy::OnEndpointOpen(Endpoint& endpoint, Transaction& transaction) {
 void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cause) {
   if (transaction.awaits_reply_path) {
     transaction.awaits_reply_path = false;
-    DropResponse(ResponseDropReason::kFlowGone);
+    DropReply(
+        ResponseDropReason::kFlowGone, transaction,
+        {reinterpret_cast<const char*>(transaction.response.data()), transaction.response_bytes});
     return SettleTransaction(transaction);
   }
   transaction.failure = cause;
