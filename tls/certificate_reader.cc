@@ -126,6 +126,12 @@ constexpr std::string_view kOidSubjectAltName = Oid("\x55\x1d\x11");
 constexpr std::string_view kOidKeyUsage = Oid("\x55\x1d\x0f");
 constexpr std::string_view kOidExtendedKeyUsage = Oid("\x55\x1d\x25");
 constexpr std::string_view kOidBasicConstraints = Oid("\x55\x1d\x13");
+// Those that RFC 5280 describes: 2.5.29.N (§4.2.1) and authorityInfoAccess. What is in them and
+// concerns the path is the library's to judge.
+constexpr std::string_view kOidCertificateExtension = Oid("\x55\x1d");
+constexpr std::array<uint8_t, 14> kKnownExtensions = {14, 15, 17, 18, 19, 30, 31,
+                                                      32, 33, 35, 36, 37, 46, 54};
+constexpr std::string_view kOidAuthorityInfoAccess = Oid("\x2b\x06\x01\x05\x05\x07\x01\x01");
 constexpr std::string_view kOidServerAuth = Oid("\x2b\x06\x01\x05\x05\x07\x03\x01");
 constexpr std::string_view kOidClientAuth = Oid("\x2b\x06\x01\x05\x05\x07\x03\x02");
 constexpr std::string_view kOidSipDomain =
@@ -154,6 +160,14 @@ constexpr std::array<std::string_view, 9> kWeakSignatureOids = {
     Oid("\x2b\x0e\x03\x02\x1d"),                  // sha-1WithRSAEncryption (OIW)
     Oid("\x2b\x0e\x03\x02\x1b")                   // dsaWithSHA1 (OIW)
 };
+
+bool IsKnownExtension(std::string_view oid) {
+  const bool is_numbered = oid.size() == kOidCertificateExtension.size() + 1 &&
+                           oid.starts_with(kOidCertificateExtension);
+  return oid == kOidAuthorityInfoAccess ||
+         (is_numbered && std::find(kKnownExtensions.begin(), kKnownExtensions.end(),
+                                   static_cast<uint8_t>(oid.back())) != kKnownExtensions.end());
+}
 
 struct AttributeName {
   std::string_view oid;
@@ -289,6 +303,19 @@ void AppendHex(Bytes bytes, std::string& text) {
     text.push_back(kDigits[byte >> 4]);
     text.push_back(kDigits[byte & 15]);
   }
+}
+
+// A minimal two's complement number: its amount, with "-" in front if it is negative.
+void AppendNumber(Bytes number, std::string& text) {
+  std::vector<uint8_t> amount(number.begin(), number.end());
+  if (number[0] >= 0x80) {
+    text.push_back('-');
+    for (uint8_t& byte : amount) byte = static_cast<uint8_t>(~byte);
+    for (size_t i = amount.size(); i-- > 0 && ++amount[i] == 0;) {
+    }
+  }
+  if (amount[0] == 0 && amount.size() > 1) amount.erase(amount.begin());
+  AppendHex(amount, text);
 }
 
 // RFC 4514 §2.4. Control characters are escaped too, because the text goes to logs.
@@ -503,14 +530,13 @@ CertificateFault Reading::ReadTail(DerCursor& body, int version) {
 }
 
 bool Reading::ReadSerial(DerCursor& body) {
-  // RFC 5280 §4.1.2.2 allows 20 bytes and forbids negative numbers; a few CAs write longer ones.
+  // RFC 5280 §4.1.2.2 allows positive numbers of 20 bytes, and wants verifiers to handle others: a
+  // few CAs write longer, negative and zero ones.
   constexpr size_t kSerialBytesMax = 33;
   Element serial;
   if (!body.Next(kInteger, serial) || !IsMinimalInteger(serial.content)) return false;
-  Bytes digits = serial.content;
-  if (digits.size() > kSerialBytesMax || digits[0] >= 0x80) return false;
-  if (digits[0] == 0 && digits.size() > 1) digits = digits.subspan(1);
-  AppendHex(digits, serial_hex_);
+  if (serial.content.size() > kSerialBytesMax) return false;
+  AppendNumber(serial.content, serial_hex_);
   return true;
 }
 
@@ -677,6 +703,8 @@ CertificateFault Reading::ReadExtensions(Bytes bytes) {
     }
     if (!fields.Next(kOctetString, value) || !fields.AtEnd()) return CertificateFault::kBadEncoding;
     const std::string_view text = AsText(oid.content);
+    const bool is_critical = !critical.content.empty() && critical.content[0] != 0;
+    facts_.has_unknown_critical |= is_critical && !IsKnownExtension(text);
     auto* const seen_end = seen.data() + seen_size;
     if (std::find(seen.data(), seen_end, text) != seen_end)
       return CertificateFault::kRepeatedExtension;

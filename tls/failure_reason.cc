@@ -36,6 +36,10 @@ std::string_view FailureReasonName(FailureReason reason) {
       return "weak";
     case FailureReason::kInternal:
       return "internal";
+    case FailureReason::kCriticalExtension:
+      return "critical_extension";
+    case FailureReason::kTooLarge:
+      return "too_large";
   }
   UNREACHABLE();
 }

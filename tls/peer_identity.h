@@ -83,6 +83,7 @@ struct CertificateFacts {
   bool weak_signature = false;  // Signed with MD2, MD5 or SHA-1.
   bool is_ca = false;
   bool has_subject_alt_name = false;  // The extension is there, whatever it holds.
+  bool has_unknown_critical = false;  // A critical extension that RFC 5280 does not describe.
 
   bool ValidAt(int64_t unix_seconds) const {
     return not_before <= unix_seconds && unix_seconds <= not_after;
@@ -91,7 +92,8 @@ struct CertificateFacts {
 
 // What PeerIdentity::Create copies.
 struct CertificateTexts {
-  std::string_view serial_hex;  // Lower case, two digits per byte, without the sign byte: "0a1b".
+  std::string_view serial_hex;  // Lower case, two digits per byte, without the sign byte: "0a1b";
+                                // of a negative number "-" and its amount.
   std::string_view subject_dn;  // RFC 4514 §2 string.
   std::string_view issuer_dn;
   std::string_view subject_der;  // The Name as encoded, for comparison by value.

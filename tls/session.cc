@@ -22,6 +22,9 @@ struct Explanation {
   std::string_view text;
 };
 
+constexpr std::string_view kUnknownCriticalText =
+    "a certificate has a critical extension that is not known here";
+
 // What the library's error means. The texts are for log lines.
 Explanation Explain(int error) {
   switch (error) {
@@ -60,9 +63,13 @@ Explanation Explain(int error) {
     case ASN_TIME_E:
     case ASN_INPUT_E:
     case ASN_ALT_NAME_E:
-    case ASN_CRIT_EXT_E:
     case ASN_COUNTRY_SIZE_E:
       return {FailureReason::kName, "a certificate cannot be read"};
+    case ASN_CRIT_EXT_E:
+      return {FailureReason::kCriticalExtension, kUnknownCriticalText};
+    case HANDSHAKE_SIZE_ERROR:
+      return {FailureReason::kTooLarge,
+              "too large: a handshake message, as a rule the one with the certificates"};
     case ASN_SIG_CONFIRM_E:
     case ASN_SIG_HASH_E:
     case ASN_SIG_KEY_E:
@@ -145,6 +152,8 @@ std::string_view VerdictText(FailureReason reason) {
       return "keyUsage or extendedKeyUsage of the certificate does not allow this";
     case FailureReason::kWeak:
       return "a key or signature of the chain is too weak";
+    case FailureReason::kCriticalExtension:
+      return kUnknownCriticalText;
     default:
       return "the certificate is not acceptable";
   }

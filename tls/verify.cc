@@ -42,6 +42,8 @@ FailureReason JudgeLeaf(const CertificateFacts& leaf, EkuPolicy policy, PeerRole
   if (now_seconds > leaf.not_after) return FailureReason::kExpired;
   if (now_seconds < leaf.not_before) return FailureReason::kNotYetValid;
   if (IsWeak(leaf)) return FailureReason::kWeak;
+  // RFC 5280 §4.2. The library says so too, for those that it does not take for others.
+  if (leaf.has_unknown_critical) return FailureReason::kCriticalExtension;
   // Every suite on offer proves possession with a signature (RFC 8446 §4.4.2.2, RFC 5246 §7.4.6).
   if (leaf.key_usage.present && !leaf.key_usage.digital_signature) return FailureReason::kKeyUsage;
   if (!EkuAllows(leaf.extended_key_usage, policy, role)) return FailureReason::kKeyUsage;

@@ -12,7 +12,8 @@ namespace sallyport::tls {
 
 enum class PeerRole : uint8_t { kClient, kServer };  // What the peer is in this connection.
 
-// kNone: acceptable. In the order: dates, weak key or signature, keyUsage, extendedKeyUsage.
+// kNone: acceptable. In the order: dates, weak key or signature, unknown critical extension,
+// keyUsage, extendedKeyUsage.
 [[nodiscard]] FailureReason JudgeLeaf(const CertificateFacts& leaf, EkuPolicy policy, PeerRole role,
                                       int64_t now_seconds);
 

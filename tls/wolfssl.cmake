@@ -189,6 +189,7 @@ set(wolfssl_definitions
   -DIGNORE_KEY_EXTENSIONS                   # keyUsage and EKU are judged by us; the library's error would mask others.
   -DWOLFSSL_ALT_CERT_CHAINS                 # A stray certificate in the chain does no harm, and none is kept unverified.
   -DWOLFSSL_FPKI                            # subjectAltName URI:sip:...
+  -DWOLFSSL_ASN_ALLOW_0_SERIAL              # RFC 5280 §4.1.2.2: verifiers should handle serial number 0.
   -DWOLFSSL_PSK_ONE_ID                      # One ticket per ClientHello is opened, once.
   -DWOLFSSL_NO_DEF_TICKET_ENC_CB            # Tickets are sealed by us or not at all.
   -DWOLFSSL_TICKET_EXTRA_PADDING_SZ=2176    # The leaf (2048) and 116 bytes about it travel in the ticket.

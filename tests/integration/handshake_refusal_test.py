@@ -70,6 +70,13 @@ class HandshakeRefusalTest(scene.SceneTest):
     def test_self_signed(self):
         self.refuse(self_signed(self.folder, "self", scene.DOMAIN), ["untrusted_ca"])
 
+    def test_certificate_that_is_too_large(self):
+        names = ["DNS:host%d.some.a.example" % n for n in range(900)]
+        self.refuse(self.authority.leaf(scene.DOMAIN, *names), ["too_large"])
+        told = [event for event in self.edge.events() if event.get("reason") == "too_large"]
+        self.assertTrue(told)
+        self.assertIn("too large", told[0]["message"])
+
     def test_purpose_that_is_no_client(self):
         # RFC 5924 §4 and the profile's eku = "tls": neither clientAuth, nor sipDomain, nor any. IB-certificate-30.
         for purpose in ("serverAuth", "codeSigning,emailProtection"):

@@ -70,9 +70,10 @@ void AddExtension(X509* certificate, X509* issuer, int nid, const std::string& t
   X509_EXTENSION_free(extension);
 }
 
-void AddUnknownCriticalExtension(X509* certificate, const std::string& text) {
+void AddUnknownCriticalExtension(X509* certificate, const std::string& text,
+                                 const std::string& oid) {
   if (text.empty()) return;
-  ASN1_OBJECT* const object = OBJ_txt2obj("1.3.6.1.4.1.55555.1", 1);
+  ASN1_OBJECT* const object = OBJ_txt2obj(oid.c_str(), 1);
   ASN1_OCTET_STRING* const value = ASN1_OCTET_STRING_new();
   ASN1_OCTET_STRING_set(value, reinterpret_cast<const unsigned char*>(text.data()),
                         static_cast<int>(text.size()));
@@ -103,7 +104,8 @@ TestCertificate Mint(const TestCertificateSpec& spec, const TestCertificate* iss
   CHECK(X509_set_version(x509, X509_VERSION_3) == 1);
   uint64_t serial = 0;
   CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) == 1);
-  CHECK(ASN1_INTEGER_set_uint64(X509_get_serialNumber(x509), serial >> 1 | 1) == 1);
+  const auto number = static_cast<int64_t>(serial >> 1 | 1);
+  CHECK(ASN1_INTEGER_set_int64(X509_get_serialNumber(x509), spec.serial.value_or(number)) == 1);
   SetTimes(x509, spec);
   if (!spec.common_name.empty()) {
     CHECK(
@@ -122,7 +124,7 @@ TestCertificate Mint(const TestCertificateSpec& spec, const TestCertificate* iss
     AddExtension(x509, issuer_x509, NID_subject_key_identifier, "hash");
     if (issuer != nullptr) AddExtension(x509, issuer_x509, NID_authority_key_identifier, "keyid");
   }
-  AddUnknownCriticalExtension(x509, spec.unknown_critical_extension);
+  AddUnknownCriticalExtension(x509, spec.unknown_critical_extension, spec.unknown_extension_oid);
   CHECK(X509_sign(x509, signer, DigestFor(signer, spec.digest)) > 0);
 
   BIO* bio = BIO_new(BIO_s_mem());

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 struct evp_pkey_st;
@@ -23,12 +24,14 @@ struct TestCertificateSpec {
   std::string extended_key_usage = "serverAuth,clientAuth";
   std::string basic_constraints;
   std::string name_constraints;
-  std::string unknown_critical_extension;  // The text becomes an extension that nobody knows.
+  std::string unknown_critical_extension;  // The text becomes an extension that nobody knows,
+  std::string unknown_extension_oid = "1.3.6.1.4.1.55555.1";  // under this name.
   TestKey key = TestKey::kP256;
   TestDigest digest = TestDigest::kSha256;
   bool key_identifiers = true;
-  int64_t not_before = 0;  // Unix seconds; 0: an hour ago.
-  int64_t not_after = 0;   // 0: in a year.
+  std::optional<int64_t> serial = {};  // Nothing: a random one.
+  int64_t not_before = 0;              // Unix seconds; 0: an hour ago.
+  int64_t not_after = 0;               // 0: in a year.
   const struct TestCertificate* same_key_as = nullptr;
 };
 

@@ -288,10 +288,36 @@ TEST(CertificateReaderTest, SerialNumbers) {
   EXPECT_EQ(serial(Hex("00ff")), "ff");  // Without the sign byte, as openssl prints it.
   EXPECT_EQ(serial(Hex("00")), "00");
   EXPECT_EQ(serial(Hex("007f")), "refused");  // Not minimal.
-  EXPECT_EQ(serial(Hex("ff")), "refused");    // Negative.
+  EXPECT_EQ(serial(Hex("ff80")), "refused");
+  EXPECT_EQ(serial(Hex("ff")), "-01");  // RFC 5280 §4.1.2.2: handled, though no CA should.
+  EXPECT_EQ(serial(Hex("80")), "-80");
+  EXPECT_EQ(serial(Hex("ff7f")), "-81");
+  EXPECT_EQ(serial(Hex("8000")), "-8000");
+  EXPECT_EQ(serial(Hex("ff00")), "-0100");
   EXPECT_EQ(serial(""), "refused");
   EXPECT_EQ(serial(std::string(33, '\1')).size(), 66u);
   EXPECT_EQ(serial(std::string(34, '\1')), "refused");
+}
+
+TEST(CertificateReaderTest, UnknownCriticalExtensionsAreNoted) {
+  const auto is_noted = [](std::string_view oid, const std::string& criticality) {
+    Parts parts;
+    parts.extensions +=
+        Sequence({Oid(oid), criticality, Tagged(0x04, {Tagged(0x05, {std::string()})})});
+    const CertificateReading reading = Read(parts);
+    EXPECT_TRUE(reading.identity) << oid;
+    return reading.identity && reading.identity->facts().has_unknown_critical;
+  };
+  const std::string critical = Tagged(0x01, {"\xff"});
+  const std::string plain = Tagged(0x01, {std::string(1, '\0')});
+  for (const char* unknown : {"2a03", "551d63", "551d", "551d1f01", "2b06010505070102"}) {
+    EXPECT_TRUE(is_noted(unknown, critical)) << unknown;
+    EXPECT_FALSE(is_noted(unknown, plain)) << unknown;
+    EXPECT_FALSE(is_noted(unknown, "")) << unknown;
+  }
+  for (const char* known : {"551d1f", "551d20", "551d24", "551d36", "2b06010505070101"}) {
+    EXPECT_FALSE(is_noted(known, critical)) << known;
+  }
 }
 
 TEST(CertificateReaderTest, InnerAndOuterSignatureAlgorithmAgree) {

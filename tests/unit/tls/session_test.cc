@@ -330,7 +330,56 @@ TEST_P(SessionTest, RefusesWeakCertificates) {
 TEST_P(SessionTest, RefusesUnknownCriticalExtensions) {
   TestCertificateSpec spec = test::DomainSpec("a.example");
   spec.unknown_critical_extension = "must understand";
-  EXPECT_EQ(Try(MintSignedBy(scene_.root, spec)), FailureReason::kName);
+  // A private one, one of RFC 5280's own arc, a short one, one beside authorityInfoAccess.
+  for (const char* const oid :
+       {"1.3.6.1.4.1.55555.1", "2.5.29.99", "1.2.3.4", "1.3.6.1.5.5.7.1.99", "2.16.840.1.1"}) {
+    spec.unknown_extension_oid = oid;
+    EXPECT_EQ(Try(MintSignedBy(scene_.root, spec)), FailureReason::kCriticalExtension) << oid;
+    EXPECT_NE(last_text_.find("critical extension"), std::string::npos) << last_text_;
+  }
+  // It is what is told, whatever else is wrong with the purpose.
+  spec.key_usage = "critical,keyEncipherment";
+  spec.extended_key_usage = "codeSigning";
+  EXPECT_EQ(Try(MintSignedBy(scene_.root, spec)), FailureReason::kCriticalExtension);
+}
+
+TEST_P(SessionTest, RefusesUnknownCriticalExtensionsOfIntermediates) {
+  TestCertificateSpec spec = test::CaSpec("Critical Sub");
+  spec.unknown_critical_extension = "must understand";
+  const TestCertificate sub = MintSignedBy(scene_.root, spec);
+  EXPECT_NE(Try(MintSignedBy(sub, test::DomainSpec("a.example")), sub.pem), FailureReason::kNone);
+}
+
+// RFC 5280 §4.1.2.2: CAs must not, and some do; verifiers should be prepared.
+TEST_P(SessionTest, AcceptsOddSerialNumbers) {
+  for (const int64_t serial : {int64_t{0}, int64_t{-1}, int64_t{-128}, int64_t{-129}, INT64_MIN}) {
+    TestCertificateSpec spec = test::DomainSpec("a.example");
+    spec.serial = serial;
+    EXPECT_EQ(Try(MintSignedBy(scene_.root, spec)), FailureReason::kNone)
+        << serial << ": " << last_text_;
+    TestCertificateSpec sub_spec = test::CaSpec("Odd Sub");
+    sub_spec.serial = serial;
+    const TestCertificate sub = MintSignedBy(scene_.root, sub_spec);
+    EXPECT_EQ(Try(MintSignedBy(sub, test::DomainSpec("a.example")), sub.pem), FailureReason::kNone)
+        << serial << ": " << last_text_;
+  }
+}
+
+// Goal: an operator reads that it is the size. Method: more names than the library's bound holds.
+TEST_P(SessionTest, RefusesCertificatesThatAreTooLarge) {
+  TestCertificateSpec spec = test::DomainSpec("a.example");
+  for (int i = 0; i < 900; ++i) {
+    spec.subject_alt_name += ",DNS:host" + std::to_string(i) + ".some.a.example";
+  }
+  const TestCertificate large = MintSignedBy(scene_.root, spec);
+  ASSERT_GT(large.Der().size(), 20'000U);
+  ASSERT_LT(large.Der().size(), 24'000U);
+  TlsClient client(ClientOptions(GetParam(), &large));
+  ServerEnd server(MakeContext());
+  Converse(client, server);
+  EXPECT_EQ(server.handshake_outcome(), HandshakeOutcome::kFailed);
+  EXPECT_EQ(server.session().failure(), FailureReason::kTooLarge);
+  EXPECT_TRUE(server.session().failure_text().starts_with("too large"));
 }
 
 TEST_P(SessionTest, FollowsIntermediatesToTheirAnchor) {

@@ -48,6 +48,15 @@ TEST(VerifyTest, KeyUsageMustAllowSignatures) {
   EXPECT_EQ(Judge(facts), FailureReason::kNone);
 }
 
+TEST(VerifyTest, UnknownCriticalExtensionIsToldBeforeThePurpose) {
+  CertificateFacts facts = GoodFacts();
+  facts.has_unknown_critical = true;
+  EXPECT_EQ(Judge(facts), FailureReason::kCriticalExtension);
+  facts.key_usage.present = true;
+  EXPECT_EQ(Judge(facts), FailureReason::kCriticalExtension);
+  EXPECT_EQ(Judge(facts, 2001), FailureReason::kExpired);
+}
+
 // Goal: the EKU rule is total. Method: all sets of purposes, all policies, both roles, against the
 // rule in words.
 TEST(VerifyTest, EkuTable) {
