@@ -138,6 +138,12 @@ std::string_view AlertText(WOLFSSL* library_session) {
   }
 }
 
+bool HasSentNoRenegotiation(WOLFSSL* library_session) {
+  WOLFSSL_ALERT_HISTORY history = {};
+  wolfSSL_get_alert_history(library_session, &history);
+  return history.last_tx.code == no_renegotiation;
+}
+
 std::string_view VerdictText(FailureReason reason) {
   switch (reason) {
     case FailureReason::kExpired:
@@ -282,6 +288,7 @@ int Session::OnSend(WOLFSSL*, char* buffer, int bytes, void* self) {
     session->output_full_ = true;
     return WOLFSSL_CBIO_ERR_GENERAL;
   }
+  session->has_sent_ = true;
   return bytes;
 }
 
@@ -377,6 +384,7 @@ DecryptResult Session::Decrypt(std::span<const std::byte>& ciphertext,
   DCHECK(!plaintext.empty());
   const ScopedBorrow input(input_, &ciphertext);
   const ScopedBorrow output(output_, &out);
+  has_sent_ = false;
   if (awaited_ == nullptr) {
     result = ReadRecords(ciphertext, plaintext);
   } else {
@@ -384,6 +392,10 @@ DecryptResult Session::Decrypt(std::span<const std::byte>& ciphertext,
     result = ReadRecords(ciphertext, plaintext);
   }
   if (ticket_received_) StoreTicket();
+  if (has_sent_ && !has_refused_renegotiation_) {
+    has_refused_renegotiation_ = HasSentNoRenegotiation(library_session_);
+    result.refused_renegotiation = has_refused_renegotiation_;
+  }
   return result;
 }
 

@@ -57,6 +57,9 @@ enum class DecryptOutcome : uint8_t {
 
 struct DecryptResult {
   DecryptOutcome outcome = DecryptOutcome::kNeedMore;
+  // The peer has asked for renegotiation (TLS 1.2) and gets the warning no_renegotiation; the
+  // session goes on. Told once in a session.
+  bool refused_renegotiation = false;
   size_t bytes = 0;  // Written to the front of `plaintext`.
 };
 
@@ -158,6 +161,8 @@ class Session {
   bool output_full_ = false;
   bool offered_resumption_ = false;
   bool ticket_received_ = false;
+  bool has_sent_ = false;  // In this call: an alert, or a key update.
+  bool has_refused_renegotiation_ = false;
 };
 
 }  // namespace sallyport::tls

@@ -159,7 +159,8 @@ message(STATUS "wolfSSL ${SALLYPORT_WOLFSSL_VERSION} from ${wolfssl_origin}")
 
 # ---- How it is built ---------------------------------------------------------------------------------------------------------
 set(wolfssl_hooks ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_hooks.h)
-set(wolfssl_awk ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_vzeroupper.awk)
+set(wolfssl_vzeroupper ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_vzeroupper.awk)
+set(wolfssl_renegotiation ${CMAKE_CURRENT_SOURCE_DIR}/wolfssl_renegotiation.awk)
 set(wolfssl_options
   --enable-static --disable-shared --disable-examples --disable-crypttests --disable-benchmark --disable-oldtls --enable-tls13 --enable-sni
   --disable-alpn --enable-session-ticket --enable-supportedcurves --enable-extended-master --enable-crl --disable-ocsp
@@ -167,15 +168,18 @@ set(wolfssl_options
   --enable-siphash --enable-certgen --enable-certext --enable-keygen --disable-dh --disable-md5 --disable-sha3 --disable-des3
   --disable-arc4 --disable-pkcs12 --disable-errorqueue --disable-oldnames --disable-opensslextra --enable-pkcallbacks
   --disable-hashdrbg --disable-sys-ca-certs)
+# Each can be applied to what it has been applied to.
+set(wolfssl_patch)
+macro(wolfssl_edit script)
+  foreach(file ${ARGN})
+    list(APPEND wolfssl_patch COMMAND awk -f ${script} ${file} > ${file}.patched
+      COMMAND ${CMAKE_COMMAND} -E rename ${file}.patched ${file})
+  endforeach()
+endmacro()
+wolfssl_edit(${wolfssl_renegotiation} src/internal.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND wolfssl_options --enable-intelasm --enable-aesni)
-  set(wolfssl_patch)
-  foreach(assembly sp_x86_64_asm.S poly1305_asm.S)
-    set(assembly wolfcrypt/src/${assembly})
-    list(APPEND wolfssl_patch COMMAND awk -f ${wolfssl_awk} ${assembly} > ${assembly}.patched
-      COMMAND ${CMAKE_COMMAND} -E rename ${assembly}.patched ${assembly})
-  endforeach()
-  list(POP_FRONT wolfssl_patch)  # The first COMMAND is PATCH_COMMAND itself.
+  wolfssl_edit(${wolfssl_vzeroupper} wolfcrypt/src/sp_x86_64_asm.S wolfcrypt/src/poly1305_asm.S)
   set(wolfssl_machine "-march=x86-64-v2")  # The assembly looks at the CPU at run time.
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   list(APPEND wolfssl_options --enable-armasm)
@@ -183,6 +187,7 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
 else()
   set(wolfssl_machine "")
 endif()
+list(POP_FRONT wolfssl_patch)  # The first COMMAND is PATCH_COMMAND itself.
 set(wolfssl_definitions
   -DHAVE_EX_DATA                            # A pointer of ours per connection.
   -DWOLFSSL_ALWAYS_VERIFY_CB                # The leaf reaches our callback on success too.
@@ -200,10 +205,14 @@ set(wolfssl_definitions
   -DXTIME=SallyportWallTime -DXTIME_MS=SallyportWallMilliseconds)  # tls/wall_clock.h
 list(JOIN wolfssl_definitions " " wolfssl_cflags)
 # Part of the command line, so that a change of what we put into wolfSSL builds it anew.
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${wolfssl_hooks} ${wolfssl_awk})
-file(SHA256 ${wolfssl_hooks} wolfssl_hooks_sha256)
-file(SHA256 ${wolfssl_awk} wolfssl_awk_sha256)
-string(SHA256 wolfssl_ours "${wolfssl_hooks_sha256}${wolfssl_awk_sha256}")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+  ${wolfssl_hooks} ${wolfssl_vzeroupper} ${wolfssl_renegotiation})
+set(wolfssl_ours "")
+foreach(file ${wolfssl_hooks} ${wolfssl_vzeroupper} ${wolfssl_renegotiation})
+  file(SHA256 ${file} wolfssl_file_sha256)
+  string(APPEND wolfssl_ours ${wolfssl_file_sha256})
+endforeach()
+string(SHA256 wolfssl_ours "${wolfssl_ours}")
 string(SUBSTRING ${wolfssl_ours} 0 8 wolfssl_ours)
 string(PREPEND wolfssl_cflags "${wolfssl_machine} -g1 -fno-omit-frame-pointer -fstack-protector-strong -include ${wolfssl_hooks} "
   "-DSALLYPORT_WOLFSSL_OURS=0x${wolfssl_ours} ")

@@ -21,6 +21,9 @@ constexpr uint32_t kHandshakeBytesMax = 64 * 1024;
 constexpr uint32_t kClientHelloBytesMax = 8 * 1024;
 // What the kernel may have taken of one connection before a pause reaches it.
 constexpr uint32_t kBacklogBytesMax = 16 * 1024 * 1024;
+// Log lines are limited by kind; this one is behind refusals and failed handshakes.
+constexpr uint32_t kRenegotiationKind = kReasonCodeCount + 48;
+static_assert(tls::kFailureReasons <= 48);
 constexpr std::string_view kPong = "\r\n";  // RFC 5626 §4.4.1.
 constexpr std::string_view kPing = "\r\n\r\n";
 // Servers send their tickets right behind the handshake; nobody waits longer for one.
@@ -272,6 +275,19 @@ void Connection::FailHandshake(tls::FailureReason reason, std::string_view text)
   stream_.Close(context_.snapshot->config.timeouts.close);  // The alert goes out first.
 }
 
+// Once in a session: the peer may have a reason that its operator should know.
+void Connection::NoteRenegotiation() {
+  context_.Count(context_.metrics.tls_renegotiations_refused.Slot());
+  const core::LogAdmission admission = context_.log_limits.Admit(
+      kRenegotiationKind, peer_key_, context_.reactor().now().nanoseconds);
+  if (!admission.write) return;
+  context_.log.Write(core::LogLevel::kInfo, "renegotiation-refused",
+                     "the peer asked for renegotiation; the session goes on without",
+                     {{"listener", is_dialled() ? std::string_view() : PlaceName()},
+                      {"address", peer_.ToString()},
+                      {"suppressed", admission.suppressed}});
+}
+
 void Connection::BeginOpen() {
   const EdgeMetrics& metrics = context_.metrics;
   const tls::PeerResult& peer = session_->peer();
@@ -301,6 +317,7 @@ std::span<const std::byte> Connection::Decrypt(std::span<const std::byte> cipher
       room = partial_.bytes().subspan(partial_used_);
     }
     const tls::DecryptResult result = session_->Decrypt(ciphertext, room, stream_.output());
+    if (result.refused_renegotiation) NoteRenegotiation();
     if (result.bytes > 0) TakePlaintext(room.first(result.bytes));
     if (state_ != State::kOpen) return {};
     switch (result.outcome) {

@@ -192,6 +192,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void NoteLateRefusal();
   void LoseHandshake();
   void FailHandshake(tls::FailureReason reason, std::string_view text);
+  void NoteRenegotiation();
   // Serves what arrived, as far as this turn allows; keeps the rest.
   void ServeBytes(std::span<const std::byte> bytes);
   // Returns what it left of the ciphertext because serving stopped.

@@ -161,6 +161,9 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       tls_ticket_decrypts(registry.AddCounter(
           "tls_ticket_decrypts_total", "Session tickets that clients brought back.",
           {{"result", {"accepted", "unreadable", "declined"}}})),
+      tls_renegotiations_refused(registry.AddCounter(
+          "tls_renegotiations_refused_total",
+          "TLS 1.2 sessions in which the peer asked for renegotiation, and that went on without.")),
       tls_bytes(registry.AddCounter("tls_bytes_total", "Plaintext bytes of TLS connections.",
                                     {Direction()})),
 

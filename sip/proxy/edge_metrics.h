@@ -102,7 +102,8 @@ struct EdgeMetrics {
   core::MetricSlots tls_identity_cache_lookups;  // (CacheResult)
   core::MetricSlots tls_tickets_issued;
   core::MetricSlots tls_ticket_decrypts;  // (TicketDecryptResult)
-  core::MetricSlots tls_bytes;            // plaintext (MetricDirection)
+  core::MetricSlots tls_renegotiations_refused;
+  core::MetricSlots tls_bytes;  // plaintext (MetricDirection)
 
   // SIP.
   core::MetricSlots sip_requests;               // (MetricDirection, Method)

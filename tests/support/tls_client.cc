@@ -157,6 +157,27 @@ std::string TlsClient::Read() {
 
 void TlsClient::SendCloseNotify() { SSL_shutdown(ssl_); }
 bool TlsClient::Renegotiate() { return SSL_renegotiate(ssl_) == 1 && SSL_do_handshake(ssl_) == 1; }
+// The only moment at which OpenSSL takes data between its ClientHello and the answer.
+void TlsClient::OnProtocolMessage(int is_written, int, int content_type, const void* bytes, size_t,
+                                  SSL* ssl, void* self) {
+  auto* const client = static_cast<TlsClient*>(self);
+  const bool is_hello = is_written == 1 && content_type == SSL3_RT_HANDSHAKE &&
+                        *static_cast<const unsigned char*>(bytes) == SSL3_MT_CLIENT_HELLO;
+  if (!is_hello || client->behind_hello_.empty()) return;
+  const std::string plaintext = std::exchange(client->behind_hello_, {});
+  CHECK(SSL_write(ssl, plaintext.data(), static_cast<int>(plaintext.size())) ==
+        static_cast<int>(plaintext.size()));
+}
+
+void TlsClient::RenegotiateAndWrite(std::string_view plaintext) {
+  behind_hello_ = plaintext;
+  SSL_set_msg_callback(ssl_, &TlsClient::OnProtocolMessage);
+  SSL_set_msg_callback_arg(ssl_, this);
+  CHECK(SSL_renegotiate(ssl_) == 1);
+  static_cast<void>(SSL_do_handshake(ssl_));
+  CHECK(behind_hello_.empty());
+}
+
 bool TlsClient::UpdateKey() {
   return SSL_key_update(ssl_, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(ssl_) == 1;
 }
@@ -221,6 +242,7 @@ void ServerEnd::FeedPiece(std::span<const std::byte> ciphertext) {
   do {
     const tls::DecryptResult result = session_->Decrypt(ciphertext, plaintext, out_);
     decrypt_outcome_ = result.outcome;
+    if (result.refused_renegotiation) ++renegotiations_refused_;
     received_.append(reinterpret_cast<const char*>(plaintext.data()), result.bytes);
   } while (decrypt_outcome_ == tls::DecryptOutcome::kMoreAvailable);
 }

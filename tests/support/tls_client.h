@@ -60,6 +60,8 @@ class TlsClient {
   bool closed() const { return closed_; }  // close_notify arrived.
   void SendCloseNotify();
   bool Renegotiate();
+  // Writes `plaintext` between the ClientHello of a renegotiation and its answer. TLS 1.2.
+  void RenegotiateAndWrite(std::string_view plaintext);
   bool UpdateKey();
   // The latest ticket, usable several times; null if there is none.
   std::shared_ptr<ssl_session_st> Ticket() const;
@@ -70,11 +72,14 @@ class TlsClient {
  private:
   static int OnNewSession(ssl_st* ssl, ssl_session_st* session);
   static void OnKeyLog(const ssl_st* ssl, const char* line);
+  static void OnProtocolMessage(int is_written, int version, int content_type, const void* bytes,
+                                size_t size, ssl_st* ssl, void* self);
 
   std::shared_ptr<ssl_ctx_st> context_;
   ssl_st* ssl_ = nullptr;
   std::shared_ptr<ssl_session_st> ticket_;
   std::string key_log_;
+  std::string behind_hello_;
   std::string error_;
   bool connected_ = false;
   bool closed_ = false;
@@ -101,6 +106,7 @@ class ServerEnd {
   tls::HandshakeOutcome handshake_outcome() const { return handshake_outcome_; }
   tls::DecryptOutcome decrypt_outcome() const { return decrypt_outcome_; }
   const std::string& received() const { return received_; }
+  int renegotiations_refused() const { return renegotiations_refused_; }
   void set_plaintext_buffer_bytes(size_t bytes) { plaintext_bytes_ = bytes; }
 
  private:
@@ -112,6 +118,7 @@ class ServerEnd {
   tls::HandshakeOutcome handshake_outcome_ = tls::HandshakeOutcome::kNeedMore;
   tls::DecryptOutcome decrypt_outcome_ = tls::DecryptOutcome::kNeedMore;
   std::string received_;
+  int renegotiations_refused_ = 0;
   size_t plaintext_bytes_ = 4096;
 };
 

@@ -849,18 +849,44 @@ TEST(SessionVersionTest, RenegotiationIsRefused) {
   TlsClient client(ClientOptions(kTls12, &TlsScene::Get().client));
   ServerEnd server(MakeContext());
   ASSERT_TRUE(Converse(client, server));
-  client.Renegotiate();
-  const std::string hello = client.TakeOutput();
-  if (!hello.empty()) {
-    server.Feed(hello);
-    client.Receive(server.TakeOutput());
-    client.Renegotiate();
-    client.Read();
-  }
-  // Either the client knows already (RFC 5746 §4.3), or the server said no; nothing was negotiated
-  // anew.
-  EXPECT_TRUE(hello.empty() || server.decrypt_outcome() == DecryptOutcome::kFailed ||
-              client.error() != "");
+  EXPECT_FALSE(client.Renegotiate());  // It has asked.
+  server.Feed(client.TakeOutput());
+  EXPECT_EQ(server.renegotiations_refused(), 1);
+  client.Receive(server.TakeOutput());
+  EXPECT_FALSE(client.Renegotiate());  // It has its answer; nothing was negotiated anew.
+}
+
+// Goal: RFC 5246 §7.2.2: the refusal is a warning, and calls go on. Method: OpenSSL writes data
+// right behind its ClientHello; our side must read it, and what our side writes arrives.
+TEST(SessionVersionTest, ASessionOutlivesARequestForRenegotiation) {
+  TlsClient client(ClientOptions(kTls12, &TlsScene::Get().client));
+  ServerEnd server(MakeContext());
+  ASSERT_TRUE(Converse(client, server));
+  client.RenegotiateAndWrite("still here");
+  server.Feed(client.TakeOutput());
+  EXPECT_EQ(server.received(), "still here");
+  EXPECT_EQ(server.decrypt_outcome(), DecryptOutcome::kData);
+  EXPECT_EQ(server.session().failure(), FailureReason::kNone);
+  EXPECT_EQ(server.renegotiations_refused(), 1);
+  ASSERT_TRUE(server.Write("so are we"));
+  ASSERT_TRUE(client.Receive(server.TakeOutput()));
+  client.Read();
+  // OpenSSL makes an error of its own of that warning.
+  EXPECT_NE(client.error().find("no renegotiation"), std::string::npos) << client.error();
+}
+
+// Each request gets its warning, and is told to the caller once.
+TEST(SessionVersionTest, RequestsForRenegotiationAreToldOnce) {
+  TlsClient client(ClientOptions(kTls12, &TlsScene::Get().client));
+  ServerEnd server(MakeContext());
+  ASSERT_TRUE(Converse(client, server));
+  client.RenegotiateAndWrite("one");
+  const std::string bytes = client.TakeOutput();
+  server.Feed(bytes.substr(0, bytes.size() / 2), 1);
+  server.Feed(bytes.substr(bytes.size() / 2), 1);
+  EXPECT_EQ(server.received(), "one");
+  EXPECT_EQ(server.renegotiations_refused(), 1);
+  EXPECT_EQ(server.session().failure(), FailureReason::kNone);
 }
 
 TEST(SessionVersionTest, KeyUpdatesAreAnswered) {
