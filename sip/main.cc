@@ -14,6 +14,7 @@
 
 #include "sip/proxy/edge.h"
 #include "sip/proxy/edge_config.h"
+#include "absl/strings/str_split.h"
 #include "sip/tools/ca_command.h"
 #include "sip/tools/check_command.h"
 #include "sip/tools/version_command.h"
@@ -56,8 +57,9 @@ int RunEdge(const std::string& config_file) {
   if (!loaded.ok()) return kExitError;
   auto edge = Edge::Start(std::move(loaded), std::string(kVersion));
   if (!edge.ok()) {
-    const std::string message(edge.status().message());
-    std::fprintf(stderr, "sallyport: %s\n", message.c_str());
+    for (const auto line : absl::StrSplit(edge.status().message(), '\n')) {
+      std::fprintf(stderr, "sallyport: %s\n", std::string(line).c_str());
+    }
     return kExitError;
   }
   const EdgeExit end = (*edge)->Run(signal_fd);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "core/check.h"
 #include "core/uring_probe.h"
+#include "sip/proxy/edge_sockets.h"
 #include "sip/proxy/mail_kinds.h"
 #include "tls/random.h"
 #include "tls/self_test.h"
@@ -139,7 +140,7 @@ absl::StatusOr<std::vector<ShardMaterial>> Edge::MakeMaterial(LoadedConfig& load
           .secret = secret, .boot_epoch = boot_epoch_, .hosts = core::InterfaceAddresses()});
   std::vector<ShardMaterial> material;
   for (uint32_t shard = 0; shard < shards_wanted_; ++shard) {
-    material.push_back({snapshot, {}, {}});
+    material.emplace_back().snapshot = snapshot;
     if (absl::Status status = MakeClientContexts(loaded, shard, material.back()); !status.ok()) {
       return status;
     }
@@ -192,6 +193,13 @@ absl::Status Edge::StartShards() {
   snapshot_ = material->front().snapshot;
   certificate_expiries_ = ExpiriesOf(*first_);
   first_.reset();
+  EdgeSockets sockets = OpenEdgeSockets(first_->config.listeners, shards_wanted_);
+  if (!sockets.errors.empty()) {
+    return absl::UnavailableError(absl::StrJoin(sockets.errors, "\n"));
+  }
+  for (uint32_t i = 0; i < shards_wanted_; ++i) {
+    (*material)[i].sockets = std::move(sockets.by_shard[i]);
+  }
 
   const LimitsConfig& limits = snapshot_->config.limits;
   core::ShardGroupOptions options;

@@ -36,7 +36,8 @@ enum class EdgeExit : uint8_t {
 class Edge final : private core::MailHandler {
  public:
   // Starts everything that the configuration asks for; after it, the edge serves. `loaded` is ok().
-  // `version` is this build's, for log, metrics and status page.
+  // `version` is this build's, for log, metrics and status page. The message of an error may have
+  // several lines: one for each listener that cannot listen.
   static absl::StatusOr<std::unique_ptr<Edge>> Start(LoadedConfig loaded, std::string version);
   Edge(const Edge&) = delete;
   Edge& operator=(const Edge&) = delete;

@@ -123,8 +123,12 @@ absl::StatusOr<std::unique_ptr<core::ShardApplication>> EdgeShard::Start(
   }
   std::unique_ptr<EdgeShard> edge(
       new EdgeShard(shard, options, std::move(material), std::move(resolver)));
-  const absl::Status status = edge->OpenListeners();
-  if (!status.ok()) return status;
+  if (absl::Status status = edge->StartListeners(); !status.ok()) {
+    // Some listen already: nothing of theirs may be in the kernel when they go.
+    shard.reactor().io().Quiesce();
+    shard.reactor().set_kernel_gone();
+    return status;
+  }
   return edge;
 }
 
@@ -175,29 +179,25 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
 
 EdgeShard::~EdgeShard() = default;
 
-absl::Status EdgeShard::OpenListeners() {
+absl::Status EdgeShard::StartListeners() {
   const std::vector<ListenerConfig>& configs = context_.snapshot->config.listeners;
-  core::IoBackend& io = context_.reactor().io();
+  CHECK(material_.sockets.size() == configs.size());
   for (uint32_t index = 0; index < configs.size(); ++index) {
-    const ListenerConfig& config = configs[index];
-    const bool is_datagram = config.transport == TransportProtocol::kUdp;
-    const absl::StatusOr<int> fd =
-        is_datagram ? io.OpenDatagram(config.address, {}) : io.OpenListener(config.address, {});
-    if (!fd.ok()) {
-      return absl::Status(fd.status().code(),
-                          absl::StrCat("listener \"", config.name, "\" cannot listen on ",
-                                       config.address.ToString(), ": ", fd.status().message()));
-    }
+    const int fd = material_.sockets[index].Release();
     bool is_started = false;
-    if (is_datagram) {
-      sockets_.push_back(std::make_unique<DatagramEntry>(*this, index, *fd));
+    if (configs[index].transport == TransportProtocol::kUdp) {
+      sockets_.push_back(std::make_unique<DatagramEntry>(*this, index, fd));
       is_started = sockets_.back()->socket().Start();
       proxy_.endpoints().AddSocket(index, sockets_.back()->socket());
     } else {
-      listeners_.push_back(std::make_unique<ListenerEntry>(*this, index, *fd));
+      listeners_.push_back(std::make_unique<ListenerEntry>(*this, index, fd));
       is_started = listeners_.back()->listener().Start();
     }
-    if (!is_started) return absl::ResourceExhaustedError("no room for another listener");
+    if (!is_started) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("no room for the listener \"", configs[index].name,
+                       "\" among all connections; lower limits.connections"));
+    }
   }
   return absl::OkStatus();
 }

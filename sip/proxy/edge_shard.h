@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/datagram_socket.h"
+#include "core/file_descriptor.h"
 #include "core/listener.h"
 #include "core/log.h"
 #include "core/log_rate_limiter.h"
@@ -35,6 +36,7 @@ struct ShardMaterial {
   std::shared_ptr<const EdgeSnapshot> snapshot;
   std::vector<std::shared_ptr<tls::Context>> tls_contexts;     // This shard's; null: no TLS there.
   std::vector<std::shared_ptr<tls::Context>> client_contexts;  // By TLS profile; null: unused.
+  std::vector<core::FileDescriptor> sockets;  // By listener, bound; at the start only.
 };
 
 // Read by the control thread and the other shards while they drain, and by scrapes.
@@ -61,7 +63,7 @@ struct EdgeShardOptions {
 
 class EdgeShard final : public core::ShardApplication, private ConnectionHandler {
  public:
-  // Opens every listener. An error names the listener and the cause.
+  // Serves on the sockets of `material`.
   static absl::StatusOr<std::unique_ptr<core::ShardApplication>> Start(
       core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material);
   ~EdgeShard() override;
@@ -76,7 +78,7 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
 
   EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardMaterial material,
             std::unique_ptr<core::Resolver> resolver);
-  absl::Status OpenListeners();
+  absl::Status StartListeners();
   void TakeMaterial(ShardMaterial material);
   void NoteParties(const PartySealer& before);
   [[nodiscard]] FlowRef FlowOf(const Connection& connection) const;

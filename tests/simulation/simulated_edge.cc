@@ -312,7 +312,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
   dns_ = std::make_unique<sallyport::test::DnsTable>(shard_->reactor());
   dns_->set_latency(absl::Milliseconds(5));
   shard_options.dns = dns_.get();
-  auto application = EdgeShard::Start(*shard_, shard_options, MakeMaterial());
+  auto application = EdgeShard::Start(*shard_, shard_options, MakeFirstMaterial());
   CHECK(application.ok());
   shard_->SetApplication(*std::move(application));
   Settle();
@@ -347,6 +347,18 @@ ShardMaterial SimulatedEdge::MakeMaterial() {
   for (const TlsProfileConfig& profile : config_.tls_profiles) {
     material.client_contexts.push_back(
         ContextOf(ca(), own, memo_, network_, tls::ContextRole::kClient, profile.name));
+  }
+  return material;
+}
+
+ShardMaterial SimulatedEdge::MakeFirstMaterial() {
+  ShardMaterial material = MakeMaterial();
+  for (const ListenerConfig& listener : config_.listeners) {
+    const absl::StatusOr<int> fd = listener.transport == TransportProtocol::kUdp
+                                       ? backend_->OpenDatagram(listener.address, {})
+                                       : backend_->OpenListener(listener.address, {});
+    CHECK(fd.ok());
+    material.sockets.emplace_back(*fd);
   }
   return material;
 }

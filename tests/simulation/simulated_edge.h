@@ -215,6 +215,7 @@ class SimulatedEdge {
                          const sallyport::test::TestCertificate& certificate);
   bool PumpOnce();
   ShardMaterial MakeMaterial();
+  ShardMaterial MakeFirstMaterial();  // With the sockets of every listener.
 
   const NextHopKind next_hop_kind_;
   const std::string outside_;

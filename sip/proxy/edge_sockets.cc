@@ -1,0 +1,67 @@
+#include "sip/proxy/edge_sockets.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/listening_sockets.h"
+
+namespace sallyport::sip {
+namespace {
+
+core::SocketKind KindOf(const ListenerConfig& listener) {
+  return listener.transport == TransportProtocol::kUdp ? core::SocketKind::kDatagram
+                                                       : core::SocketKind::kStream;
+}
+
+// Whether a wildcard listener of ours covers this address.
+bool IsCovered(const ListenerConfig& listener, const std::vector<ListenerConfig>& all) {
+  if (listener.address.IsUnspecified() || listener.address.port() == 0) return false;
+  return std::any_of(all.begin(), all.end(), [&listener](const ListenerConfig& other) {
+    return other.address.IsUnspecified() && other.address.port() == listener.address.port() &&
+           other.address.family() == listener.address.family() && KindOf(other) == KindOf(listener);
+  });
+}
+
+// Wildcards first: what they keep others from, an address that they cover need not.
+std::vector<size_t> OpeningOrder(const std::vector<ListenerConfig>& listeners) {
+  std::vector<size_t> order(listeners.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_partition(order.begin(), order.end(), [&listeners](size_t index) {
+    return !IsCovered(listeners[index], listeners);
+  });
+  return order;
+}
+
+std::string CannotListen(const ListenerConfig& listener, const absl::Status& status) {
+  return absl::StrCat("listener \"", listener.name, "\" cannot listen on ",
+                      listener.address.ToString(), " (",
+                      std::string(TransportName(listener.transport)), "): ", status.message());
+}
+
+}  // namespace
+
+EdgeSockets OpenEdgeSockets(const std::vector<ListenerConfig>& listeners, uint32_t shards) {
+  EdgeSockets sockets;
+  sockets.by_shard.resize(shards);
+  for (std::vector<core::FileDescriptor>& one : sockets.by_shard) one.resize(listeners.size());
+  std::vector<std::string> errors(listeners.size());
+  for (const size_t index : OpeningOrder(listeners)) {
+    const ListenerConfig& listener = listeners[index];
+    auto opened = core::OpenListeningSockets(listener.address, KindOf(listener), shards,
+                                             IsCovered(listener, listeners));
+    if (!opened.ok()) {
+      errors[index] = CannotListen(listener, opened.status());
+      continue;
+    }
+    for (uint32_t shard = 0; shard < shards; ++shard) {
+      sockets.by_shard[shard][index] = std::move((*opened)[shard]);
+    }
+  }
+  for (std::string& error : errors) {
+    if (!error.empty()) sockets.errors.push_back(std::move(error));
+  }
+  return sockets;
+}
+
+}  // namespace sallyport::sip

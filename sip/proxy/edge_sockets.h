@@ -1,0 +1,24 @@
+// The listening sockets of a whole configuration, opened before any shard starts: what cannot be
+// opened is known at once and completely, and nothing has to be undone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/file_descriptor.h"
+#include "sip/proxy/listener_config.h"
+
+namespace sallyport::sip {
+
+struct EdgeSockets {
+  // By shard, then by listener; complete only without errors.
+  std::vector<std::vector<core::FileDescriptor>> by_shard;
+  // One for each listener that cannot listen: its name, its address and the cause.
+  std::vector<std::string> errors;
+};
+
+// Takes every address for this process alone (core/listening_sockets.h).
+EdgeSockets OpenEdgeSockets(const std::vector<ListenerConfig>& listeners, uint32_t shards);
+
+}  // namespace sallyport::sip

@@ -1,0 +1,92 @@
+"""What a start says of listeners that cannot listen, and of a process that has their addresses."""
+import os
+import socket
+
+from harness import edge as edge_process
+from harness import scene
+from harness.edge import run
+from harness.messages import request
+
+FOREIGN = "192.0.2.1"  # TEST-NET-1 (RFC 5737): on no interface.
+
+
+class StartTest(scene.SceneTest):
+    config = {"edge": {"shards": 2}}
+
+    def start_with(self, changes):
+        """(exit code, standard error) of `run` on the usual configuration with `changes`."""
+        path = os.path.join(self.folder, "start.toml")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(edge_process.toml(edge_process.merge(edge_process.merge(self.usual_config(), self.config),
+                                                           changes)))
+        done = run("run", "--config", path, timeout=30.0)
+        return done.returncode, done.stderr
+
+    def taken(self, kind):
+        """An address that a socket of this test has."""
+        port = edge_process.free_port()
+        owner = socket.socket(socket.AF_INET, kind)
+        self.addCleanup(owner.close)
+        owner.bind(("127.0.0.1", port))
+        if kind == socket.SOCK_STREAM:
+            owner.listen(1)
+        return "127.0.0.1:%d" % port
+
+    def test_every_listener_that_cannot_listen_is_named_in_one_run(self):
+        tcp, udp = self.taken(socket.SOCK_STREAM), self.taken(socket.SOCK_DGRAM)
+        good = self.inside("good")
+        allow = {"allow": ["127.0.0.0/8"]}
+        broken = {
+            "tls-taken": dict(self.outside("tls-taken"), address=tcp),
+            "udp-taken": dict(self.inside("udp-taken", "udp"), address=udp),
+            "tcp-foreign": dict(self.inside("tcp-foreign", "tcp"), address=FOREIGN + ":5070", **allow),
+            "udp-foreign": dict(self.inside("udp-foreign", "udp"), address=FOREIGN + ":5072", **allow),
+        }
+        code, said = self.start_with({"listener": [good, *broken.values(), self.outside("last")]})
+        self.assertEqual(code, 2, said)
+        for name, listener in broken.items():
+            with self.subTest(listener=name):
+                cause = "not on any interface" if FOREIGN in listener["address"] else "another process"
+                self.assertRegex(said, r'listener "%s" cannot listen on %s .*%s' % (name, listener["address"], cause))
+        for name in ("good", "last"):
+            self.assertNotIn('"%s"' % name, said)
+        self.assertNotIn("CHECK", said)
+
+    def test_second_process_on_the_same_listeners_is_refused(self):
+        for only in (None, "federation", "core"):
+            with self.subTest(same=only or "all"):
+                listeners = [dict(listener) for listener in self.edge.config["listener"]]
+                for listener in listeners:
+                    if only not in (None, listener["name"]):
+                        listener["address"] = self.free_address()
+                code, said = self.start_with({"listener": listeners})
+                self.assertEqual(code, 2, said)
+                for listener in self.edge.config["listener"]:
+                    self.assertEqual(listener["address"] in said, only in (None, listener["name"]), said)
+        for _ in range(8):
+            self.assertEqual(self.client().exchange(request()).status, 200)
+
+    def test_a_start_is_free_right_after_the_exit(self):
+        edge = self.another_edge({"edge": {"shards": 2}, "timeouts": {"drain": "1s"}})
+        port = edge.port
+        client = socket.create_connection(("127.0.0.1", port))  # The edge closes first: TIME_WAIT on its side.
+        edge.terminate()
+        edge.wait_exit()
+        client.close()
+        edge.start()
+        self.assertTrue(edge.is_ready())
+
+    def test_an_address_beside_the_wildcard_of_its_port(self):
+        port = edge_process.free_port()
+        edge = self.another_edge({"edge": {"shards": 2}, "listener": [
+            self.outside("all", address="0.0.0.0:%d" % port),
+            dict(self.inside("own", "tcp"), address="127.0.0.1:%d" % port), self.inside()]})
+        code, said = self.start_with({"listener": [self.outside("late", address="127.0.0.1:%d" % port),
+                                                   self.inside()]})
+        self.assertEqual(code, 2, said)
+        self.assertIn("127.0.0.1:%d" % port, said)
+        self.assertTrue(edge.is_ready())
+
+
+if __name__ == "__main__":
+    scene.main()
