@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "core/check.h"
+#include "core/refuse_to_start.h"
 
 namespace sallyport::core {
 
@@ -14,7 +15,9 @@ MailExchange::MailExchange(uint32_t shards, uint32_t mailbox_bytes)
       boxes_(size_t{parties()} * parties()),
       parties_(std::make_unique<Party[]>(parties())),
       control_event_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  CHECK(control_event_fd_ >= 0);
+  if (control_event_fd_ < 0) {
+    RefuseToStart("make an eventfd", errno, "raise the limit of open files (LimitNOFILE=)");
+  }
   for (uint32_t from = 0; from < parties(); ++from) {
     for (uint32_t to = 0; to < parties(); ++to) {
       if (from == to) continue;

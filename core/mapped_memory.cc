@@ -2,9 +2,11 @@
 
 #include <sys/mman.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "core/check.h"
+#include "core/refuse_to_start.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SALLYPORT_LEAK_ROOTS 1
@@ -23,7 +25,10 @@ MappedMemory::MappedMemory(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  CHECK(memory != MAP_FAILED);
+  if (memory == MAP_FAILED) {
+    RefuseToStart("reserve memory", errno,
+                  "raise the limit of address space (ulimit -v, LimitAS=) or lower [limits]");
+  }
   data_ = static_cast<std::byte*>(memory);
 #ifdef SALLYPORT_LEAK_ROOTS
   // Objects that live here may own heap memory; the leak checker does not look here by itself.
@@ -54,7 +59,8 @@ void MappedMemory::Unmap() {
 #ifdef SALLYPORT_LEAK_ROOTS
   __lsan_unregister_root_region(data_, bytes_);
 #endif
-  CHECK(munmap(data_, bytes_) == 0);
+  // ENOMEM: too many mappings to split one. The pages go all the same.
+  if (munmap(data_, bytes_) != 0) Release(0, bytes_);
   data_ = nullptr;
 }
 

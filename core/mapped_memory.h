@@ -10,7 +10,7 @@ namespace sallyport::core {
 class MappedMemory {
  public:
   MappedMemory() = default;
-  explicit MappedMemory(size_t bytes);  // CHECKs: only start-up reserves.
+  explicit MappedMemory(size_t bytes);  // Only a start reserves; ends the process if it cannot.
   MappedMemory(MappedMemory&& other) noexcept;
   MappedMemory& operator=(MappedMemory&& other) noexcept;
   ~MappedMemory();

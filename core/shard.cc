@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -215,15 +216,23 @@ absl::StatusOr<std::unique_ptr<ShardGroup>> ShardGroup::Start(const ShardGroupOp
 
 absl::Status ShardGroup::StartAll(uint32_t shards, const std::vector<int>& cpus,
                                   const Factory& factory) {
+  absl::Status first;
   for (uint32_t index = 0; index < shards; ++index) {
     Member& member = *members_.emplace_back(std::make_unique<Member>());
     const int cpu = options_.pin ? cpus[index % cpus.size()] : kAnyCpu;
-    member.thread = std::thread([this, index, cpu, &member, &factory] {
-      NameAndPinThread(index, cpu);
-      member.RunThread(index, *this, factory);
-    });
+    try {
+      member.thread = std::thread([this, index, cpu, &member, &factory] {
+        NameAndPinThread(index, cpu);
+        member.RunThread(index, *this, factory);
+      });
+    } catch (const std::system_error& error) {
+      members_.pop_back();
+      first = absl::ResourceExhaustedError(
+          absl::StrCat("cannot start the thread of shard ", index, ": ", error.what(),
+                       "; raise the limit of tasks (TasksMax=, ulimit -u) or lower edge.shards"));
+      break;
+    }
   }
-  absl::Status first;
   for (const std::unique_ptr<Member>& member : members_) first.Update(member->WaitUntilStarted());
   if (!first.ok()) Stop();
   return first;

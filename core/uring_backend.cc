@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "core/check.h"
 #include "core/kernel_sockets.h"
 #include "core/uring_buffers.h"
@@ -22,7 +23,8 @@ namespace {
 constexpr uint16_t kStreamGroup = 1;
 constexpr uint16_t kDatagramGroup = 2;
 constexpr uint32_t kGatheredPiecesMax = 4096;  // Between two submissions.
-constexpr int kSubmitAttemptsMax = 1000;
+constexpr int kSubmitAttemptsAtOnce = 1000;
+constexpr absl::Duration kSubmitPause = absl::Milliseconds(1);
 constexpr int kQuiesceTurnsMax = 200;
 constexpr uint64_t kQuiesceMark = UINT64_MAX;
 
@@ -188,8 +190,9 @@ io_uring_sqe* Backend::NextEntry() {
 void Backend::SubmitInMidTurn() {
   ++counters_.submission_queue_full;
   for (int attempt = 0; io_uring_sq_ready(&ring_) > 0; ++attempt) {
-    // The kernel takes everything at once unless it lacks memory for the moment.
-    CHECK(attempt < kSubmitAttemptsMax);
+    // The kernel takes everything at once unless it lacks memory. Memory comes back, and without
+    // the kernel there is nothing else to do meanwhile.
+    if (attempt >= kSubmitAttemptsAtOnce) absl::SleepFor(kSubmitPause);
     Account(io_uring_submit(&ring_));
   }
 }

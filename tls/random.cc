@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/refuse_to_start.h"
 #include "tls/wolfssl_hooks.h"
 
 namespace sallyport::tls {
@@ -98,8 +99,12 @@ class Generator {
     size_t have = 0;
     while (have < key_.size()) {
       const ssize_t got = getrandom(key_.data() + have, key_.size() - have, 0);
-      CHECK(got > 0 || errno == EINTR);  // Without randomness there is no TLS.
-      if (got > 0) have += static_cast<size_t>(got);
+      if (got > 0) {
+        have += static_cast<size_t>(got);
+      } else if (errno != EINTR) {
+        // Without randomness there is no TLS. Each thread is seeded when it starts.
+        core::RefuseToStart("read random bytes", errno, "allow getrandom(2) in the seccomp filter");
+      }
     }
     seeded_ = true;
     forks_seen_ = forks;
