@@ -37,7 +37,6 @@
 namespace sallyport::core {
 namespace {
 
-constexpr size_t kFileBytesMax = size_t{4} << 20;
 constexpr size_t kShownTextBytesMax = 80;
 
 // Bytes of the file that reach a terminal or a log: one line, nothing that moves a cursor.
@@ -516,30 +515,6 @@ void ConfigTable::RefuseUnknown() {
 }
 
 // ---- Documents
-
-absl::StatusOr<std::string> ConfigDocument::ReadFile(const std::string& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  }
-  std::string text;
-  absl::Status status;
-  char chunk[16384];
-  while (true) {
-    const ssize_t bytes = read(file, chunk, sizeof(chunk));
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes < 0) status = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-    if (bytes <= 0) break;
-    text.append(chunk, static_cast<size_t>(bytes));
-    if (text.size() > kFileBytesMax) {
-      status = absl::OutOfRangeError(absl::StrCat(path, " is larger than 4 MiB"));
-      break;
-    }
-  }
-  close(file);
-  if (!status.ok()) return status;
-  return text;
-}
 
 std::optional<ConfigDocument> ConfigDocument::Parse(std::string_view text, const std::string& file,
                                                     Diagnostics& diagnostics) {

@@ -165,11 +165,10 @@ class ConfigTable {
   std::vector<std::string> known_;
 };
 
+inline constexpr size_t kConfigBytesMax = size_t{4} << 20;
+
 class ConfigDocument {
  public:
-  // Reads `path` whole (4 MiB at most). NotFound, PermissionDenied, ... with path and cause.
-  static absl::StatusOr<std::string> ReadFile(const std::string& path);
-
   // `file` is only the name for places. On a syntax error there is no document and `diagnostics`
   // holds the one error.
   static std::optional<ConfigDocument> Parse(std::string_view text, const std::string& file,

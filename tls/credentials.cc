@@ -1,7 +1,5 @@
 #include "tls/credentials.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wolfssl/options.h>
@@ -21,6 +19,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "core/regular_file.h"
 #include "tls/certificate_reader.h"
 #include "tls/cipher_names.h"
 #include "tls/context.h"
@@ -33,6 +32,8 @@ namespace sallyport::tls {
 namespace {
 
 constexpr size_t kFileBytesMax = 4 * 1024 * 1024;
+constexpr size_t kFolderFilesMax = 4096;
+constexpr size_t kFolderBytesMax = size_t{64} * 1024 * 1024;
 constexpr int64_t kExpiryWarningSeconds = 30 * 24 * 60 * 60;
 constexpr std::string_view kCertificateLabel = "CERTIFICATE";
 constexpr std::string_view kInline = "(inline)";
@@ -41,33 +42,7 @@ absl::Status Refuse(std::string_view place, std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(std::string(place), ": ", std::string(what)));
 }
 
-// ---- Files and PEM (RFC 7468) -------------------------------------------------------------------
-
-struct FileContent {
-  std::string text;
-  mode_t mode = 0;
-};
-
-absl::StatusOr<FileContent> ReadFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return Refuse(path, absl::StrCat("cannot be opened (", std::strerror(errno),
-                                     "); check the path and the permissions of each folder"));
-  }
-  struct stat status {};
-  FileContent content;
-  bool readable = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-                  static_cast<size_t>(status.st_size) <= kFileBytesMax;
-  if (readable) {
-    content.mode = status.st_mode;
-    content.text.resize(static_cast<size_t>(status.st_size));
-    const ssize_t got = read(fd, content.text.data(), content.text.size());
-    readable = got == static_cast<ssize_t>(content.text.size());
-  }
-  close(fd);
-  if (!readable) return Refuse(path, "is not a readable regular file of at most 4 MiB");
-  return content;
-}
+// ---- PEM (RFC 7468) -----------------------------------------------------------------------------
 
 struct PemBlock {
   std::string_view label;
@@ -171,7 +146,7 @@ class CredentialsLoader {
   absl::Status LoadSuites();
   absl::Status LoadCertificate();
   absl::Status JudgeOwnLeaf(const std::string& place);
-  absl::Status LoadKey(FileContent content);
+  absl::Status LoadKey(core::FileContent content);
   absl::Status LoadAnchors();
   absl::Status LoadAnchorFolder();
   absl::Status AddAnchors(std::string_view pem, const std::string& place, bool must_be_good);
@@ -217,10 +192,11 @@ absl::Status CredentialsLoader::LoadSuites() {
 }
 
 absl::Status CredentialsLoader::LoadCertificate() {
-  FileContent content{profile_.certificate_pem, 0};
+  core::FileContent content{profile_.certificate_pem, 0};
   if (content.text.empty()) {
     if (profile_.certificate_file.empty()) return absl::OkStatus();
-    absl::StatusOr<FileContent> file = ReadFile(profile_.certificate_file);
+    absl::StatusOr<core::FileContent> file =
+        core::ReadRegularFile(profile_.certificate_file, kFileBytesMax);
     if (!file.ok()) return file.status();
     content = *std::move(file);
   }
@@ -274,13 +250,14 @@ absl::Status CredentialsLoader::JudgeOwnLeaf(const std::string& place) {
 }
 
 // `content` is the certificate's file, where the key is unless the profile says otherwise.
-absl::Status CredentialsLoader::LoadKey(FileContent content) {
+absl::Status CredentialsLoader::LoadKey(core::FileContent content) {
   std::string place = CertificatePlace();
   if (!profile_.key_pem.empty()) {
     content = {profile_.key_pem, 0};
     place = kInline;
   } else if (!profile_.key_file.empty()) {
-    absl::StatusOr<FileContent> file = ReadFile(profile_.key_file);
+    absl::StatusOr<core::FileContent> file =
+        core::ReadRegularFile(profile_.key_file, kFileBytesMax);
     if (!file.ok()) return file.status();
     content = *std::move(file);
     place = profile_.key_file;
@@ -308,7 +285,8 @@ absl::Status CredentialsLoader::LoadAnchors() {
     if (stat(profile_.trusted_ca.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
       status = LoadAnchorFolder();
     } else {
-      const absl::StatusOr<FileContent> file = ReadFile(profile_.trusted_ca);
+      const absl::StatusOr<core::FileContent> file =
+          core::ReadRegularFile(profile_.trusted_ca, kFileBytesMax);
       status = file.ok() ? AddAnchors(file->text, profile_.trusted_ca, true) : file.status();
     }
   }
@@ -325,27 +303,24 @@ absl::Status CredentialsLoader::LoadAnchors() {
 // Files *.pem, *.crt and *.cer. Where root_cert_*.pem files are (reSIProcate's layout), only those
 // are CAs.
 absl::Status CredentialsLoader::LoadAnchorFolder() {
-  DIR* const folder = opendir(profile_.trusted_ca.c_str());
-  if (folder == nullptr) return Refuse(profile_.trusted_ca, std::strerror(errno));
-  std::vector<std::string> names;
-  while (const dirent* const entry = readdir(folder)) {
-    const std::string name = entry->d_name;
-    if (absl::EndsWith(name, ".pem") || absl::EndsWith(name, ".crt") ||
-        absl::EndsWith(name, ".cer")) {
-      names.push_back(name);
-    }
-  }
-  closedir(folder);
-  std::sort(names.begin(), names.end());
+  const absl::StatusOr<std::vector<std::string>> listed =
+      core::ListFolder(profile_.trusted_ca, {".pem", ".crt", ".cer"}, kFolderFilesMax);
+  if (!listed.ok()) return listed.status();
+  const std::vector<std::string>& names = *listed;
   const auto is_root = [](const std::string& name) { return absl::StartsWith(name, "root_cert_"); };
   const bool roots_only = std::any_of(names.begin(), names.end(), is_root);
+  size_t folder_bytes = 0;
   for (const std::string& name : names) {
     if (roots_only && !is_root(name)) continue;
     const std::string path = absl::StrCat(profile_.trusted_ca, "/", name);
-    const absl::StatusOr<FileContent> file = ReadFile(path);
+    const absl::StatusOr<core::FileContent> file = core::ReadRegularFile(path, kFileBytesMax);
     if (!file.ok()) {
       credentials_->warnings_.emplace_back(file.status().message());
       continue;
+    }
+    folder_bytes += file->text.size();
+    if (folder_bytes > kFolderBytesMax) {
+      return Refuse(profile_.trusted_ca, "its files are longer than 64 MiB together");
     }
     if (absl::Status status = AddAnchors(file->text, path, false); !status.ok()) return status;
   }

@@ -23,6 +23,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
+#include "core/file_descriptor.h"
+#include "core/regular_file.h"
 #include "tls/certificate_reader.h"
 
 namespace sallyport::tls {
@@ -451,21 +453,6 @@ absl::Status RefuseExisting(const std::string& path) {
       absl::StrCat(path, " exists: nothing is overwritten; choose another name or move it away"));
 }
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 bool WriteAll(int fd, std::string_view content) {
   while (!content.empty()) {
     const ssize_t written = write(fd, content.data(), content.size());
@@ -481,7 +468,7 @@ bool WriteAll(int fd, std::string_view content) {
 absl::Status WriteNewFile(const std::string& path, std::string_view content, mode_t mode) {
   const std::string aside = absl::StrCat(path, ".", getpid(), ".new");
   {
-    const FileDescriptor file(
+    const core::FileDescriptor file(
         open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
     if (file.get() < 0) return FileError(aside, errno, "");
     if (!WriteAll(file.get(), content)) {
@@ -496,19 +483,12 @@ absl::Status WriteNewFile(const std::string& path, std::string_view content, mod
   return linked ? absl::OkStatus() : FileError(path, error, ": nothing is overwritten");
 }
 
+// `remedy` is for a file that does not exist.
 absl::StatusOr<std::string> ReadFile(const std::string& path, std::string_view remedy) {
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return FileError(path, errno, remedy);
-  std::string content;
-  std::array<char, 4096> chunk{};
-  for (;;) {
-    const ssize_t size = read(file.get(), chunk.data(), chunk.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return FileError(path, errno, "");
-    if (size == 0) return content;
-    content.append(chunk.data(), static_cast<size_t>(size));
-    if (content.size() > kPemFileBytesMax) return FileError(path, EFBIG, "");
-  }
+  absl::StatusOr<core::FileContent> content = core::ReadRegularFile(path, kPemFileBytesMax);
+  if (absl::IsNotFound(content.status())) return FileError(path, ENOENT, remedy);
+  if (!content.ok()) return content.status();
+  return std::move(content->text);
 }
 
 // Key first: a certificate without its key would look usable.

@@ -1,8 +1,6 @@
 #include "tls/secret.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <wolfssl/options.h>
 // The options come first.
 #include <wolfssl/wolfcrypt/hmac.h>
@@ -19,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/check.h"
+#include "core/regular_file.h"
 #include "tls/random.h"
 
 namespace sallyport::tls {
@@ -73,22 +72,15 @@ DerivedKey Extract(std::string_view key) {
 }
 
 absl::StatusOr<std::string> ReadPrivateFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Invalid(path, std::strerror(errno));
-  struct stat status {};
-  std::string content(kFileBytesMax + 1, '\0');
-  ssize_t got = -1;
-  if (fstat(fd, &status) == 0) got = read(fd, content.data(), content.size());
-  close(fd);
-  if (got < 0) return Invalid(path, "cannot be read");
-  content.resize(static_cast<size_t>(got));
-  if (!S_ISREG(status.st_mode)) return Invalid(path, "is not a regular file");
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  absl::StatusOr<core::FileContent> content = core::ReadRegularFile(path, kFileBytesMax);
+  if (absl::IsNotFound(content.status())) return Invalid(path, "does not exist");
+  if (!content.ok()) return content.status();
+  if ((content->mode & (S_IRWXG | S_IRWXO)) != 0) {
+    Wipe(content->text);
     return absl::FailedPreconditionError(
         absl::StrCat(path, ": group or others have access to the secret; do: chmod 600 ", path));
   }
-  if (content.size() > kFileBytesMax) return Invalid(path, "is longer than 64 KiB");
-  return content;
+  return std::move(content->text);
 }
 
 absl::StatusOr<std::string> ReadSource(std::string_view source) {

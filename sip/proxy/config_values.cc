@@ -9,6 +9,12 @@
 
 namespace sallyport::sip {
 
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 std::string PathFrom(const std::string& folder, const std::string& path) {
   if (path.empty() || path.front() == '/' || folder.empty() || folder == ".") return path;
   return folder + "/" + path;

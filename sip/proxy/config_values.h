@@ -11,6 +11,9 @@
 
 namespace sallyport::sip {
 
+// The folder that holds `path`; "." at the least.
+std::string FolderOf(const std::string& path);
+
 // `path` from `folder` unless it is absolute or empty.
 std::string PathFrom(const std::string& folder, const std::string& path);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "core/regular_file.h"
 #include "sip/message/host.h"
 #include "sip/proxy/config_values.h"
 #include "sip/proxy/edge_files.h"
@@ -15,12 +16,6 @@ namespace {
 
 constexpr int64_t kShardsMax = 256;
 constexpr std::string_view kAdminDefault = "127.0.0.1:9090";
-
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 std::string HostName() {
   char name[256] = {};
@@ -375,15 +370,16 @@ LoadedConfig LoadEdgeConfigText(std::string_view text, const std::string& path,
 }
 
 LoadedConfig LoadEdgeConfig(const std::string& path, const LoadOptions& options) {
-  const absl::StatusOr<std::string> text = core::ConfigDocument::ReadFile(path);
-  if (text.ok()) return LoadEdgeConfigText(*text, path, options);
+  const auto file = core::ReadRegularFile(path, core::kConfigBytesMax);
+  if (file.ok()) return LoadEdgeConfigText(file->text, path, options);
   LoadedConfig loaded;
   loaded.config.file = path;
   loaded.config.folder = FolderOf(path);
-  loaded.diagnostics.push_back({core::Severity::kError,
-                                {path, 0, 0},
-                                std::string(text.status().message()),
-                                "name an existing configuration with --config"});
+  core::Diagnostics diagnostics;
+  // The place names the path already.
+  const std::string message(file.status().message().substr(path.size() + 2));
+  ReportMessage(core::Severity::kError, {path, 0, 0}, message, diagnostics);
+  loaded.diagnostics = diagnostics.Take();
   return loaded;
 }
 

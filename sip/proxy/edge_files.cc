@@ -5,24 +5,13 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "core/regular_file.h"
 #include "sip/policy/sip_identities.h"
+#include "sip/proxy/config_values.h"
 
 namespace sallyport::sip {
 namespace {
-
-// "what is wrong; what to do about it" as tls and core write it, in two.
-void Report(core::Severity severity, const core::ConfigPlace& at, std::string_view message,
-            core::Diagnostics& diagnostics) {
-  const size_t semicolon = message.rfind("; ");
-  std::string text(message.substr(0, semicolon));
-  std::string remedy(semicolon == std::string_view::npos ? std::string_view()
-                                                         : message.substr(semicolon + 2));
-  if (severity == core::Severity::kError) {
-    diagnostics.Error(at, std::move(text), std::move(remedy));
-  } else {
-    diagnostics.Warning(at, std::move(text), std::move(remedy));
-  }
-}
 
 bool Mentions(std::string_view message, const std::string& path) {
   return !path.empty() && message.find(path) != std::string_view::npos;
@@ -47,7 +36,7 @@ const core::ConfigPlace& PlaceOf(std::string_view message, const TlsProfileConfi
 void ReportStatus(const absl::Status& status, const TlsProfileConfig& config,
                   core::Diagnostics& diagnostics) {
   const std::string_view message(status.message().data(), status.message().size());
-  Report(core::Severity::kError, PlaceOf(message, config), message, diagnostics);
+  ReportMessage(core::Severity::kError, PlaceOf(message, config), message, diagnostics);
 }
 
 // The loader stops at its first error. Our certificate and whom we trust are separate questions, so
@@ -139,7 +128,7 @@ void OpenProfile(absl::Time now, size_t index, LoadedConfig& loaded,
   }
   for (const std::string& warning : (*credentials)->warnings()) {
     if (IsAboutOurDates(warning, config)) continue;
-    Report(core::Severity::kWarning, PlaceOf(warning, config), warning, diagnostics);
+    ReportMessage(core::Severity::kWarning, PlaceOf(warning, config), warning, diagnostics);
   }
   if ((*credentials)->has_certificate()) {
     CheckExpiry(config, **credentials, now, diagnostics);
@@ -148,7 +137,54 @@ void OpenProfile(absl::Time now, size_t index, LoadedConfig& loaded,
   loaded.credentials[index] = *std::move(credentials);
 }
 
+// Who may write there may decide whom this edge trusts and who it is.
+void WarnOfWriters(const std::string& path, const core::ConfigPlace& at, const char* what,
+                   core::Diagnostics& diagnostics) {
+  const std::string writers = core::WritersBesideOwner(path);
+  if (writers.empty()) return;
+  diagnostics.Warning(at, absl::StrCat(path, ": ", writers, " may change ", what),
+                      absl::StrCat("do: chmod go-w ", path));
+}
+
+void WarnOfWritersOfFile(const std::string& file, const core::ConfigPlace& at, const char* what,
+                         core::Diagnostics& diagnostics) {
+  if (file.empty()) return;
+  WarnOfWriters(file, at, what, diagnostics);
+  WarnOfWriters(FolderOf(file), at, absl::StrCat("what is in the folder of ", what).c_str(),
+                diagnostics);
+}
+
+void CheckWriters(const LoadedConfig& loaded, const core::ConfigPlace& secret_at,
+                  core::Diagnostics& diagnostics) {
+  constexpr std::string_view kFile = "file:";
+  const EdgeConfig& config = loaded.config;
+  WarnOfWritersOfFile(config.file, {config.file, 0, 0}, "the configuration", diagnostics);
+  if (config.secret.starts_with(kFile)) {
+    WarnOfWritersOfFile(config.secret.substr(kFile.size()), secret_at, "the secret", diagnostics);
+  }
+  for (const TlsProfileConfig& profile : config.tls_profiles) {
+    const bool has_own_key = !profile.profile.key_file.empty();
+    WarnOfWritersOfFile(has_own_key ? profile.profile.key_file : profile.profile.certificate_file,
+                        has_own_key ? profile.key_at : profile.certificate_at, "the key",
+                        diagnostics);
+    WarnOfWritersOfFile(profile.profile.trusted_ca, profile.trusted_ca_at, "the CAs", diagnostics);
+  }
+}
+
 }  // namespace
+
+void ReportMessage(core::Severity severity, const core::ConfigPlace& at, std::string_view message,
+                   core::Diagnostics& diagnostics) {
+  const size_t semicolon = message.rfind("; ");
+  std::string text(message.substr(0, semicolon));
+  std::string remedy(semicolon == std::string_view::npos ? std::string_view()
+                                                         : message.substr(semicolon + 2));
+  if (severity == core::Severity::kError) {
+    diagnostics.Error(at, std::move(text), std::move(remedy));
+  } else {
+    diagnostics.Warning(at, std::move(text), std::move(remedy));
+  }
+}
 
 void OpenEdgeFiles(absl::Time now, const core::ConfigPlace& secret_at, LoadedConfig& loaded,
                    core::Diagnostics& diagnostics) {
@@ -156,13 +192,15 @@ void OpenEdgeFiles(absl::Time now, const core::ConfigPlace& secret_at, LoadedCon
   for (size_t i = 0; i < loaded.config.tls_profiles.size(); ++i) {
     OpenProfile(now, i, loaded, diagnostics);
   }
+  CheckWriters(loaded, secret_at, diagnostics);
   if (loaded.config.secret.empty()) return;
   absl::StatusOr<tls::Secret> secret = tls::Secret::Load(loaded.config.secret);
   if (secret.ok()) {
     loaded.secret = *std::move(secret);
   } else {
-    Report(core::Severity::kError, secret_at,
-           {secret.status().message().data(), secret.status().message().size()}, diagnostics);
+    ReportMessage(core::Severity::kError, secret_at,
+                  {secret.status().message().data(), secret.status().message().size()},
+                  diagnostics);
   }
 }
 

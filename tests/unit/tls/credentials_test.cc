@@ -111,7 +111,7 @@ TEST_F(CredentialsTest, TakesEveryKindOfKey) {
 TEST_F(CredentialsTest, ErrorsNameTheFileAndTheRemedy) {
   Profile profile = Files();
   profile.certificate_file = folder_ + "/missing.pem";
-  ExpectError(profile, {"missing.pem", "cannot be opened"});
+  ExpectError(profile, {"missing.pem", "does not exist"});
 
   profile = Files();
   profile.key_file = Write("open.key", scene_.server.key_pem, 0644);

@@ -1134,7 +1134,7 @@ TEST(EdgeConfigTest, AnEmptyFileSaysWhatIsMissing) {
 
 TEST(EdgeConfigTest, AMissingFileIsAnErrorThatNamesIt) {
   EXPECT_THAT(Lines(LoadEdgeConfig("/nonexistent/edge.toml")),
-              ElementsAre(HasSubstr("/nonexistent/edge.toml: error: cannot open")));
+              ElementsAre(HasSubstr("/nonexistent/edge.toml: error: does not exist; check")));
 }
 
 // The file that operators copy: it loads, and what it calls a default is the default.
