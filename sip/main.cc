@@ -8,13 +8,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_split.h"
 #include "sip/proxy/edge.h"
 #include "sip/proxy/edge_config.h"
-#include "absl/strings/str_split.h"
 #include "sip/tools/ca_command.h"
 #include "sip/tools/check_command.h"
 #include "sip/tools/version_command.h"
@@ -26,13 +28,16 @@ constexpr int kExitDrained = 0;
 constexpr int kExitError = 2;
 constexpr int kExitCutOff = 3;
 
+bool Hold(std::initializer_list<int> numbers, sigset_t& signals) {
+  sigemptyset(&signals);
+  for (const int number : numbers) sigaddset(&signals, number);
+  return pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0;
+}
+
 // Before any thread starts: signals arrive at the control loop alone. -1 if that failed.
 int TakeSignals() {
-  signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&signals, number);
-  if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) return -1;
+  if (!Hold({SIGHUP, SIGTERM, SIGINT}, signals)) return -1;
   return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -44,17 +49,21 @@ void RaiseDescriptorLimit() {
 }
 
 int RunEdge(const std::string& config_file) {
-  const int signal_fd = TakeSignals();
-  if (signal_fd < 0) {
-    std::fprintf(stderr, "sallyport: cannot take signals: %s\n", std::strerror(errno));
-    return kExitError;
-  }
+  signal(SIGPIPE, SIG_IGN);
+  // SIGTERM and SIGINT end a process that waits for a file; SIGHUP is kept for later.
+  sigset_t reload;
+  static_cast<void>(Hold({SIGHUP}, reload));
   RaiseDescriptorLimit();
   LoadedConfig loaded = LoadEdgeConfig(config_file);
   for (const core::Diagnostic& diagnostic : loaded.diagnostics) {
     std::fprintf(stderr, "%s\n", core::FormatDiagnostic(diagnostic).c_str());
   }
   if (!loaded.ok()) return kExitError;
+  const int signal_fd = TakeSignals();
+  if (signal_fd < 0) {
+    std::fprintf(stderr, "sallyport: cannot take signals: %s\n", std::strerror(errno));
+    return kExitError;
+  }
   auto edge = Edge::Start(std::move(loaded), std::string(kVersion));
   if (!edge.ok()) {
     for (const auto line : absl::StrSplit(edge.status().message(), '\n')) {
@@ -62,10 +71,12 @@ int RunEdge(const std::string& config_file) {
     }
     return kExitError;
   }
-  const EdgeExit end = (*edge)->Run(signal_fd);
+  const int code = (*edge)->Run(signal_fd) == EdgeExit::kDrained ? kExitDrained : kExitCutOff;
+  const bool is_loading = (*edge)->is_loading();
   edge->reset();
   close(signal_fd);
-  return end == EdgeExit::kDrained ? kExitDrained : kExitCutOff;
+  if (is_loading) std::_Exit(code);  // A thread is left behind.
+  return code;
 }
 
 int Main(int argc, char** argv) {

@@ -25,6 +25,9 @@ namespace {
 // How often the control loop looks at a drain's progress.
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(20);
 
+// A load that takes longer is told.
+constexpr absl::Duration kSlowLoad = absl::Seconds(10);
+
 std::vector<std::string> NamesOf(const std::vector<ListenerConfig>& listeners) {
   std::vector<std::string> names;
   for (const ListenerConfig& listener : listeners) names.push_back(listener.name);
@@ -190,9 +193,6 @@ absl::Status Edge::StartShards() {
   }
   absl::StatusOr<std::vector<ShardMaterial>> material = MakeMaterial(*first_);
   if (!material.ok()) return material.status();
-  snapshot_ = material->front().snapshot;
-  certificate_expiries_ = ExpiriesOf(*first_);
-  first_.reset();
   EdgeSockets sockets = OpenEdgeSockets(first_->config.listeners, shards_wanted_);
   if (!sockets.errors.empty()) {
     return absl::UnavailableError(absl::StrJoin(sockets.errors, "\n"));
@@ -200,6 +200,9 @@ absl::Status Edge::StartShards() {
   for (uint32_t i = 0; i < shards_wanted_; ++i) {
     (*material)[i].sockets = std::move(sockets.by_shard[i]);
   }
+  snapshot_ = material->front().snapshot;
+  certificate_expiries_ = ExpiriesOf(*first_);
+  first_.reset();
 
   const LimitsConfig& limits = snapshot_->config.limits;
   core::ShardGroupOptions options;
@@ -272,11 +275,24 @@ void Edge::ReportMetrics() {
 
 // -- Reload ------------------------------------------------------------------------------------
 
-void Edge::Reload() {
+void Edge::BeginReload() {
+  if (draining_) return;
+  reload_again_ = loader_.is_loading();
+  if (reload_again_) return;
   static_cast<void>(service_.Reloading("reading the configuration"));
-  LoadedConfig loaded = LoadEdgeConfig(snapshot_->config.file);
+  if (!loader_.Begin(snapshot_->config.file)) {
+    return EndReload({"no thread or descriptor is left to read the configuration with"});
+  }
+  told_slow_at_ = absl::Now() + kSlowLoad;
+}
+
+void Edge::FinishReload() {
+  std::optional<LoadedConfig> loaded = loader_.Take();
+  if (!loaded.has_value()) return;
+  told_slow_at_ = absl::InfiniteFuture();
+  if (draining_) return;
   std::vector<std::string> reasons;
-  for (const core::Diagnostic& diagnostic : loaded.diagnostics) {
+  for (const core::Diagnostic& diagnostic : loaded->diagnostics) {
     if (diagnostic.severity == core::Severity::kError) {
       reasons.push_back(core::FormatDiagnostic(diagnostic));
     } else {
@@ -284,15 +300,21 @@ void Edge::Reload() {
     }
   }
   if (reasons.empty()) {
-    for (const std::string& key : RestartOnlyDifferences(snapshot_->config, loaded.config)) {
+    for (const std::string& key : RestartOnlyDifferences(snapshot_->config, loaded->config)) {
       reasons.push_back(absl::StrCat(key, " cannot change while running; restart to apply it"));
     }
   }
   if (reasons.empty()) {
-    if (const absl::Status status = TakeOver(loaded); !status.ok()) {
+    if (const absl::Status status = TakeOver(*loaded); !status.ok()) {
       reasons.emplace_back(status.message());
     }
   }
+  EndReload(reasons);
+  if (reload_again_) BeginReload();
+}
+
+// `reasons`: why it was rejected; none if it is in force.
+void Edge::EndReload(const std::vector<std::string>& reasons) {
   const bool is_taken = reasons.empty();
   metrics_.config_reloads.Add(1, is_taken ? ReloadResult::kOk : ReloadResult::kRejected);
   metrics_.config_last_reload_successful.Set(is_taken ? 1 : 0);
@@ -333,39 +355,57 @@ absl::Status Edge::TakeOver(LoadedConfig& loaded) {
 void Edge::OnMail(uint32_t, uint32_t, std::span<const std::byte>) {}
 
 EdgeExit Edge::Run(int signal_fd) {
-  absl::Time drain_deadline = absl::InfiniteFuture();
   for (;;) {
-    pollfd waits[] = {{signal_fd, POLLIN, 0}, {shards_->control_event_fd(), POLLIN, 0}};
-    const absl::Duration wait =
+    pollfd waits[] = {{signal_fd, POLLIN, 0},
+                      {shards_->control_event_fd(), POLLIN, 0},
+                      {loader_.event_fd(), POLLIN, 0}};
+    absl::Duration wait =
         draining_ ? kDrainPoll : service_.watchdog_interval().value_or(absl::Seconds(30));
-    poll(waits, std::size(waits), static_cast<int>(absl::ToInt64Milliseconds(wait)));
+    wait = std::clamp(told_slow_at_ - absl::Now(), absl::ZeroDuration(), wait);
+    poll(waits, std::size(waits),
+         static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(wait, absl::Milliseconds(1)))));
     if (waits[1].revents != 0) shards_->DeliverMail(*this);
     if (service_.watchdog_interval().has_value()) static_cast<void>(service_.Watchdog());
-    if (waits[0].revents != 0) {
-      signalfd_siginfo signal;
-      if (read(signal_fd, &signal, sizeof signal) != sizeof signal) continue;
-      if (signal.ssi_signo == SIGHUP) {
-        if (!draining_) Reload();
-      } else if (draining_) {
-        log().Write(core::LogLevel::kWarning, "stopped", "second signal: stopping at once");
-        return EdgeExit::kCutOff;
-      } else {
-        BeginDrain();
-        drain_deadline = absl::Now() + snapshot_->config.timeouts.drain;
-      }
+    if (waits[2].revents != 0) FinishReload();
+    if (absl::Now() >= told_slow_at_) {
+      told_slow_at_ = absl::InfiniteFuture();
+      log().Write(core::LogLevel::kWarning, "config-slow",
+                  "the configuration is still being read; a file system does not answer");
     }
-    if (!draining_) continue;
-    const Progress progress = TotalProgress();
-    if (progress.listeners == 0 && progress.unanswered == 0 && progress.connections == 0) {
-      log().Write(core::LogLevel::kInfo, "stopped", "drained");
-      return EdgeExit::kDrained;
+    signalfd_siginfo signal;
+    if (waits[0].revents != 0 && read(signal_fd, &signal, sizeof signal) == sizeof signal) {
+      OnSignal(signal.ssi_signo);
     }
-    if (absl::Now() >= drain_deadline) {
-      log().Write(core::LogLevel::kWarning, "stopped", "the drain deadline cut something off",
-                  {{"connections", progress.connections}, {"unanswered", progress.unanswered}});
-      return EdgeExit::kCutOff;
-    }
+    if (const std::optional<EdgeExit> end = DrainEnd(); end.has_value()) return *end;
   }
+}
+
+void Edge::OnSignal(uint32_t number) {
+  if (number == SIGHUP) return BeginReload();
+  if (draining_) {
+    is_cut_off_ = true;
+    return;
+  }
+  BeginDrain();
+  drain_deadline_ = absl::Now() + snapshot_->config.timeouts.drain;
+}
+
+// Nothing while there is something to wait for.
+std::optional<EdgeExit> Edge::DrainEnd() {
+  if (!draining_) return std::nullopt;
+  if (is_cut_off_) {
+    log().Write(core::LogLevel::kWarning, "stopped", "second signal: stopping at once");
+    return EdgeExit::kCutOff;
+  }
+  const Progress progress = TotalProgress();
+  if (progress.listeners == 0 && progress.unanswered == 0 && progress.connections == 0) {
+    log().Write(core::LogLevel::kInfo, "stopped", "drained");
+    return EdgeExit::kDrained;
+  }
+  if (absl::Now() < drain_deadline_) return std::nullopt;
+  log().Write(core::LogLevel::kWarning, "stopped", "the drain deadline cut something off",
+              {{"connections", progress.connections}, {"unanswered", progress.unanswered}});
+  return EdgeExit::kCutOff;
 }
 
 void Edge::BeginDrain() {

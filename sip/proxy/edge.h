@@ -18,6 +18,7 @@
 #include "core/sd_notify.h"
 #include "core/shard.h"
 #include "core/stats.h"
+#include "sip/proxy/config_loader.h"
 #include "sip/proxy/edge_config.h"
 #include "sip/proxy/edge_metrics.h"
 #include "sip/proxy/edge_shard.h"
@@ -43,12 +44,12 @@ class Edge final : private core::MailHandler {
   Edge& operator=(const Edge&) = delete;
   ~Edge();
 
-  // Reads the configuration again and swaps it in. The last good one stays if anything is wrong
-  // with the new one, or if it would need a restart: logged and counted.
-  void Reload();
-
   // Serves until a signal ends it. `signal_fd` (signalfd) delivers SIGHUP, SIGTERM and SIGINT.
   EdgeExit Run(int signal_fd);
+
+  // A configuration is being read by a thread of its own, which a file may keep for ever: end the
+  // process by _exit(2).
+  [[nodiscard]] bool is_loading() const { return loader_.is_loading(); }
 
  private:
   struct Progress {
@@ -70,6 +71,14 @@ class Edge final : private core::MailHandler {
   absl::Status TakeOver(LoadedConfig& loaded);
   void OnMail(uint32_t from, uint32_t kind, std::span<const std::byte> record) override;
 
+  // SIGHUP: reads the configuration again, beside the control loop, and swaps it in. The last good
+  // one stays if anything is wrong with the new one, or if it would need a restart: logged and
+  // counted. What comes while one is being read leads to one more.
+  void BeginReload();
+  void FinishReload();
+  void EndReload(const std::vector<std::string>& reasons);
+  void OnSignal(uint32_t number);
+  std::optional<EdgeExit> DrainEnd();
   void BeginDrain();
   [[nodiscard]] Progress TotalProgress() const;
   [[nodiscard]] core::Readiness ReadinessNow() const;
@@ -103,6 +112,11 @@ class Edge final : private core::MailHandler {
   std::unique_ptr<core::AdminServer> admin_;
   std::unique_ptr<LoadedConfig> first_;  // Until the shards have started.
   uint64_t version_ = 1;
+  ConfigLoader loader_;
+  bool reload_again_ = false;
+  absl::Time told_slow_at_ = absl::InfiniteFuture();  // When a load is called slow; once.
+  absl::Time drain_deadline_ = absl::InfiniteFuture();
+  bool is_cut_off_ = false;  // A second SIGTERM.
 
   std::atomic<bool> serving_{false};
   std::atomic<bool> draining_{false};
