@@ -10,6 +10,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <system_error>
@@ -17,20 +18,25 @@
 
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
+#include "core/log_output.h"
 
 namespace sallyport::core {
 namespace {
 
 constexpr auto kDrainInterval = std::chrono::milliseconds(20);
+constexpr auto kTellInterval = std::chrono::milliseconds(500);
 constexpr size_t kLinesPerDrainMax = 4096;  // Of one writer, before the others get their turn.
 
-// The bytes of a line to a descriptor, retried until they are out. spdlog brings formatting and
-// buffering; its own stderr sink ignores EINTR and short writes.
+// Lines to a descriptor. spdlog brings formatting and buffering; its own stderr sink ignores EINTR,
+// short writes and errors.
 class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit DescriptorSink(int descriptor) : descriptor_(descriptor) {
+  explicit DescriptorSink(int descriptor) : output_(descriptor) {
     set_formatter(std::make_unique<spdlog::pattern_formatter>("%v"));
   }
+
+  LogOutput& output() { return output_; }
+  const LogOutput& output() const { return output_; }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -39,21 +45,14 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
   }
 
   void flush_() override {
-    size_t written = 0;
-    while (written < pending_.size()) {
-      const ssize_t bytes =
-          write(descriptor_, pending_.data() + written, pending_.size() - written);
-      if (bytes < 0 && errno == EINTR) continue;
-      if (bytes <= 0) break;  // Nobody is left to tell.
-      written += static_cast<size_t>(bytes);
-    }
+    if (pending_.size() > 0) output_.Write({pending_.data(), pending_.size()});
     pending_.clear();
   }
 
  private:
   static constexpr size_t kPendingBytesMax = size_t{64} * 1024;
 
-  const int descriptor_;
+  LogOutput output_;
   spdlog::memory_buf_t pending_;
 };
 
@@ -108,6 +107,9 @@ class Log::Drain {
     thread_.join();
   }
 
+  // Any thread.
+  uint64_t lost() const { return sink_.output().lost(); }
+
   void Flush() {
     std::unique_lock lock(mutex_);
     const uint64_t wanted = ++flushes_wanted_;
@@ -149,7 +151,21 @@ class Log::Drain {
                      [](const Line& a, const Line& b) { return a.time_ns < b.time_ns; });
     for (const Line& line : lines_) Print(line);
     if (!lines_.empty()) Guarded([this] { sink_.flush(); });
+    if (sink_.output().untold() > 0) TellLosses();
     return more;
+  }
+
+  // Once it can be told, and tried rarely: a slow reader is waited for each time.
+  void TellLosses() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < tell_again_) return;
+    tell_again_ = now + kTellInterval;
+    LogOutput& output = sink_.output();
+    LogRecord record;
+    record.Fill(log_.now_ns_(), LogLevel::kWarning, static_cast<uint32_t>(log_.writers_.size()),
+                "log-resumed", "the log could not be written for a while",
+                {{"lost", output.untold()}, {"cause", std::strerror(output.error())}});
+    static_cast<void>(output.WriteRecovery((json_ ? record.AsJson() : record.AsText()) + "\n"));
   }
 
   bool Collect(LogWriter& writer) {
@@ -185,6 +201,7 @@ class Log::Drain {
   const bool json_;
   DescriptorSink sink_;
   std::vector<Line> lines_;
+  std::chrono::steady_clock::time_point tell_again_;
 
   std::mutex mutex_;  // Guards the four below; never taken by a writer.
   std::condition_variable wake_;
@@ -198,11 +215,12 @@ class Log::Drain {
 
 // ---- Log
 
-Log::Log(const LogOptions& options) : level_(options.level) {
+Log::Log(const LogOptions& options)
+    : level_(options.level), now_ns_(options.now_ns != nullptr ? options.now_ns : +[] {
+        return absl::GetCurrentTimeNanos();
+      }) {
   for (uint32_t i = 0; i < options.writers; ++i) {
-    writers_.emplace_back(new LogWriter(
-        &level_, i, options.records_per_writer,
-        options.now_ns != nullptr ? options.now_ns : +[] { return absl::GetCurrentTimeNanos(); }));
+    writers_.emplace_back(new LogWriter(&level_, i, options.records_per_writer, now_ns_));
   }
 }
 
@@ -222,7 +240,7 @@ Log::~Log() { drain_.reset(); }
 void Log::Flush() { drain_->Flush(); }
 
 uint64_t Log::dropped() const {
-  uint64_t sum = 0;
+  uint64_t sum = drain_->lost();
   for (const std::unique_ptr<LogWriter>& writer : writers_) sum += writer->dropped();
   return sum;
 }

@@ -97,7 +97,7 @@ class Log {
   // Returns when everything written before the call is out. Any thread but a shard's.
   void Flush();
 
-  // Sum over the writers, for a metric.
+  // What no ring had room for and what could not be written, for a metric.
   uint64_t dropped() const;
 
  private:
@@ -106,6 +106,7 @@ class Log {
   explicit Log(const LogOptions& options);
 
   std::atomic<LogLevel> level_;
+  int64_t (*const now_ns_)();
   std::vector<std::unique_ptr<LogWriter>> writers_;
   std::unique_ptr<Drain> drain_;
 };
