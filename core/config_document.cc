@@ -516,13 +516,36 @@ void ConfigTable::RefuseUnknown() {
 
 // ---- Documents
 
+namespace {
+
+// What the parser stumbles over behind an open quote is the end of the line or of the file.
+bool IsUnclosedQuote(std::string_view text, const toml::parse_error& error) {
+  const std::string_view words = error.description();
+  if (words.find("string") == std::string_view::npos) return false;
+  if (words.find("end-of-file") != std::string_view::npos) return true;
+  size_t begin = 0;
+  for (uint32_t line = 1; line < error.source().begin.line; ++line) {
+    begin = text.find('\n', begin) + 1;
+  }
+  const size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
+  return words.find("control character") != std::string_view::npos &&
+         begin + error.source().begin.column > end;
+}
+
+std::string SyntaxWords(std::string_view text, const toml::parse_error& error) {
+  if (IsUnclosedQuote(text, error)) return "a quote that is opened here is not closed";
+  return Shown(error.description());
+}
+
+}  // namespace
+
 std::optional<ConfigDocument> ConfigDocument::Parse(std::string_view text, const std::string& file,
                                                     Diagnostics& diagnostics) {
   const toml::parse_result parsed = toml::parse(text, std::string_view(file));
   if (!parsed) {
     const toml::source_position& position = parsed.error().source().begin;
     diagnostics.Error({file, position.line, position.column},
-                      absl::StrCat("syntax: ", Shown(parsed.error().description())),
+                      absl::StrCat("syntax: ", SyntaxWords(text, parsed.error())),
                       "the file is TOML 1.0 (https://toml.io); nothing after this place was read");
     return std::nullopt;
   }

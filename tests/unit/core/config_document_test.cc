@@ -19,6 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 struct Parsed {
@@ -208,6 +209,20 @@ TEST(ConfigTableTest, RequireNamesTheTable) {
 TEST(DiagnosticTest, IsOneLineWhateverTheFileHolds) {
   const Diagnostic diagnostic{Severity::kWarning, {"a\nb", 1, 2}, "x\n\x1b[31m", "y\r"};
   EXPECT_EQ(FormatDiagnostic(diagnostic), "a\\x0ab:1:2: warning: x\\x0a\\x1b[31m; y\\x0d");
+}
+
+TEST(ConfigDocumentTest, AQuoteThatIsNotClosedIsNamed) {
+  for (const char* text : {"a = \"b\nc = 1\n", "a = 'b\r\nc = 1\n", "a = [\"b\", \"c\n]\n",
+                           "\"a = 1\n", "a = \"b", "a = \"\"\"b\nc = 1\n", "x = 1\ny = \"\n"}) {
+    EXPECT_THAT(Parsed(text).Lines().at(0),
+                HasSubstr("error: syntax: a quote that is opened here is not closed; "))
+        << text;
+  }
+  for (const char* text : {"a = \"b\x01"
+                           "c\"\n",
+                           "a = b\"\n", "a = \"b\\q\"\n", "a = = 1\n"}) {
+    EXPECT_THAT(Parsed(text).Lines().at(0), Not(HasSubstr("closed"))) << text;
+  }
 }
 
 TEST(DiagnosticTest, SortsByPlaceAndDropsRepetitions) {
