@@ -1,14 +1,18 @@
 // The read-only HTTP page of an operator: GET /metrics, /livez, /readyz and / (a status page).
-// Content comes from callbacks that run on the server's own threads and so may read snapshots only.
-// Slow or broken clients hold one of a few threads for a few seconds, nothing else.
+// Content comes from callbacks that run on the server's own thread and so may read snapshots only.
+// A request whose Host is not one of ours is refused: a page of another site that has its name
+// resolved to our address (DNS rebinding) reads nothing.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/file_descriptor.h"
+#include "core/http_server.h"
 #include "core/socket_address.h"
 #include "core/status_page.h"
 
@@ -17,31 +21,33 @@ namespace sallyport::core {
 enum class AdminEndpoint : uint8_t { kMetrics, kLivez, kReadyz, kStatus, kOther };
 const char* AdminEndpointName(AdminEndpoint endpoint);  // "metrics", ..., a label value.
 
-// Called from several server threads at once.
+// All on the server's thread.
 struct AdminContent {
   std::function<std::string()> metrics;  // Prometheus text format 0.0.4.
   std::function<Readiness()> readiness;
   std::function<StatusPage()> status;
-  std::function<void(AdminEndpoint, int http_status)> on_request;  // May be empty.
+  std::function<void(AdminEndpoint, int http_status)> on_request;  // Refused ones, too.
+  std::function<void(HttpDrop)> on_drop;
 };
 
 class AdminServer {
  public:
-  // Binds and starts serving. Port 0: the kernel chooses; see port(). Unavailable with the address
-  // and the cause if it cannot be bound.
-  static absl::StatusOr<std::unique_ptr<AdminServer>> Start(const SocketAddress& address,
+  // Serves on `listener` (core/listening_sockets.h). `hosts` are names that Host may say besides
+  // the listener's address and, on loopback, "localhost"; compared without case and port.
+  static absl::StatusOr<std::unique_ptr<AdminServer>> Start(FileDescriptor listener,
+                                                            const std::vector<std::string>& hosts,
                                                             AdminContent content);
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
-  ~AdminServer();  // Stops accepting and joins; waits for requests in progress (seconds at most).
+  ~AdminServer();  // Closes every connection and joins.
 
-  uint16_t port() const;
+  uint16_t port() const { return port_; }
 
  private:
-  class Http;  // cpp-httplib, which only the .cc sees.
-  explicit AdminServer(std::unique_ptr<Http> http);
+  AdminServer(uint16_t port, std::unique_ptr<HttpServer> http);
 
-  const std::unique_ptr<Http> http_;
+  const uint16_t port_;
+  const std::unique_ptr<HttpServer> http_;
 };
 
 }  // namespace sallyport::core

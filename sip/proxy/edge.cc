@@ -193,13 +193,14 @@ absl::Status Edge::StartShards() {
   }
   absl::StatusOr<std::vector<ShardMaterial>> material = MakeMaterial(*first_);
   if (!material.ok()) return material.status();
-  EdgeSockets sockets = OpenEdgeSockets(first_->config.listeners, shards_wanted_);
+  EdgeSockets sockets = OpenEdgeSockets(first_->config, shards_wanted_);
   if (!sockets.errors.empty()) {
     return absl::UnavailableError(absl::StrJoin(sockets.errors, "\n"));
   }
   for (uint32_t i = 0; i < shards_wanted_; ++i) {
     (*material)[i].sockets = std::move(sockets.by_shard[i]);
   }
+  admin_socket_ = std::move(sockets.admin);
   snapshot_ = material->front().snapshot;
   certificate_expiries_ = ExpiriesOf(*first_);
   first_.reset();
@@ -236,16 +237,17 @@ absl::Status Edge::StartShards() {
 }
 
 absl::Status Edge::StartAdmin() {
-  const core::SocketAddress address = snapshot_->config.admin;
-  if (address.family() == core::AddressFamily::kNone) return absl::OkStatus();
+  if (!admin_socket_.is_open()) return absl::OkStatus();
   auto admin = core::AdminServer::Start(
-      address, {.metrics = [this] { return metrics_.registry.Render(Blocks()); },
-                .readiness = [this] { return ReadinessNow(); },
-                .status = [this] { return StatusNow(); },
-                .on_request =
-                    [this](core::AdminEndpoint endpoint, int status) {
-                      metrics_.admin_requests.Add(1, endpoint, status >= 300);
-                    }});
+      std::move(admin_socket_), snapshot_->config.admin_hosts,
+      {.metrics = [this] { return metrics_.registry.Render(Blocks()); },
+       .readiness = [this] { return ReadinessNow(); },
+       .status = [this] { return StatusNow(); },
+       .on_request = [this](
+                         core::AdminEndpoint endpoint,
+                         int status) { metrics_.admin_requests.Add(1, endpoint, status >= 300); },
+       .on_drop =
+           [this](core::HttpDrop drop) { metrics_.admin_connections_dropped.Add(1, drop); }});
   if (!admin.ok()) return admin.status();
   admin_ = *std::move(admin);
   return absl::OkStatus();

@@ -109,6 +109,7 @@ class Edge final : private core::MailHandler {
   std::unique_ptr<core::ShardGroup> shards_;
   // Made once the group is there, whose quiet points it uses; destroyed before it.
   std::unique_ptr<tls::IdentityCache> identities_;
+  core::FileDescriptor admin_socket_;  // Until the admin page has started.
   std::unique_ptr<core::AdminServer> admin_;
   std::unique_ptr<LoadedConfig> first_;  // Until the shards have started.
   uint64_t version_ = 1;

@@ -96,6 +96,20 @@ void ReadAdmin(core::ConfigTable& table, EdgeConfig& config) {
   }
 }
 
+std::vector<std::string> ReadAdminHosts(core::ConfigTable& table) {
+  std::vector<std::string> hosts;
+  for (const core::ConfigValue* value : table.Strings("admin-hosts")) {
+    if (ClassifyHost(value->text) == HostKind::kInvalid) {
+      value->Reject(table.diagnostics(), "not a host name or address",
+                    "write what a client says in Host, without scheme and port, such as "
+                    "\"edge1.example\"");
+    } else {
+      hosts.push_back(value->text);
+    }
+  }
+  return hosts;
+}
+
 void ReadUnmatched(core::ConfigTable& table, EdgeConfig& config) {
   config.unmatched = table.Choice<UnmatchedPeer>(
       "unmatched",
@@ -119,6 +133,7 @@ void ReadEdge(core::ConfigTable table, const LoadOptions& options, EdgeConfig& c
   ReadSecret(table, config);
   config.shards = static_cast<uint32_t>(table.Integer("shards", 0, 0, kShardsMax));
   ReadAdmin(table, config);
+  config.admin_hosts = ReadAdminHosts(table);
   ReadUnmatched(table, config);
   table.NotAvailable("control", "leave it out; SIGHUP reloads and SIGTERM drains", "");
   table.String("outbound-tls");  // Read by ReadOutboundTls, once the profiles are known.

@@ -43,8 +43,9 @@ struct EdgeConfig {
   std::string domain;                // Lower case.
   std::vector<std::string> domains;  // Lower case; never empty.
   std::string instance;
-  uint32_t shards = 0;        // 0: one for each CPU that we may run on.
-  core::SocketAddress admin;  // Loopback; family kNone: `admin = ""`, no admin server.
+  uint32_t shards = 0;                   // 0: one for each CPU that we may run on.
+  core::SocketAddress admin;             // Loopback; family kNone: `admin = ""`, no admin server.
+  std::vector<std::string> admin_hosts;  // What Host may say besides the address.
   UnmatchedPeer unmatched = UnmatchedPeer::kOwnIdentities;
   // "file:PATH" (made relative to the folder), "env:NAME" or "credential:NAME"; empty: make one for
   // this process.

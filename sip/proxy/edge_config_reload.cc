@@ -79,6 +79,7 @@ std::vector<std::string> RestartOnlyDifferences(const EdgeConfig& running, const
   found.Compare("edge.instance", running.instance, next.instance);
   found.Compare("edge.shards", running.shards, next.shards);
   found.Compare("edge.admin", running.admin, next.admin);
+  found.Compare("edge.admin-hosts", running.admin_hosts, next.admin_hosts);
   CompareListeners(running, next, found);
   CompareLimits(running.limits, next.limits, found);
   found.Compare("log.format", running.log.format, next.log.format);

@@ -286,7 +286,11 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       admin_requests(registry.AddShared(
           MetricType::kCounter, "admin_requests_total", "HTTP requests to the admin address.",
           {{"endpoint", {"metrics", "livez", "readyz", "status", "other"}},
-           {"result", {"ok", "error"}}})) {
+           {"result", {"ok", "error"}}})),
+      admin_connections_dropped(registry.AddShared(
+          MetricType::kCounter, "admin_connections_dropped_total",
+          "Connections to the admin address that were too slow, or made room for another.",
+          {{"reason", {"slow", "limit"}}})) {
   registry.AddProcessMetrics();
 }
 

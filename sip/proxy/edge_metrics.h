@@ -158,7 +158,8 @@ struct EdgeMetrics {
   core::SharedMetric& config_last_reload_success_timestamp;  // Unix seconds
   core::SharedMetric& ready;                                 // 0 or 1, as /readyz
   core::SharedMetric& draining;                              // 0 or 1
-  core::SharedMetric& admin_requests;  // (core::AdminEndpoint, 0: answered, 1: an error)
+  core::SharedMetric& admin_requests;             // (core::AdminEndpoint, 0: answered, 1: an error)
+  core::SharedMetric& admin_connections_dropped;  // (core::HttpDrop)
 
   // The families whose values belong to others. Call each once, before the first scrape; the
   // functions run on scraping threads.

@@ -39,9 +39,21 @@ std::string CannotListen(const ListenerConfig& listener, const absl::Status& sta
                       std::string(TransportName(listener.transport)), "): ", status.message());
 }
 
+void OpenAdmin(const core::SocketAddress& address, EdgeSockets& sockets) {
+  if (address.family() == core::AddressFamily::kNone) return;
+  auto opened = core::OpenListeningSockets(address, core::SocketKind::kStream, 1, false);
+  if (opened.ok()) {
+    sockets.admin = std::move(opened->front());
+  } else {
+    sockets.errors.push_back(absl::StrCat("the admin page cannot listen on ", address.ToString(),
+                                          " (edge.admin): ", opened.status().message()));
+  }
+}
+
 }  // namespace
 
-EdgeSockets OpenEdgeSockets(const std::vector<ListenerConfig>& listeners, uint32_t shards) {
+EdgeSockets OpenEdgeSockets(const EdgeConfig& config, uint32_t shards) {
+  const std::vector<ListenerConfig>& listeners = config.listeners;
   EdgeSockets sockets;
   sockets.by_shard.resize(shards);
   for (std::vector<core::FileDescriptor>& one : sockets.by_shard) one.resize(listeners.size());
@@ -61,6 +73,7 @@ EdgeSockets OpenEdgeSockets(const std::vector<ListenerConfig>& listeners, uint32
   for (std::string& error : errors) {
     if (!error.empty()) sockets.errors.push_back(std::move(error));
   }
+  OpenAdmin(config.admin, sockets);
   return sockets;
 }
 

@@ -7,18 +7,19 @@
 #include <vector>
 
 #include "core/file_descriptor.h"
-#include "sip/proxy/listener_config.h"
+#include "sip/proxy/edge_config.h"
 
 namespace sallyport::sip {
 
 struct EdgeSockets {
   // By shard, then by listener; complete only without errors.
   std::vector<std::vector<core::FileDescriptor>> by_shard;
-  // One for each listener that cannot listen: its name, its address and the cause.
+  core::FileDescriptor admin;  // Not open: there is no admin page.
+  // One for each listener, or the admin page, that cannot listen: its name, address and the cause.
   std::vector<std::string> errors;
 };
 
 // Takes every address for this process alone (core/listening_sockets.h).
-EdgeSockets OpenEdgeSockets(const std::vector<ListenerConfig>& listeners, uint32_t shards);
+EdgeSockets OpenEdgeSockets(const EdgeConfig& config, uint32_t shards);
 
 }  // namespace sallyport::sip

@@ -1,17 +1,23 @@
 """What an operator sees: check, version, ca, the pages of the admin listener, and the log."""
+import ctypes
 import json
 import os
 import re
 import shutil
+import socket
+import resource
 import stat
+import struct
 import subprocess
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 from harness import edge as edge_process
 from harness import scene, tls_client
-from harness.certificates import Certificate, openssl
+from harness.certificates import Authority, Certificate, openssl
 from harness.edge import run
 from harness.messages import request
 
@@ -412,6 +418,7 @@ class LogTest(scene.SceneTest):
                 self.assertEqual(len(found), before + 1)
                 self.assertIn("time", found[-1])
                 self.assertIn(found[-1]["level"], ("info", "warning"))
+    config = {"edge": {"admin-hosts": ["pages.example"]}}
 
     def test_storm_of_refusals_is_rate_limited_and_says_so(self):
         client = self.client("URI:sip:storm.example")
@@ -446,6 +453,34 @@ class LogTest(scene.SceneTest):
         strange = self.client("CN=forged\\n{\"event\":\"forged\"}", "DNS:b.example")
         strange.exchange(request())
         time.sleep(0.3)
+    def test_pages_answer_beside_slow_clients(self):
+        slow = [socket.create_connection(("127.0.0.1", self.edge.admin_port)) for _ in range(64)]
+        for one in slow:
+            self.addCleanup(one.close)
+            one.sendall(b"GET /livez HTTP/1.1\r\nHos")
+        for path in ("/livez", "/metrics", "/readyz", "/"):
+            start = time.monotonic()
+            self.assertEqual(self.edge.page(path)[0], 200)
+            self.assertLess(time.monotonic() - start, 1.0, path)
+            for one in slow[:32]:
+                one.sendall(b"t")
+        self.edge.wait_metric("admin_connections_dropped_total", lambda value: value >= 64, reason="slow")
+
+    def test_another_host_reads_nothing(self):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        for host, status in (("127.0.0.1", 200), ("localhost:9090", 200), ("pages.example", 200),
+                             ("rebound.example", 421), ("127.0.0.1.rebound.example", 421)):
+            with self.subTest(host=host):
+                asked = urllib.request.Request("http://127.0.0.1:%d/metrics" % self.edge.admin_port,
+                                               headers={"Host": host})
+                try:
+                    with opener.open(asked, timeout=5.0) as answer:
+                        seen = answer.status
+                except urllib.error.HTTPError as error:
+                    seen = error.code
+                    self.assertNotIn(b"sallyport_", error.read())
+                self.assertEqual(seen, status)
+
         for event in self.edge.events():
             self.assertNotEqual(event.get("event"), "forged")
         for line in self.edge.log_lines():

@@ -1,6 +1,9 @@
 """What a start says of listeners that cannot listen, and of a process that has their addresses."""
 import os
+import resource
 import socket
+import subprocess
+import time
 
 from harness import edge as edge_process
 from harness import scene
@@ -51,6 +54,43 @@ class StartTest(scene.SceneTest):
         for name in ("good", "last"):
             self.assertNotIn('"%s"' % name, said)
         self.assertNotIn("CHECK", said)
+
+    def test_the_admin_page_too(self):
+        code, said = self.start_with({"edge": {"admin": self.taken(socket.SOCK_STREAM)},
+                                      "listener": [self.outside(address=self.taken(socket.SOCK_STREAM)),
+                                                   self.inside()]})
+        self.assertEqual(code, 2, said)
+        self.assertRegex(said, r"the admin page cannot listen on 127\.0\.0\.1:\d+ ")
+        self.assertIn('listener "federation" cannot listen', said)
+
+    def end_under(self, kind, limit):
+        """(exit code, output) of `run` under a limit of the system; one that serves is terminated."""
+        edge = self.new_edge(self.config, start=False)
+        with open(edge.log_path, "wb") as log:
+            process = subprocess.Popen([edge_process.binary(), "run", "--config", edge.path], stdout=log, stderr=log,
+                                       env=edge_process.environment(),
+                                       preexec_fn=lambda: resource.setrlimit(kind, (limit, limit)))
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + 20.0
+        while process.poll() is None and not edge.is_ready() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.terminate()
+        return process.wait(10.0), edge.log()
+
+    def test_a_limit_of_the_system_is_words_and_no_signal(self):
+        for kind, limits in ((resource.RLIMIT_NOFILE, range(4, 30, 2)),
+                             (resource.RLIMIT_AS, range(1 << 28, 1 << 30, 1 << 27))):
+            if kind == resource.RLIMIT_AS and edge_process.is_sanitized():
+                continue
+            codes = []
+            for limit in limits:
+                with self.subTest(kind=kind, limit=limit):
+                    code, said = self.end_under(kind, limit)
+                    codes.append(code)
+                    self.assertIn(code, (0, 2, 3), said)
+                    self.assertRegex(said, r"(?m)^(sallyport: |/|\{).+")
+                    self.assertNotIn("CHECK", said)
+            self.assertEqual(codes[0], 2)
 
     def test_second_process_on_the_same_listeners_is_refused(self):
         for only in (None, "federation", "core"):

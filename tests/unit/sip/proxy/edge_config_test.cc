@@ -174,6 +174,11 @@ const std::vector<Case>& Refusals() {
        "admin-token = \"x\"\nsecret = ",
        {"f.toml:3:1: error: edge.admin-token is not available in this version"}},
       {"control",
+      {"admin-hosts",
+       "secret = ",
+       "admin-hosts = [\"edge1.example\", \"edge1.example:80\"]\nsecret = ",
+       {"f.toml:3:33: error: edge.admin-hosts[1] = \"edge1.example:80\": not a host name or "
+        "address"}},
        "secret = ",
        "control = \"c.sock\"\nsecret = ",
        {"f.toml:3:1: error: edge.control is not available in this version"}},

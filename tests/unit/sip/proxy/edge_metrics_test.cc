@@ -60,6 +60,7 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
   block.Add(metrics.overload_state.Slot(), 2);
   metrics.config_reloads.Add(20, ReloadResult::kRejected);
   metrics.admin_requests.Add(21, core::AdminEndpoint::kOther, 1);
+  metrics.admin_connections_dropped.Add(25, core::HttpDrop::kLimit);
   const std::string text = Rendered(metrics, block);
   for (const char* line : {
            "requests_rejected_total{reason=\"next-hop-identity\"} 2",
@@ -86,6 +87,7 @@ TEST(EdgeMetricsTest, EnumsFollowTheirLabels) {
            "dns_queries_total{type=\"NAPTR\",result=\"cached\"} 24",
            "config_reloads_total{result=\"rejected\"} 20",
            "admin_requests_total{endpoint=\"other\",result=\"error\"} 21",
+           "admin_connections_dropped_total{reason=\"limit\"} 25",
        }) {
     EXPECT_THAT(text, HasSubstr("\nsallyport_" + std::string(line) + "\n"));
   }
