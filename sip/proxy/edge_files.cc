@@ -116,6 +116,39 @@ void CheckNames(const EdgeConfig& edge, const TlsProfileConfig& config,
                         " or DNS:" + edge.domain + ", or correct edge.domain");
 }
 
+// A CA may issue a certificate for any name, and nothing in it says for which it should.
+void CheckAnchors(const EdgeConfig& edge, const TlsProfileConfig& config,
+                  const tls::Credentials& credentials, core::Diagnostics& diagnostics) {
+  if (credentials.anchors().size() < 2) return;
+  diagnostics.Warning(
+      config.trusted_ca_at,
+      absl::StrCat("tls.", config.name, ": ", credentials.anchors().size(),
+                   " CAs are trusted, and each of them may vouch for every domain, also for ",
+                   edge.domain, ", until [[authority]] limits it"),
+      "name one CA for each profile, or only CAs that you would believe about every peer");
+}
+
+// What to write for it; a wildcard is none.
+std::string ReachableAddress(const core::SocketAddress& address) {
+  return address.IsUnspecified() ? absl::StrCat("IP:", address.port()) : address.ToString();
+}
+
+// The inside finds us by what we advertise. Our domain leads peers to the outside listener.
+void CheckInsideNames(const EdgeConfig& edge, core::Diagnostics& diagnostics) {
+  for (const ListenerConfig& listener : edge.listeners) {
+    if (listener.zone != Zone::kInside || listener.is_advertise_written) continue;
+    diagnostics.Warning(
+        listener.at,
+        absl::StrCat("listener \"", listener.name,
+                     "\" has no advertise, so servers inside are told ", listener.advertise_host,
+                     ":", listener.advertise_port,
+                     "; where they cannot resolve that, each call to a phone fails"),
+        absl::StrCat("write advertise = \"", ReachableAddress(listener.address), "\", or \"",
+                     listener.advertise_host, ":", listener.advertise_port,
+                     "\" if it leads them here"));
+  }
+}
+
 void OpenProfile(absl::Time now, size_t index, LoadedConfig& loaded,
                  core::Diagnostics& diagnostics) {
   const TlsProfileConfig& config = loaded.config.tls_profiles[index];
@@ -130,6 +163,7 @@ void OpenProfile(absl::Time now, size_t index, LoadedConfig& loaded,
     if (IsAboutOurDates(warning, config)) continue;
     ReportMessage(core::Severity::kWarning, PlaceOf(warning, config), warning, diagnostics);
   }
+  CheckAnchors(loaded.config, config, **credentials, diagnostics);
   if ((*credentials)->has_certificate()) {
     CheckExpiry(config, **credentials, now, diagnostics);
     CheckNames(loaded.config, config, **credentials, diagnostics);
@@ -193,6 +227,7 @@ void OpenEdgeFiles(absl::Time now, const core::ConfigPlace& secret_at, LoadedCon
     OpenProfile(now, i, loaded, diagnostics);
   }
   CheckWriters(loaded, secret_at, diagnostics);
+  CheckInsideNames(loaded.config, diagnostics);
   if (loaded.config.secret.empty()) return;
   absl::StatusOr<tls::Secret> secret = tls::Secret::Load(loaded.config.secret);
   if (secret.ok()) {

@@ -47,6 +47,7 @@ void ReadAdvertise(core::ConfigTable& table, const std::string& domain, Listener
                  "\"[2001:db8::1]:5061\"");
     return;
   }
+  listener.is_advertise_written = true;
   listener.advertise_host = std::move(parsed->host);
   if (parsed->port.has_value()) listener.advertise_port = *parsed->port;
 }

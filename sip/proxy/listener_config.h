@@ -31,6 +31,7 @@ struct ListenerConfig {
   core::SocketAddress address;
   // Written into Via and Record-Route. A host name in lower case, or an IP literal (IPv6 in
   // brackets); the port is always written, so it is what the peer must connect to.
+  bool is_advertise_written = false;  // Else it is the default.
   std::string advertise_host;
   uint16_t advertise_port = 0;
   TransportProtocol transport = TransportProtocol::kTls;

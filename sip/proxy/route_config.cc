@@ -166,6 +166,28 @@ void WarnIfNeverReached(const std::vector<RouteConfig>& routes, const std::vecto
                               "put it before that one, or remove it");
 }
 
+// Whether "*" is written: an empty route asks for nothing.
+bool AsksForAll(core::ConfigTable& table, const RouteConfig& route) {
+  const auto is_any = [&table](const char* key) {
+    const core::ConfigValue* const value = table.Find(key);
+    return value != nullptr && value->text == "*";
+  };
+  return (is_any("to") || is_any("user")) && route.domain.empty() && route.method.empty();
+}
+
+// What no route takes from inside is resolved, too, and RouteReader makes a route without next hop
+// one from inside.
+void WarnIfWithoutEffect(core::ConfigTable& table, const RouteConfig& route) {
+  if (!AsksForAll(table, route) || route.next_hop.has_value()) return;
+  table.diagnostics().Warning(
+      table.at(),
+      absl::StrCat(table.path(),
+                   " does nothing: without next-hop it resolves what comes from inside (RFC 3263), "
+                   "as without a route, and takes nothing that comes from outside"),
+      "write next-hop = \"NAME\", or remove it; from outside only requests for domains of [edge] "
+      "are taken");
+}
+
 }  // namespace
 
 std::vector<RouteConfig> ReadRoutes(core::ConfigTable& root,
@@ -182,6 +204,7 @@ std::vector<RouteConfig> ReadRoutes(core::ConfigTable& root,
     RouteConfig route = RouteReader(table, next_hops).Read();
     if (table.diagnostics().entries().size() == reports) {
       WarnIfNeverReached(routes, sound, table, route);
+      WarnIfWithoutEffect(table, route);
       sound.push_back(routes.size());
     }
     routes.push_back(std::move(route));

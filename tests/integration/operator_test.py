@@ -202,6 +202,51 @@ class CheckTest(scene.SceneTest):
         code, output = self.check(text=edge_process.toml(config))
         self.assertEqual(code, 1, output)
 
+    def test_several_authorities_in_one_profile(self):
+        both = os.path.join(self.folder, "both.pem")
+        other = Authority(self.folder, "other-ca", "Other CA")
+        with open(both, "w", encoding="ascii") as out:
+            for path in (self.authority.path, other.path):
+                with open(path, encoding="ascii") as one:
+                    out.write(one.read())
+        code, output = self.check(changes={"tls.federation": {"trusted-ca": both}})
+        self.assertEqual(code, 1, output)
+        self.assert_said(output, r"check\.toml:\d+:\d+: warning: tls\.federation: 2 CAs are trusted, and each of them "
+                                 r"may vouch for every domain, also for edge\.example")
+
+    def test_inside_listener_that_advertises_our_domain_by_default(self):
+        outside, inside = self.usual_config()["listener"]
+        address = inside["address"]
+        del inside["advertise"]
+        code, output = self.check(changes={"listener": [outside, inside]})
+        self.assertEqual(code, 1, output)
+        port = address.rsplit(":", 1)[1]
+        self.assert_said(output, r'warning: listener "core" has no advertise, .* edge\.example:%s; ' % port)
+        self.assertIn('write advertise = "%s", or' % address, output)
+        for written in (address, "edge.example", "pbx-side.example:5070"):
+            with self.subTest(advertise=written):
+                code, output = self.check(changes={"listener": [outside, dict(inside, advertise=written)]})
+                self.assertEqual(code, 0, output)
+
+    def test_route_that_does_nothing(self):
+        for route in ({"to": "*"}, {"user": "*"}, {"to": "*", "zone": "inside"}):
+            with self.subTest(route=route):
+                code, output = self.check(changes={"route": [route]})
+                self.assertEqual(code, 1, output)
+                self.assert_said(output, r"warning: route\[0\] does nothing: .*RFC 3263")
+
+    def test_quote_that_is_not_closed(self):
+        for text, line in (('[edge]\ndomain = "a\nadmin = ""\n', 2), ("[edge]\ndomain = 'a\nadmin = 5\n", 2),
+                           ('[edge]\ndomains = ["a", "b\n]\n', 2), ('[edge]\n"domain = 5\n', 2),
+                           ('[edge]\ndomain = "a', 2), ('[edge]\ndomain = """a\nadmin = 5\n', 3)):
+            with self.subTest(text=text):
+                code, output = self.check(text=text)
+                self.assertEqual(code, 2, output)
+                self.assert_said(output, r"check\.toml:%d:\d+: error: syntax: a quote .* not closed" % line)
+        code, output = self.check(text='[edge]\ndomain = "a\x01b"\n')
+        self.assertEqual(code, 2, output)
+        self.assertNotIn("not closed", output)
+
     def test_json(self):
         for changes, code in (({}, 0), ({"edge": {"secret": None}}, 1), ({"limits": {"headers": 0}}, 2)):
             with self.subTest(code=code):

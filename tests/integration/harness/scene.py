@@ -96,8 +96,9 @@ class SceneTest(unittest.TestCase):
 
     @classmethod
     def inside(cls, name="core", transport=None):
-        return {"name": name, "address": cls.free_address(), "transport": transport or cls.transport,
-                "zone": "inside"}
+        address = cls.free_address()
+        return {"name": name, "address": address, "transport": transport or cls.transport, "zone": "inside",
+                "advertise": "edge.example:" + address.rsplit(":", 1)[1]}
 
     @classmethod
     def free_address(cls):

@@ -17,6 +17,7 @@
 namespace sallyport::sip {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -173,12 +174,12 @@ const std::vector<Case>& Refusals() {
        "secret = ",
        "admin-token = \"x\"\nsecret = ",
        {"f.toml:3:1: error: edge.admin-token is not available in this version"}},
-      {"control",
       {"admin-hosts",
        "secret = ",
        "admin-hosts = [\"edge1.example\", \"edge1.example:80\"]\nsecret = ",
        {"f.toml:3:33: error: edge.admin-hosts[1] = \"edge1.example:80\": not a host name or "
         "address"}},
+      {"control",
        "secret = ",
        "control = \"c.sock\"\nsecret = ",
        {"f.toml:3:1: error: edge.control is not available in this version"}},
@@ -745,6 +746,11 @@ const std::vector<Case>& Refusals() {
        "[[next-hop]]",
        "[[route]]\nnexthop = \"core\"\n[[next-hop]]",
        {"f.toml:22:1: error: unknown key route[0].nexthop; did you mean \"next-hop\"?"}},
+      {"route without effect",
+       "[[next-hop]]",
+       "[[route]]\nto = \"*\"\n[[next-hop]]",
+       {"f.toml:21:1: warning: route[0] does nothing: without next-hop it resolves what comes from "
+        "inside (RFC 3263), as without a route, and takes nothing that comes from outside"}},
       {"route behind one that takes everything",
        "[[next-hop]]",
        "[[route]]\nto = \"*\"\nnext-hop = \"core\"\n[[route]]\nuser = \"+1900*\"\nnext-hop = "
@@ -1192,6 +1198,10 @@ TEST(RestartOnlyDifferencesTest, NamesWhatAReloadCannotTakeOver) {
 
 constexpr int64_t kNow = 1'900'000'000;  // 2030-03-17
 
+// Without anything to warn of.
+const std::string kReachable =
+    Replaced(kGood, "zone = \"inside\"", "zone = \"inside\"\nadvertise = \"127.0.0.1:5070\"");
+
 class EdgeFilesTest : public ::testing::Test {
  protected:
   EdgeFilesTest() {
@@ -1215,7 +1225,7 @@ class EdgeFilesTest : public ::testing::Test {
     std::ofstream(path, std::ios::trunc) << content;
     EXPECT_EQ(chmod(path.c_str(), mode), 0);
   }
-  LoadedConfig Load(int64_t now = kNow, const std::string& text = kGood) {
+  LoadedConfig Load(int64_t now = kNow, const std::string& text = kReachable) {
     LoadOptions options;
     options.now = absl::FromUnixSeconds(now);
     return LoadEdgeConfigText(text, folder_ + "/f.toml", options);
@@ -1267,7 +1277,7 @@ TEST_F(EdgeFilesTest, ExpiryIsToldTwoWeeksAhead) {
 }
 
 TEST_F(EdgeFilesTest, OurCertificateMustProveOurDomain) {
-  const LoadedConfig loaded = Load(kNow, Replaced(kGood, "Edge.Example", "other.example"));
+  const LoadedConfig loaded = Load(kNow, Replaced(kReachable, "Edge.Example", "other.example"));
   EXPECT_THAT(Lines(loaded),
               ElementsAre(HasSubstr("f.toml:6:15: error: " + folder_ +
                                     "/edge.pem does not prove edge.domain \"other.example\"")));
@@ -1276,11 +1286,52 @@ TEST_F(EdgeFilesTest, OurCertificateMustProveOurDomain) {
 
 TEST_F(EdgeFilesTest, OurCertificateShouldProveWhatWeAdvertise) {
   const std::string text =
-      Replaced(kGood, "zone = \"outside\"", "zone = \"outside\"\nadvertise = \"sip.example\"");
+      Replaced(kReachable, "zone = \"outside\"", "zone = \"outside\"\nadvertise = \"sip.example\"");
   EXPECT_THAT(Lines(Load(kNow, text)),
               ElementsAre(HasSubstr("f.toml:10:1: warning: listener \"federation\" advertises "
                                     "\"sip.example\", which " +
                                     folder_ + "/edge.pem does not prove")));
+}
+
+TEST_F(EdgeFilesTest, AnInsideListenerShouldSayWhatTheInsideResolves) {
+  EXPECT_THAT(Lines(Load(kNow, kGood)),
+              ElementsAre("" + folder_ +
+                          "/f.toml:15:1: warning: listener \"core\" has no advertise, so servers "
+                          "inside are told edge.example:5070; where they cannot resolve that, each "
+                          "call to a phone fails; write advertise = \"127.0.0.1:5070\", or "
+                          "\"edge.example:5070\" if it leads them here"));
+  const std::string wildcard = Replaced(kGood, "address = \"127.0.0.1:5070\"",
+                                        "address = \"0.0.0.0:5070\"\nallow = [\"10.0.0.0/8\"]");
+  EXPECT_THAT(Lines(Load(kNow, wildcard)), ElementsAre(HasSubstr("write advertise = \"IP:5070\"")));
+}
+
+TEST_F(EdgeFilesTest, EachOfSeveralCasMayVouchForUs) {
+  Write("ca.pem", ca_.certificate + tls::MintCa("Other CA", 3650, kNow)->certificate, 0644);
+  EXPECT_THAT(Lines(Load()),
+              ElementsAre(HasSubstr("f.toml:8:14: warning: tls.federation: 2 CAs are trusted, and "
+                                    "each of them may vouch for every domain, also for "
+                                    "edge.example")));
+  Write("ca.pem", ca_.certificate + ca_.certificate, 0644);  // Twice the same.
+  EXPECT_THAT(Lines(Load()), IsEmpty());
+}
+
+TEST_F(EdgeFilesTest, WhatOthersMayChangeIsTold) {
+  Write("ca.pem", ca_.certificate, 0646);
+  EXPECT_THAT(Lines(Load()), ElementsAre(HasSubstr("f.toml:8:14: warning: " + folder_ +
+                                                   "/ca.pem: everybody may change the CAs")));
+  Write("ca.pem", ca_.certificate, 0644);
+  ASSERT_EQ(chmod(folder_.c_str(), 0770), 0);
+  EXPECT_THAT(Lines(Load()), SizeIs(4)) << "of configuration, secret, key and CAs";
+  EXPECT_THAT(Lines(Load()),
+              Each(HasSubstr(folder_ + ": the group may change what is in the folder "
+                                       "of ")));
+}
+
+TEST_F(EdgeFilesTest, AFifoIsRefusedAndNotWaitedFor) {
+  ASSERT_EQ(unlink((folder_ + "/ca.pem").c_str()), 0);
+  ASSERT_EQ(mkfifo((folder_ + "/ca.pem").c_str(), 0600), 0);
+  EXPECT_THAT(Lines(Load()), ElementsAre(HasSubstr("f.toml:8:14: error: " + folder_ +
+                                                   "/ca.pem: is a FIFO; name a regular file")));
 }
 
 }  // namespace
