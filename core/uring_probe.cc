@@ -199,8 +199,9 @@ absl::Status ExplainForbidden() {
   if (IsSeccompFiltered()) {
     return absl::PermissionDeniedError(
         "io_uring is forbidden by a seccomp filter, as container runtimes set by default; run the "
-        "container with the profile that Sallyport ships in deploy/ (docker run --security-opt "
-        "seccomp=PROFILE.json, or securityContext.seccompProfile in Kubernetes)");
+        "container with the profile deploy/seccomp.json of Sallyport's source (docker run "
+        "--security-opt seccomp=deploy/seccomp.json, or securityContext.seccompProfile in "
+        "Kubernetes)");
   }
   return absl::PermissionDeniedError(
       "io_uring_setup: operation not permitted, and neither kernel.io_uring_disabled nor a seccomp "

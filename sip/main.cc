@@ -85,6 +85,7 @@ int Main(int argc, char** argv) {
       "sallyport");
   app.require_subcommand(1);
   int exit_code = 0;
+  app.set_version_flag("--version", "sallyport " + std::string(kVersion));
 
   std::string config_file;
   CLI::App* const run = app.add_subcommand(
@@ -96,6 +97,10 @@ int Main(int argc, char** argv) {
   AddVersionCommand(app, exit_code);
 
   try {
+  if (argc < 2) {
+    std::fputs(app.help().c_str(), stderr);
+    return kExitError;
+  }
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitError;

@@ -295,7 +295,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
     core::SocketAddress address;
   };
   void LogRefusal(const RefusedPeer& peer, ReasonCode reason, std::string_view method,
-                  std::string_view cause);
+                  std::string_view cause, std::string_view phrase = {});
   void Answer(const MessageSource& source, uint16_t status, std::string_view phrase,
               std::string_view headers, bool parsed);
   // Our own final response in a transaction whose request we hold.

@@ -48,7 +48,8 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
     context_.Count(context_.metrics.sip_flow_failures.Slot(FlowFailure::kForged));
   }
   LogRefusal({source.zone, source.peer(), source.listener, source.connection, source.address},
-             reason, view_.is_request() ? view_.method_text() : std::string_view(), detail.cause);
+             reason, view_.is_request() ? view_.method_text() : std::string_view(), detail.cause,
+             detail.phrase);
   const bool is_answered =
       view_.is_request() && view_.method() != Method::kAck && view_.Has(HeaderId::kVia);
   if (view_.method() == Method::kAck) {  // It has its log line.
@@ -72,7 +73,7 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
 }
 
 void EdgeProxy::LogRefusal(const RefusedPeer& peer, ReasonCode reason, std::string_view method,
-                           std::string_view cause) {
+                           std::string_view cause, std::string_view phrase) {
   const core::LogAdmission admission = context_.log_limits.Admit(
       static_cast<uint32_t>(reason), peer.key, context_.reactor().now().nanoseconds);
   if (!admission.write) {
@@ -82,7 +83,7 @@ void EdgeProxy::LogRefusal(const RefusedPeer& peer, ReasonCode reason, std::stri
       peer.connection == nullptr ? nullptr : peer.connection->standing();
   const std::vector<ListenerConfig>& listeners = context_.snapshot->config.listeners;
   context_.log.Write(
-      core::LogLevel::kInfo, "request-refused", TextOf(reason).phrase,
+      core::LogLevel::kInfo, "request-refused", phrase.empty() ? TextOf(reason).phrase : phrase,
       {{"reason", CodeText(reason)},
        {"status", TextOf(reason).status},
        {"method", method},

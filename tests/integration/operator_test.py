@@ -268,6 +268,18 @@ class CheckTest(scene.SceneTest):
         self.assertRegex(done.stderr, r"bad\.toml:\d+:\d+")
 
 
+def forbid_io_uring():
+    """Forbids io_uring_setup(2) to this process by seccomp(2); x86-64 and aarch64 number it alike."""
+    load_number, jump_if, answer = 0x20, 0x15, 0x06
+    program = b"".join(struct.pack("HBBI", *line) for line in (
+        (load_number, 0, 0, 0), (jump_if, 0, 1, 425), (answer, 0, 0, 0x00050000 | 1), (answer, 0, 0, 0x7fff0000)))
+    code = ctypes.create_string_buffer(program)
+    filters = struct.pack("HxxxxxxQ", 4, ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, filters) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
 class CommandLineTest(unittest.TestCase):
 
     def test_version(self):
@@ -276,6 +288,26 @@ class CommandLineTest(unittest.TestCase):
         self.assertRegex(done.stdout, r"sallyport \d+\.\d+\.\d+")
         self.assertRegex(done.stdout, r"wolfSSL 5\.\d+\.\d+")
         self.assertIn("io_uring", done.stdout)
+
+    def test_version_of_a_flag(self):
+        done = run("--version")
+        self.assertEqual((done.returncode, done.stdout), (0, run("version").stdout.splitlines()[0] + "\n"))
+
+    def test_bare_call_prints_the_usage(self):
+        done = run()
+        self.assertEqual(done.returncode, 2)
+        for words in ("Usage: sallyport", "run", "check", "version"):
+            self.assertIn(words, done.stderr)
+
+    def test_io_uring_under_a_filter_names_a_file_that_exists(self):
+        done = subprocess.run([edge_process.binary(), "version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=edge_process.environment(), text=True, preexec_fn=forbid_io_uring)
+        self.assertIn("forbidden by a seccomp filter", done.stdout)
+        (named,) = set(re.findall(r"[\w/.-]+\.json", done.stdout.replace("seccomp=", "")))
+        root = os.path.join(os.path.dirname(__file__), "..", "..")
+        with open(os.path.join(root, named), encoding="ascii") as profile:
+            allowed = json.load(profile)["syscalls"][0]["names"]
+        self.assertLessEqual({"io_uring_setup", "io_uring_enter", "io_uring_register"}, set(allowed))
 
     def test_wrong_usage(self):
         for arguments in ((), ("nonsense",), ("run",), ("check",), ("run", "--config")):
