@@ -50,6 +50,7 @@ void RaiseDescriptorLimit() {
 
 int RunEdge(const std::string& config_file) {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // A limit of file size costs lines of the log, not the calls.
   // SIGTERM and SIGINT end a process that waits for a file; SIGHUP is kept for later.
   sigset_t reload;
   static_cast<void>(Hold({SIGHUP}, reload));
@@ -84,8 +85,8 @@ int Main(int argc, char** argv) {
       "Sallyport: a SIP edge proxy that admits every request by the identity its sender proved.",
       "sallyport");
   app.require_subcommand(1);
-  int exit_code = 0;
   app.set_version_flag("--version", "sallyport " + std::string(kVersion));
+  int exit_code = 0;
 
   std::string config_file;
   CLI::App* const run = app.add_subcommand(
@@ -96,11 +97,11 @@ int Main(int argc, char** argv) {
   AddCaCommand(app, exit_code);
   AddVersionCommand(app, exit_code);
 
-  try {
   if (argc < 2) {
     std::fputs(app.help().c_str(), stderr);
     return kExitError;
   }
+  try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitError;

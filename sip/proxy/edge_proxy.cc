@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -21,6 +22,10 @@
 
 namespace sallyport::sip {
 namespace {
+
+// Of a Request-URI's host in a cause; a DNS name has 253 at most.
+constexpr size_t kRelayHostBytesMax = 253;
+constexpr size_t kRelayCauseBytes = 320;
 
 // Of a plain connection, or a datagram, from outside: it proves nothing.
 const PeerStanding& Nobody() {
@@ -452,6 +457,14 @@ bool EdgeProxy::PassesJudgement(RequestContext& request) {
 void EdgeProxy::RefuseRoute(const MessageSource& source, const RouteDecision& decision) {
   RefusalDetail detail = decision.is_subscription_lost ? SubscriptionLost() : RefusalDetail();
   detail.cause = decision.cause;
+  std::array<char, kRelayCauseBytes> storage;
+  if (decision.names_host) {
+    const std::string_view host = view_.parsed_request_uri().host.substr(0, kRelayHostBytesMax);
+    const int bytes = std::snprintf(storage.data(), storage.size(), "relay: %.*s %.*s",
+                                    static_cast<int>(host.size()), host.data(),
+                                    static_cast<int>(decision.cause.size()), decision.cause.data());
+    detail.cause = {storage.data(), std::min(static_cast<size_t>(bytes), storage.size() - 1)};
+  }
   Refuse(source, decision.reason, detail);
 }
 

@@ -1,5 +1,8 @@
 #include "sip/proxy/route_decision.h"
 
+#include <algorithm>
+
+#include "sip/message/host.h"
 #include "sip/message/params.h"
 #include "sip/proxy/hostless_uri.h"
 #include "sip/proxy/route_match.h"
@@ -71,6 +74,20 @@ RouteDecision RefuseToken(const MessageView& request, const TokenRights& rights)
   return decision;
 }
 
+RouteDecision RefuseRelay(const OwnRoutes& own, const EdgeSnapshot& snapshot) {
+  const Uri& uri = own.request_uri;
+  if (snapshot.names.Serves(uri, Zone::kOutside)) {
+    return Refuse(ReasonCode::kRelay, "maddr of the Request-URI names another address");
+  }
+  const bool is_ours = std::ranges::any_of(
+      snapshot.config.domains,
+      [&uri](const std::string& domain) { return EqualsHost(domain, uri.host); });
+  if (is_ours) return Refuse(ReasonCode::kRelay, "the Request-URI names a port that is not served");
+  RouteDecision decision = Refuse(ReasonCode::kRelay, "is not one of domains");
+  decision.names_host = true;
+  return decision;
+}
+
 RouteDecision DecideOutside(const MessageView& request, const OwnRoutes& own,
                             const TokenRights& rights, const EdgeSnapshot& snapshot) {
   if (request.max_forwards() == 0 && IsForEdge(request, own, Zone::kOutside, snapshot)) {
@@ -81,7 +98,7 @@ RouteDecision DecideOutside(const MessageView& request, const OwnRoutes& own,
   if (!is_hostless &&
       (!snapshot.names.Serves(own.request_uri, Zone::kOutside) || NamesAnotherAddress(own))) {
     if (MayLoseSubscription(request, rights)) return RefuseToken(request, rights);
-    return Refuse(ReasonCode::kRelay, "the Request-URI names none of our domains");
+    return RefuseRelay(own, snapshot);
   }
   RouteDecision decision = ByRoutes(request, Zone::kOutside, snapshot,
                                     is_hostless ? RefuseHostless() : ToInside(snapshot));

@@ -32,6 +32,7 @@ struct RouteDecision {
   RouteKind kind = RouteKind::kRefuse;
   ReasonCode reason = ReasonCode::kRelay;
   std::string_view cause = {};        // kRefuse: in words, for the log and Warning. Static.
+  bool names_host = false;            // kRefuse: the cause goes on after the Request-URI's host.
   bool is_subscription_lost = false;  // kRefuse: answered 481, so that the subscriber begins anew.
   size_t next_hop = 0;                // kNextHop.
   // From outside, without a pair: every Route value goes. A server inside would follow it, or send

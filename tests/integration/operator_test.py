@@ -419,6 +419,7 @@ class CaTest(scene.SceneTest):
 
 
 class PagesTest(scene.SceneTest):
+    config = {"edge": {"admin-hosts": ["pages.example"]}}
 
     def test_live_and_ready(self):
         self.assertEqual(self.edge.page("/livez")[0], 200)
@@ -452,6 +453,34 @@ class PagesTest(scene.SceneTest):
         text = self.edge.metrics().text
         for hidden in (wanted.call_id, "secret-user", "a.example", "b.example", "SECRET-METHOD"):
             self.assertNotIn(hidden, text)
+
+    def test_pages_answer_beside_slow_clients(self):
+        slow = [socket.create_connection(("127.0.0.1", self.edge.admin_port)) for _ in range(64)]
+        for one in slow:
+            self.addCleanup(one.close)
+            one.sendall(b"GET /livez HTTP/1.1\r\nHos")
+        for path in ("/livez", "/metrics", "/readyz", "/"):
+            start = time.monotonic()
+            self.assertEqual(self.edge.page(path)[0], 200)
+            self.assertLess(time.monotonic() - start, 1.0, path)
+            for one in slow[:32]:
+                one.sendall(b"t")
+        self.edge.wait_metric("admin_connections_dropped_total", lambda value: value >= 64, reason="slow")
+
+    def test_another_host_reads_nothing(self):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        for host, status in (("127.0.0.1", 200), ("localhost:9090", 200), ("pages.example", 200),
+                             ("rebound.example", 421), ("127.0.0.1.rebound.example", 421)):
+            with self.subTest(host=host):
+                asked = urllib.request.Request("http://127.0.0.1:%d/metrics" % self.edge.admin_port,
+                                               headers={"Host": host})
+                try:
+                    with opener.open(asked, timeout=5.0) as answer:
+                        seen = answer.status
+                except urllib.error.HTTPError as error:
+                    seen = error.code
+                    self.assertNotIn(b"sallyport_", error.read())
+                self.assertEqual(seen, status)
 
     def test_every_reason_is_there_from_the_start(self):
         metrics = self.edge.metrics()
@@ -495,7 +524,37 @@ class LogTest(scene.SceneTest):
                 self.assertEqual(len(found), before + 1)
                 self.assertIn("time", found[-1])
                 self.assertIn(found[-1]["level"], ("info", "warning"))
-    config = {"edge": {"admin-hosts": ["pages.example"]}}
+
+    def test_a_relay_is_told_with_the_domain_that_is_not_ours(self):
+        client = self.client()
+        client.exchange(request(uri="sip:x@p1.example"))
+        (found,) = self.wait_refusals(len, reason="relay", cause="relay: p1.example is not one of domains")
+        self.assertEqual(found["status"], 403)
+
+    def test_a_route_error_is_no_bad_request(self):
+        client = self.client()
+        answer = client.exchange(request(headers=["Route: sip:no-brackets.example"]))
+        self.assertEqual((answer.status, answer.reason), (400, "Malformed Route Header"))
+        self.wait_refusals(len, message="Malformed Route Header")
+        self.assertEqual(self.refusals(reason="malformed", message="Bad Request"), [])
+
+    def test_a_full_disk_costs_whole_lines_and_says_so(self):
+        edge = self.another_edge({"log": {"format": "json", "level": "debug"}})
+        size = os.path.getsize(edge.log_path)
+        before = resource.prlimit(edge.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(edge.process.pid, resource.RLIMIT_FSIZE, (size + 100, before[1]))
+        client = self.client(edge=edge)
+        for _ in range(5):
+            client.exchange(request(sender="<sip:x@b.example>;tag=1"))
+        edge.wait_metric("log_records_dropped_total", lambda value: value >= 5)
+        edge.events()  # Each line is whole.
+        resource.prlimit(edge.process.pid, resource.RLIMIT_FSIZE, before)
+        deadline = time.monotonic() + 10.0
+        while "log-resumed" not in edge.log() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        (resumed,) = [event for event in edge.events() if event["event"] == "log-resumed"]
+        self.assertGreaterEqual(resumed["lost"], 5)
+        self.assertEqual(resumed["cause"], "File too large")
 
     def test_storm_of_refusals_is_rate_limited_and_says_so(self):
         client = self.client("URI:sip:storm.example")
@@ -530,34 +589,6 @@ class LogTest(scene.SceneTest):
         strange = self.client("CN=forged\\n{\"event\":\"forged\"}", "DNS:b.example")
         strange.exchange(request())
         time.sleep(0.3)
-    def test_pages_answer_beside_slow_clients(self):
-        slow = [socket.create_connection(("127.0.0.1", self.edge.admin_port)) for _ in range(64)]
-        for one in slow:
-            self.addCleanup(one.close)
-            one.sendall(b"GET /livez HTTP/1.1\r\nHos")
-        for path in ("/livez", "/metrics", "/readyz", "/"):
-            start = time.monotonic()
-            self.assertEqual(self.edge.page(path)[0], 200)
-            self.assertLess(time.monotonic() - start, 1.0, path)
-            for one in slow[:32]:
-                one.sendall(b"t")
-        self.edge.wait_metric("admin_connections_dropped_total", lambda value: value >= 64, reason="slow")
-
-    def test_another_host_reads_nothing(self):
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        for host, status in (("127.0.0.1", 200), ("localhost:9090", 200), ("pages.example", 200),
-                             ("rebound.example", 421), ("127.0.0.1.rebound.example", 421)):
-            with self.subTest(host=host):
-                asked = urllib.request.Request("http://127.0.0.1:%d/metrics" % self.edge.admin_port,
-                                               headers={"Host": host})
-                try:
-                    with opener.open(asked, timeout=5.0) as answer:
-                        seen = answer.status
-                except urllib.error.HTTPError as error:
-                    seen = error.code
-                    self.assertNotIn(b"sallyport_", error.read())
-                self.assertEqual(seen, status)
-
         for event in self.edge.events():
             self.assertNotEqual(event.get("event"), "forged")
         for line in self.edge.log_lines():

@@ -92,6 +92,7 @@ struct Decided {
   bool is_subscription_lost;
   DialogSide far;
   uint32_t own_routes;
+  std::string cause;  // Of a refusal; HOST where it goes on after the Request-URI's host.
 };
 
 Decided Decide(const Asked& asked, const EdgeSnapshot& snapshot = Snapshot()) {
@@ -116,7 +117,8 @@ Decided Decide(const Asked& asked, const EdgeSnapshot& snapshot = Snapshot()) {
           decision.drops_routes,
           decision.is_subscription_lost,
           rights.far,
-          own.count};
+          own.count,
+          (decision.names_host ? "HOST " : "") + std::string(decision.cause)};
 }
 
 constexpr RecordRouteUri kOutsidePlace{.host = "edge.example", .port = 5061};
@@ -178,6 +180,15 @@ TEST(RouteDecisionTest, Rfc3261_16_5_EverythingElseIsRelaying) {
     EXPECT_EQ(decided.kind, RouteKind::kRefuse) << uri;
     EXPECT_EQ(decided.reason, ReasonCode::kRelay) << uri;
   }
+}
+
+TEST(RouteDecisionTest, RelayingIsRefusedWithItsCause) {
+  const auto cause = [](const char* uri) { return Decide({.uri = uri}).cause; };
+  EXPECT_EQ(cause("sip:bob@p1.example"), "HOST is not one of domains");
+  EXPECT_EQ(cause("sip:bob@sub.edge.example"), "HOST is not one of domains");
+  EXPECT_EQ(cause("sip:bob@edge.example:5070"), "the Request-URI names a port that is not served");
+  EXPECT_EQ(cause("sip:bob@edge.example;maddr=10.0.0.5"),
+            "maddr of the Request-URI names another address");
 }
 
 // A Route that names us is taken off; it opens no way to a target that is not ours.
