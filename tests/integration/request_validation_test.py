@@ -89,7 +89,7 @@ class RequestValidationTest(scene.SceneTest):
             "Max-Forwards no number": request(max_forwards="many"),
             "two Max-Forwards": request(headers=["Max-Forwards: 70"]),
             "Via without host": request(via="SIP/2.0/TLS ;branch=z9hG4bKx"),
-            "broken second Via": request(headers=["Via: SIP/2.0/"]),
+            "two Content-Length": request(headers=["Content-Length: 0"]),
             "To unclosed": request(to="<sip:bob@edge.example"),
             "angle brackets around the Request-URI": request(uri="<sip:bob@edge.example>"),
             "headers in the Request-URI": request(uri="sip:bob@edge.example?Route=%3Csip:x.example%3E"),
@@ -111,6 +111,23 @@ class RequestValidationTest(scene.SceneTest):
                 self.assertGreater(len(answer.reason), 5, "400 says the rule in its reason phrase")
                 self.assertEqual(self.hop.seen(wanted.call_id), [])
         self.assertEqual(self.client().exchange(request()).status, 200)
+
+    def test_what_decides_nothing_passes(self):
+        client = self.client()
+        for line in ("Via: SIP/2.0/", "Contact: <sip:*72#@10.0.0.1>;;,", b"Contact: \"J\xf6rg\" <sip:b@10.0.0.5>",
+                     "Refer-To: <<"):
+            with self.subTest(line=line):
+                self.assertEqual(client.exchange(request(headers=[line])).status, 200)
+        for to in ("<sip:b#1@edge.example>", "sip:u;phone-context=+49@edge.example"):
+            with self.subTest(to=to):
+                self.assertEqual(client.exchange(request(to=to)).status, 200)
+
+    def test_a_refused_message_costs_itself_alone(self):
+        client = self.client()
+        for line in ("no colon here", "Bad Name: 1", b"X-A: a\x00b", "Content-Length: 0"):
+            with self.subTest(line=line):
+                self.assertEqual(client.exchange(request(headers=[line])).status, 400)
+        self.assertEqual(client.exchange(request()).status, 200)
 
     def test_no_via_is_refused_or_dropped(self):
         # There is nowhere to answer by Via, but the connection is there (RFC 3261 §18.2.2); either is right.
@@ -258,20 +275,34 @@ class SeveralDomainsTest(scene.SceneTest):
 class HeaderLimitTest(scene.SceneTest):
     config = {"limits": {"headers": 40, "header-bytes": 4096, "body-bytes": 2000}}
 
-    def close_with(self, wanted, status, reason):
+    def refuse_alone(self, wanted):
+        """It is read past: the next message on the connection is served."""
         client = self.client()
-        with self.rejected(reason):
+        with self.rejected("too-large"):
+            client.send(wanted)
+            self.assertEqual(client.receive_final().status, 513)
+        self.assertEqual(self.hop.seen(wanted.call_id), [])
+        self.assertEqual(client.exchange(request()).status, 200)
+
+    def close_with(self, wanted):
+        client = self.client()
+        with self.rejected("too-large"):
             client.send(wanted)
             answers = client.wait_closed()
-        self.assertEqual([answer.status for answer in answers], [status])
+        self.assertEqual([answer.status for answer in answers], [513])
         self.assertEqual(self.hop.seen(wanted.call_id), [])
 
     def test_body_at_the_limit_and_one_beyond(self):
         self.assertEqual(self.client().exchange(request(body=b"x" * 2000)).status, 200)
-        self.close_with(request(body=b"x" * 2001), 513, "too-large")
+        self.refuse_alone(request(body=b"x" * 2001))
+        self.refuse_alone(request(body=b"x" * 32000))
 
     def test_body_that_is_only_announced_is_refused_at_once(self):
-        self.close_with(request(content_length=2001), 513, "too-large")
+        client = self.client()
+        with self.rejected("too-large"):
+            client.send(request(content_length=2001))
+            self.assertEqual(client.receive_final().status, 513)
+        self.close_with(request(content_length=2000 * 17))
 
     def test_headers_at_the_limit_and_beyond(self):
         def sized(total):
@@ -279,8 +310,9 @@ class HeaderLimitTest(scene.SceneTest):
             bare = len(request(headers=["X-Pad: "], **names).bytes)
             return request(headers=["X-Pad: " + "p" * (total - bare)], **names)
         self.assertEqual(self.client().exchange(sized(4096)).status, 200)
-        self.close_with(sized(4096 + 16), 513, "too-large")
-        self.close_with(sized(40960), 513, "too-large")
+        self.refuse_alone(sized(4096 + 16))
+        self.refuse_alone(sized(40960))
+        self.close_with(sized(4096 * 17))
 
     def test_number_of_headers(self):
         bare = request().bytes.count(b"\r\n") - 2
