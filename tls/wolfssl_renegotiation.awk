@@ -1,4 +1,4 @@
-# Lets a TLS 1.2 session go on whose client asks for renegotiation: it gets the warning no_renegotiation (RFC 5246 §7.2.2), and the
+# Lets a TLS 1.2 session go on when its client asks for renegotiation: it gets the warning no_renegotiation (RFC 5246 §7.2.2), and the
 # rest of its ClientHello is skipped. Why: wolfSSL 5.9.2 without renegotiation means to answer so, but its check for repeated
 # messages comes first and ends the session with unexpected_message. The renegotiation code itself stays out.
 # In src/internal.c, in front of that check. Applied twice it changes nothing; where there is no such place the build fails.

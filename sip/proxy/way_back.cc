@@ -56,7 +56,7 @@ bool LeadsToSame(std::string_view a, std::string_view b) {
          one.has_rport == other.has_rport && one.rport == other.rport && one.maddr == other.maddr;
 }
 
-uint64_t HashOf(std::span<const std::string_view> values, const tls::MacKey& key) {
+uint64_t HashOfValues(std::span<const std::string_view> values, const tls::MacKey& key) {
   std::array<uint8_t, 1024> room;
   uint64_t hash = 1;
   for (size_t i = 0; i < values.size();) {
@@ -82,11 +82,11 @@ bool HasViasAsSent(const MessageView& response, const SentVias& sent) {
 }
 
 uint64_t HashOfVias(const SentVias& sent, const tls::MacKey& key) {
-  return HashOf(ValuesOf(sent), key);
+  return HashOfValues(ValuesOf(sent), key);
 }
 
 uint64_t HashOfVias(const MessageView& response, const tls::MacKey& key) {
-  return HashOf(ValuesBelow(response), key);
+  return HashOfValues(ValuesBelow(response), key);
 }
 
 }  // namespace sallyport::sip

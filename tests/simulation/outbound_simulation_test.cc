@@ -624,7 +624,7 @@ TEST_F(TwoServersTest, Rfc3326_2_ReasonOfACancelGoesToEveryTargetThatRings) {
   }
 }
 
-// Nobody has said why: the call was answered elsewhere.
+// No CANCEL has come that could say why.
 TEST_F(TwoServersTest, CancelOfOurOwnCarriesNoReasonThatDidNotCome) {
   RequestText call = Leaving("1", "INVITE");
   call.headers += "Reason: SIP;cause=1\r\n";

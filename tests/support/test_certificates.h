@@ -24,7 +24,7 @@ struct TestCertificateSpec {
   std::string extended_key_usage = "serverAuth,clientAuth";
   std::string basic_constraints;
   std::string name_constraints;
-  std::string unknown_critical_extension;  // The text becomes an extension that nobody knows,
+  std::string unknown_critical_extension;  // The text becomes an extension that no reader knows,
   std::string unknown_extension_oid = "1.3.6.1.4.1.55555.1";  // under this name.
   TestKey key = TestKey::kP256;
   TestDigest digest = TestDigest::kSha256;

@@ -518,9 +518,9 @@ TEST_F(ServerLocationTest, NaptrIsWaitedForOneSecondThenSrvIsAsked) {
   EXPECT_EQ(locator_.pending(), 0u);
 }
 
-// Those who come while the question is open wait for the rest of that second, later ones not at
+// Requests that come while the question is open wait for the rest of that second, later ones not at
 // all.
-TEST_F(ServerLocationTest, SilenceAboutNaptrIsEveryonesAfterOneSecond) {
+TEST_F(ServerLocationTest, SilenceAboutNaptrCountsForAllAfterOneSecond) {
   PublishSrv();
   dns_.set_latency(absl::Milliseconds(10));
   dns_.Drop(DnsType::kNaptr);
@@ -553,7 +553,7 @@ TEST_F(ServerLocationTest, SilenceAboutNaptrIsRememberedUntilItIsAnswered) {
   EXPECT_TRUE(dns_.TakeAsked().empty());  // NAPTR is not asked for each call.
   Advance(absl::Seconds(6));
   EXPECT_EQ(Locate(request).status, LocationStatus::kReady);
-  EXPECT_EQ(dns_.TakeAsked(), Texts{"NAPTR example.com"});  // Asked again, and nobody waits for it.
+  EXPECT_EQ(dns_.TakeAsked(), Texts{"NAPTR example.com"});  // Asked again, not waited for.
   Advance(absl::Seconds(7));
   EXPECT_EQ(locator_.counters().of(DnsType::kNaptr, DnsLookup::kTimeout), 2u);
 
@@ -569,7 +569,7 @@ TEST_F(ServerLocationTest, SilenceAboutNaptrIsRememberedUntilItIsAnswered) {
   EXPECT_EQ(TextsOf(list_.view())[0], "udp 192.0.2.3:5080");
 }
 
-TEST_F(ServerLocationTest, NaptrThatComesLateCountsForThoseWhoStillWait) {
+TEST_F(ServerLocationTest, NaptrThatComesLateCountsWhileSrvIsAwaited) {
   PublishSrv();
   dns_.Naptr("example.com", 50, 50, "SIPS+D2T", "_sips._tcp.other.example");
   dns_.Srv("_sips._tcp.other.example", 0, 1, 5061, "s9.example.com");
