@@ -103,6 +103,10 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   // The keep-alive of RFC 5626 §4.4.1. Any answer shows in last_activity().
   bool SendPing();
 
+  // What waits to be sent, and how much may.
+  uint32_t unsent_bytes() const { return stream_.output_bytes(); }
+  uint32_t unsent_bytes_max() { return stream_.output().bytes_max(); }
+
   // Says goodbye (close_notify), flushes, closes within timeouts.close. Idempotent.
   void Close(ConnectionCloseReason reason);
   // At once. Idempotent.

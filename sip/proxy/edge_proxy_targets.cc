@@ -765,6 +765,11 @@ bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
                            "the certificate does not prove the party of this dialog"};
     return false;
   }
+  if (!transaction.is_ack && !endpoints_.HasRoomFor(endpoint, transaction.peer,
+                                                    transaction.request_bytes + kHeadBytesMax)) {
+    transaction.failure = {ReasonCode::kOverload, "the next hop takes no more of this peer now"};
+    return false;
+  }
   if (!WriteHead(transaction, endpoint)) {
     transaction.failure = {ReasonCode::kOverload, "no memory for the request"};
     return false;

@@ -94,6 +94,8 @@ struct Endpoint {
   // As it was when we dialled: what the server must prove does not change with a reload.
   std::unique_ptr<const TlsProfileConfig> profile;
   core::IntrusiveList<Transaction> waiting;
+  // kStream, while its queue is long: what each peer has put there since it was short.
+  absl::flat_hash_map<PeerKey, uint64_t> queued_by;
 };
 
 class EndpointHandler {
@@ -168,6 +170,9 @@ class EndpointPool final : private ConnectionHandler {
   // Dials if need be: also where the peer's certificate has expired since. A flow of such a peer is
   // as good as gone.
   [[nodiscard]] Readiness Prepare(Endpoint& endpoint);
+  // Only after kReady. A request of that peer may be queued. False: the connection, which others
+  // share, would be full, or the peer has more in its queue than is left for all others.
+  [[nodiscard]] bool HasRoomFor(Endpoint& endpoint, PeerKey peer, size_t bytes);
   // Only after kReady. False: it takes no more now, or is lost; nothing was sent.
   [[nodiscard]] bool Send(Endpoint& endpoint, std::string_view message);
   // From now on OnEndpointOpen and OnEndpointLost will come for it.

@@ -244,6 +244,42 @@ TEST_F(SharedNextHopTest, ThousandOddResponsesOfOneCallee) {
   ExpectCarolsCallGoesOn("a thousand");
 }
 
+// A burst of one peer costs itself alone, while the next hop reads slowly.
+TEST(BurstSimulationTest, OfOnePeerEndsNoCallOfOthers) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "queue-bytes = \"256KiB\""});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  SimulatedPeer& carol = edge.Connect("c.example");
+  RequestText call = Call("carol");
+  call.from = "<sip:carol@c.example>;tag=1";
+  carol.Send(call.Text());
+  edge.Settle();
+  const std::string carols = edge.NextHopTake().value_or("");
+  carol.Take();
+  core::RemoteConnection* const shared = edge.next_hop_connection();
+  shared->set_reading(false);
+  for (int i = 0; i < 100; ++i) {
+    RequestText burst{.branch = "b" + std::to_string(i)};
+    burst.body = std::string(20000, 'x');
+    alice.Send(burst.Text());
+    edge.Settle();
+  }
+  EXPECT_NE(alice.Take().find("SIP/2.0 503 "), std::string::npos);
+  RequestText question{.method = "OPTIONS", .branch = "q", .from = "<sip:carol@c.example>;tag=2"};
+  question.call_id = "q";
+  carol.Send(question.Text());
+  edge.Settle();
+  EXPECT_EQ(carol.Take(), "") << "it waits, and is not refused";
+  shared->set_reading(true);
+  edge.Settle();
+  edge.NextHopSend(ResponseText(carols, 180, "Ringing"));
+  edge.Settle();
+  EXPECT_EQ(StartLine(carol.Take()), "SIP/2.0 180 Ringing");
+  EXPECT_FALSE(shared->saw_end() || shared->saw_reset());
+  std::string last;
+  while (const auto seen = edge.NextHopTake()) last = *seen;
+  EXPECT_EQ(Value(last, "Call-ID"), "q");
+}
+
 // Requests of the next hop come on the same connection.
 TEST_F(SharedNextHopTest, RefusedRequestOfTheInsideCostsItselfAlone) {
   for (const RefusedLines& refused : Refused()) {
