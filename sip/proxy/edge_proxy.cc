@@ -161,6 +161,17 @@ AdmissionSource AdmissionSourceOf(const MessageSource& source) {
                                       : AdmissionSource{source.zone, source.address};
 }
 
+// Some causes name the host that was asked for.
+std::string_view CauseOf(const RouteDecision& decision, const MessageView& request,
+                         std::span<char> room) {
+  if (!decision.names_host) return decision.cause;
+  const std::string_view host = request.parsed_request_uri().host.substr(0, kRelayHostBytesMax);
+  const int bytes =
+      std::snprintf(room.data(), room.size(), "relay: %.*s %.*s", static_cast<int>(host.size()),
+                    host.data(), static_cast<int>(decision.cause.size()), decision.cause.data());
+  return {room.data(), std::min(static_cast<size_t>(bytes), room.size() - 1)};
+}
+
 }  // namespace
 
 EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
@@ -456,15 +467,8 @@ bool EdgeProxy::PassesJudgement(RequestContext& request) {
 
 void EdgeProxy::RefuseRoute(const MessageSource& source, const RouteDecision& decision) {
   RefusalDetail detail = decision.is_subscription_lost ? SubscriptionLost() : RefusalDetail();
-  detail.cause = decision.cause;
   std::array<char, kRelayCauseBytes> storage;
-  if (decision.names_host) {
-    const std::string_view host = view_.parsed_request_uri().host.substr(0, kRelayHostBytesMax);
-    const int bytes = std::snprintf(storage.data(), storage.size(), "relay: %.*s %.*s",
-                                    static_cast<int>(host.size()), host.data(),
-                                    static_cast<int>(decision.cause.size()), decision.cause.data());
-    detail.cause = {storage.data(), std::min(static_cast<size_t>(bytes), storage.size() - 1)};
-  }
+  detail.cause = CauseOf(decision, view_, storage);
   Refuse(source, decision.reason, detail);
 }
 
@@ -572,8 +576,10 @@ void EdgeProxy::ForwardAck(const RequestContext& request) {
     return DropAck(AckDropReason::kNoTransaction, source, CodeText(*invalid));
   }
   if (decision.kind == RouteKind::kRefuse || decision.kind == RouteKind::kAnswerItself) {
+    std::array<char, kRelayCauseBytes> storage;
+    const std::string_view cause = CauseOf(decision, view_, storage);
     return DropAck(AckDropReason::kNoTransaction, source,
-                   decision.cause.empty() ? CodeText(decision.reason) : decision.cause);
+                   cause.empty() ? CodeText(decision.reason) : cause);
   }
   if (transactions_.full()) {
     return DropAck(AckDropReason::kNoTransaction, source, "too many transactions");

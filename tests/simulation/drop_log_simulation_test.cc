@@ -129,7 +129,7 @@ TEST_F(DropLogTest, AcksAreToldWithTheirCause) {
   edge_.Settle();
   const std::string line = Line("ack-dropped");
   EXPECT_THAT(line, HasSubstr("\"reason\":\"no_transaction\""));
-  EXPECT_THAT(line, HasSubstr("\"cause\":\"the Request-URI names none of our domains\""));
+  EXPECT_THAT(line, HasSubstr("\"cause\":\"relay: b.example is not one of domains\""));
   EXPECT_THAT(line, HasSubstr("\"cseq\":\"1 ACK\""));
   EXPECT_THAT(line, Not(HasSubstr("\"connection\":\"\"")));
   EXPECT_EQ(edge_.Counter(edge_.metrics().sip_acks_dropped.Slot(AckDropReason::kNoTransaction)),
