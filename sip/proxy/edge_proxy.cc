@@ -197,7 +197,6 @@ void EdgeProxy::OnNewSnapshot() {
   if (!branches_.HasSameKeys(context_.snapshot->branches)) {
     branches_before_ = std::exchange(branches_, context_.snapshot->branches);
   }
-  named_inside_.clear();
   endpoints_.OnNewSnapshot();
   PinEndpoints();
 }

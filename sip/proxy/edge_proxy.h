@@ -340,7 +340,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] const TargetHealth* HealthOf(const PinnedTarget& target) const;
   std::vector<std::vector<PinnedTarget>> pinned_;
   std::vector<core::MonotonicTime> next_probe_;  // By next hop.
-  // Hosts of named inside targets, as DNS has said since the last reload.
+  // Hosts of named inside targets, as DNS has said; kept over reloads.
   static constexpr size_t kNamedInsideMax = 1024;
   absl::flat_hash_set<core::SocketAddress> named_inside_;
   uint32_t unanswered_ = 0;

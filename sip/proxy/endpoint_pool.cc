@@ -567,12 +567,17 @@ void EndpointPool::OnFlowLostMail(const FlowMail& mail) {
 
 // -- Aliases -----------------------------------------------------------------------------------
 
-// One for each connection, and for each address the newest.
+// One for each connection, and for each address the newest of the peer that has it: others may
+// share that address.
 void EndpointPool::NoteAlias(Connection& connection, uint16_t port) {
   if (connection.alias_port() != port) ForgetAlias(connection);
   const core::SocketAddress address = connection.peer().WithPort(port);
   const auto known = aliases_.find(address);
   if (known != aliases_.end()) {
+    const Connection* const holder = connections_.Find(known->second);
+    if (holder != nullptr && holder->is_open() && holder->peer_key() != connection.peer_key()) {
+      return;
+    }
     known->second = connection.id();
   } else if (aliases_.size() < aliases_max_) {
     aliases_.emplace(address, connection.id());

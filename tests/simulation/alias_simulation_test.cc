@@ -54,6 +54,23 @@ class AliasSimulationTest : public testing::Test {
 
 constexpr char kAlias[] = "SIP/2.0/TLS a.example:5065;alias";
 
+// Behind one address, at one port: whoever has it keeps it while the connection lives.
+TEST_F(AliasSimulationTest, AliasOfAnotherPeerAtTheSameAddressTakesNothingAway) {
+  Introduce(kAlias);
+  SimulatedPeer& other = edge_.ConnectFrom("192.0.2.5:41000", "m.example");
+  other.Send(RequestText{.via = "SIP/2.0/TLS m.example:5065;alias",
+                         .branch = "m",
+                         .from = "<sip:x@m.example>;tag=1",
+                         .call_id = "m"}
+                 .Text());
+  edge_.Settle();
+  edge_.NextHopSend(ResponseText(edge_.NextHopTake().value_or(""), 200, "OK"));
+  edge_.Settle();
+  SendOut("a.example", "out");
+  EXPECT_EQ(StartLine(alice_.Take()), "MESSAGE sip:bob@a.example:5065;transport=tls SIP/2.0");
+  EXPECT_EQ(server_.connections(), 0);
+}
+
 TEST_F(AliasSimulationTest, Rfc5923_RequestGoesBackOnTheConnectionOfItsPeer) {
   Introduce(kAlias);
   SendOut("a.example", "out");
