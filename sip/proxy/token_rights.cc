@@ -352,10 +352,7 @@ DialogTokenGrant MayIssue(const MessageView& request, const DialogId& dialog,
   if (!is_readable || !routes.ok()) return grant;
   const FirstPair first = FirstPairOf(request, dialog, snapshot);
   const bool began_outside = first.has_more || HasMarkedVia(request, snapshot.branches);
-  if (began_outside && (!first.is_valid || snapshot.names.Serves(contact, Zone::kInside) ||
-                        IsInsideTarget(contact, source, snapshot))) {
-    return grant;
-  }
+  if (began_outside && (!first.is_valid || IsInsideTarget(contact, source, snapshot))) return grant;
   const std::array<uint8_t, 32> route_set = routes.digest();
   const auto claim = snapshot.dialog_tokens.ClaimOf({.near = &request.from().uri,
                                                      .far = &request.to().uri,
