@@ -67,7 +67,8 @@ void AppendTo(const ResponseParts& parts, const MessageView& request, Output& ou
   // Read again where the request did not parse: a To that cannot be read gets no tag, it goes back
   // as it came.
   NameAddr to;
-  const bool readable = ParseNameAddr(field->value, to) == NameAddrOutcome::kOk;
+  const bool readable = ParseNameAddr(field->value, to) == NameAddrOutcome::kOk ||
+                        ReadTagAlone(field->value, to);
   const std::string_view line = field->line();
   if (!readable || !to.tag.empty() || parts.to_tag.empty()) return out.Append(line);
   const char* const value_end = field->value.data() + field->value.size();

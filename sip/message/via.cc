@@ -142,13 +142,15 @@ const char* ReadVia(const char* begin, const Bounds& in, Via& via) {
   Param param;
   unsigned seen = 0;
   while (at != in.end && *at == ';') {
-    value_end = ReadParam(at, in, param);
-    if (value_end == nullptr || !EndsParam(value_end, in)) {
-      value_end = SkipOddParam(at, in);
-      if (value_end == nullptr) return nullptr;
-      at = SkipLws(value_end, in.end);
+    const char* end = ReadParam(at, in, param);
+    if (end == nullptr || !EndsParam(end, in)) {
+      end = SkipOddParam(at, in);
+      if (end == nullptr) return nullptr;
+      if (end != SkipLws(at + 1, in.end)) value_end = end;  // A last ';' alone is no part of it.
+      at = SkipLws(end, in.end);
       continue;
     }
+    value_end = end;
     const KnownParameter known = ClassifyParameter(param.name, in);
     if ((seen & known) != 0 || !Keep(known, param, via)) return nullptr;
     seen |= known;
