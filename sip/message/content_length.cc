@@ -43,7 +43,7 @@ ContentLengthOutcome ContentLengthSearch::Take(std::string_view line, const char
   return ContentLengthOutcome::kOk;
 }
 
-// l or Content-Length, whose ninth character is an L.
+// l, or Content-Length: its ninth character is an L.
 bool ContentLengthSearch::IsCandidate(const char* line, const char* end) {
   const char first = ToLower(*line);
   return first == 'l' || (first == 'c' && end - line > 8 && ToLower(line[8]) == 'l');

@@ -212,7 +212,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void KeepForLater(std::span<const std::byte> bytes);
   // Makes room for `bytes` more in the partial buffer. False: a bound was reached; closing.
   bool GrowPartial(size_t bytes);
-  // Tells what it holds of the shared bound, and whose that is (byte_shares.h).
+  // Tells what it holds of the shared bound, under its source or identity (byte_shares.h).
   void NoteShare();
   [[nodiscard]] uint64_t ShareHolder() const;
   // Others may have to give way. False: there is no room for `bytes` more.

@@ -93,7 +93,7 @@ bool EdgeSnapshot::IsNextHop(const core::SocketAddress& source) const {
       });
 }
 
-// One that speaks in clear trusts our address: what comes from it may call whom it likes.
+// A trunk in clear trusts our address: what comes from it may make any call.
 bool EdgeSnapshot::IsPlainTrunk(const core::SocketAddress& address) const {
   const auto is_there = [&address](const NextHopTarget& target) {
     return target.transport != TransportProtocol::kTls && !target.is_named() &&

@@ -1,5 +1,5 @@
 // What deployed devices send, on a whole shard. An odd part that decides nothing passes; a message
-// that cannot be taken, but whose length is known, costs that message alone, on every transport and
+// that cannot be taken, but has a known length, costs that message alone, on every transport and
 // in both directions; what goes on is written plainly.
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Goal: who fills the bound pays for it. Method: holders and parts by hand, then many at random
-// against sums made anew.
+// Goal: the holder that fills the bound pays for it. Method: holders and parts by hand, then many
+// at random against sums made anew.
 #include "sip/proxy/byte_shares.h"
 
 #include <gtest/gtest.h>
