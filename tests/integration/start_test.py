@@ -4,6 +4,7 @@ import resource
 import socket
 import subprocess
 import time
+import unittest
 
 from harness import edge as edge_process
 from harness import scene
@@ -77,11 +78,12 @@ class StartTest(scene.SceneTest):
         process.terminate()
         return process.wait(10.0), edge.log()
 
+    # UBSan asks through a pipe whether memory can be read and takes a pipe that it cannot open for a
+    # broken object; ASan and TSan map more than any limit.
+    @unittest.skipIf(edge_process.is_sanitized(), "a sanitizer needs descriptors and memory of its own")
     def test_a_limit_of_the_system_is_words_and_no_signal(self):
         for kind, limits in ((resource.RLIMIT_NOFILE, range(4, 30, 2)),
                              (resource.RLIMIT_AS, range(1 << 28, 1 << 30, 1 << 27))):
-            if kind == resource.RLIMIT_AS and edge_process.is_sanitized():
-                continue
             codes = []
             for limit in limits:
                 with self.subTest(kind=kind, limit=limit):
