@@ -197,6 +197,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool SendAttempt(Transaction& transaction, Endpoint& endpoint);
   void OnEndpointOpen(Endpoint& endpoint, Transaction& transaction) override;
   void OnEndpointLost(Transaction& transaction, const FailureCause& cause) override;
+  void OnEndpointSuspected(Endpoint& endpoint) override { Ask(endpoint); }
 
   // -- Our own lines in front of a request.
   [[nodiscard]] bool WriteHead(Transaction& transaction, Endpoint& endpoint);
@@ -261,9 +262,17 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool OthersAreHealthy(const Transaction& transaction) const;
   void ProbeTargets();
   void SendProbe(size_t next_hop, size_t target);
-  [[nodiscard]] bool WriteProbe(const NextHopConfig& next_hop, const NextHopTarget& target,
+  // An OPTIONS to a target that TargetHealth suspects; FinishAsked has what came of it.
+  void Ask(Endpoint& suspect);
+  // A transaction without a server side that holds an OPTIONS to `place`. Null: no room.
+  [[nodiscard]] Transaction* CreateProbe(size_t listener, const std::string& place,
+                                         absl::Duration timeout);
+  void FinishProbe(Transaction& transaction, ProbeAnswer answer,
+                   absl::Duration retry_after = absl::ZeroDuration());
+  [[nodiscard]] bool WriteProbe(size_t listener, const std::string& place,
                                 Transaction& transaction);
-  void FinishProbe(Transaction& transaction, bool is_alive);
+  void CountProbe(size_t label, bool is_alive);
+  void FinishAsked(EndpointId asked, ProbeAnswer answer, absl::Duration retry_after);
   void ApplyProbe(size_t next_hop, size_t target, bool is_alive);
   void NoteHealth(Endpoint& endpoint, HealthChange change);
   void LogHealth(HealthChange change, std::string_view next_hop, std::string_view target,

@@ -21,6 +21,8 @@ namespace {
 constexpr size_t kRefusalHeaderBytesMax = 1024;
 // Only this shard sends health checks.
 constexpr uint32_t kProberShard = 0;
+// Of a suspect that is no [[next-hop]]'s: as the default of `health`.
+constexpr absl::Duration kAskTimeout = absl::Seconds(2);
 
 // Also of a message that did not parse.
 std::string_view ValueOf(const MessageView& message, HeaderId id) {
@@ -157,7 +159,7 @@ ReplyPath EdgeProxy::ReplyPathOf(const MessageSource& source) const {
 
 void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::string_view cause) {
   transaction.core::ListLink::Unlink();
-  if (transaction.is_probe) return FinishProbe(transaction, false);
+  if (transaction.is_probe) return FinishProbe(transaction, ProbeAnswer::kUnknown);
   if (transaction.is_ack) {
     DropWaitingAck(transaction, cause);
     return EraseTransaction(transaction);
@@ -347,6 +349,7 @@ const TargetHealth* EdgeProxy::HealthOf(const PinnedTarget& target) const {
 
 void EdgeProxy::NoteHealth(Endpoint& endpoint, HealthChange change) {
   if (change == HealthChange::kNone) return;
+  if (change == HealthChange::kSuspected) return Ask(endpoint);
   LogHealth(change, NextHopName(&endpoint), endpoint.key.address.ToString(),
             endpoint.key.transport);
   if (change != HealthChange::kWentDown) return;
@@ -377,49 +380,71 @@ void EdgeProxy::ProbeTargets() {
   }
 }
 
-// A transaction without a server side: its timers, its branch and its endpoint are like any
-// other's.
 void EdgeProxy::SendProbe(size_t next_hop, size_t target) {
-  if (transactions_.full()) return;
   const NextHopConfig& config = context_.snapshot->config.next_hops[next_hop];
+  const NextHopTarget& asked = config.targets[target];
+  const std::string place = asked.is_named()           ? asked.host
+                            : !config.identity.empty() ? config.identity
+                                                       : asked.address.ToString();
+  Transaction* const transaction = CreateProbe(asked.listener, place, config.health_timeout);
+  if (transaction == nullptr) return;
+  transaction->next_hop = static_cast<uint16_t>(next_hop);
+  transaction->asked_target = static_cast<uint16_t>(target);
+  if (!asked.is_named()) {
+    transaction->targets[0] = pinned_[next_hop][target].endpoint;
+    transaction->target_count = 1;
+    return TryNextTarget(*transaction);
+  }
+  switch (ListNamedTarget(*transaction, config, asked)) {
+    case Finding::kFound:
+      return TryNextTarget(*transaction);
+    case Finding::kPending:
+      return ScheduleDeadline(*transaction, config.health_timeout);
+    case Finding::kNothing:
+      return FinishProbe(*transaction, ProbeAnswer::kUnknown);
+  }
+}
+
+// A flow is as good as its connection.
+void EdgeProxy::Ask(Endpoint& suspect) {
+  if (draining_ || suspect.key.kind == EndpointKind::kFlow) return;
+  const bool is_configured = suspect.pinned == context_.snapshot->version;
+  const absl::Duration timeout =
+      is_configured ? context_.snapshot->config.next_hops[suspect.next_hop].health_timeout
+                    : kAskTimeout;
+  Transaction* const transaction = CreateProbe(
+      suspect.key.listener,
+      suspect.identity.empty() ? suspect.key.address.ToString() : suspect.identity, timeout);
+  if (transaction == nullptr) return;
+  transaction->is_asked = true;
+  transaction->targets[0] = suspect.id;
+  transaction->target_count = 1;
+  TryNextTarget(*transaction);
+}
+
+// Its timers, its branch and its endpoint are like any other's.
+Transaction* EdgeProxy::CreateProbe(size_t listener, const std::string& place,
+                                    absl::Duration timeout) {
+  if (transactions_.full()) return nullptr;
   Transaction* const transaction = transactions_.Create(0, OnRetransmitTimer, OnDeadlineTimer);
   transaction->owner = this;
   transaction->method = Method::kOptions;
   transaction->is_probe = true;
   transaction->is_answered = true;
   transaction->server = ServerState::kTerminated;
-  transaction->next_hop = static_cast<uint16_t>(next_hop);
-  transaction->asked_target = static_cast<uint16_t>(target);
   transaction->snapshot = context_.snapshot->version;
-  transaction->probe_timeout = config.health_timeout;
-  if (!WriteProbe(config, config.targets[target], *transaction)) {
-    return EraseTransaction(*transaction);
-  }
-  if (!config.targets[target].is_named()) {
-    transaction->targets[0] = pinned_[next_hop][target].endpoint;
-    transaction->target_count = 1;
-    return TryNextTarget(*transaction);
-  }
-  switch (ListNamedTarget(*transaction, config, config.targets[target])) {
-    case Finding::kFound:
-      return TryNextTarget(*transaction);
-    case Finding::kPending:
-      return ScheduleDeadline(*transaction, config.health_timeout);
-    case Finding::kNothing:
-      return FinishProbe(*transaction, false);
-  }
+  transaction->probe_timeout = timeout;
+  if (WriteProbe(listener, place, *transaction)) return transaction;
+  EraseTransaction(*transaction);
+  return nullptr;
 }
 
 // From and Contact name us by what our certificate proves: some peers insist on it.
-bool EdgeProxy::WriteProbe(const NextHopConfig& next_hop, const NextHopTarget& target,
-                           Transaction& transaction) {
+bool EdgeProxy::WriteProbe(size_t listener, const std::string& place, Transaction& transaction) {
   constexpr uint32_t kProbeBytesMax = 2048;
   transaction.request = context_.reactor().buffers().Lease(kProbeBytesMax);
   if (!transaction.request) return false;
-  const Egress& egress = context_.snapshot->EgressOf(target.listener);
-  const std::string place = target.is_named()            ? target.host
-                            : !next_hop.identity.empty() ? next_hop.identity
-                                                         : target.address.ToString();
+  const Egress& egress = context_.snapshot->EgressOf(listener);
   const std::string& domain = context_.snapshot->config.domain;
   const uint64_t random = tls::RandomUint64();
   const char* const transport = egress.transport == TransportProtocol::kTls   ? ";transport=tls"
@@ -447,21 +472,35 @@ bool EdgeProxy::WriteProbe(const NextHopConfig& next_hop, const NextHopTarget& t
   return true;
 }
 
-void EdgeProxy::FinishProbe(Transaction& transaction, bool is_alive) {
+void EdgeProxy::FinishProbe(Transaction& transaction, ProbeAnswer answer,
+                            absl::Duration retry_after) {
+  const bool is_alive = answer == ProbeAnswer::kAlive;
   const HealthMail mail{transaction.snapshot, transaction.next_hop, transaction.asked_target,
                         is_alive ? 1U : 0U};
+  const EndpointId asked = transaction.is_asked ? transaction.targets[0] : EndpointId();
   transaction.core::ListLink::Unlink();
   EraseTransaction(transaction);
+  if (asked != EndpointId()) return FinishAsked(asked, answer, retry_after);
   if (mail.snapshot != context_.snapshot->version) return;
   const NextHopConfig& config = context_.snapshot->config.next_hops[mail.next_hop];
-  context_.Count(context_.metrics.upstream_health_checks.Slot(
-      context_.metrics.NextHopLabel(config.name),
-      is_alive ? ProbeResult::kOk : ProbeResult::kFailed));
+  CountProbe(context_.metrics.NextHopLabel(config.name), is_alive);
   ApplyProbe(mail.next_hop, mail.target, is_alive);
   for (uint32_t shard = 0; shard < context_.shard.shards(); ++shard) {
     if (shard == context_.shard.index()) continue;
     static_cast<void>(context_.shard.Post(shard, kMailHealth, std::as_bytes(std::span(&mail, 1))));
   }
+}
+
+void EdgeProxy::FinishAsked(EndpointId asked, ProbeAnswer answer, absl::Duration retry_after) {
+  Endpoint* const endpoint = endpoints_.Find(asked);
+  if (endpoint == nullptr) return;
+  CountProbe(endpoint->label, answer == ProbeAnswer::kAlive);
+  NoteHealth(*endpoint, endpoint->health->OnAsked(context_.reactor().now(), answer, retry_after));
+}
+
+void EdgeProxy::CountProbe(size_t label, bool is_alive) {
+  context_.Count(context_.metrics.upstream_health_checks.Slot(
+      label, is_alive ? ProbeResult::kOk : ProbeResult::kFailed));
 }
 
 void EdgeProxy::ApplyProbe(size_t next_hop, size_t target, bool is_alive) {

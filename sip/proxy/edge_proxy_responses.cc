@@ -109,6 +109,11 @@ std::optional<uint32_t> RetryAfterOf(const MessageView& response) {
   return seconds;
 }
 
+ProbeAnswer ProbeAnswerOf(uint16_t status) {
+  if (status == 503) return ProbeAnswer::kUnavailable;
+  return status == 408 ? ProbeAnswer::kSilent : ProbeAnswer::kAlive;
+}
+
 }  // namespace
 
 // -- Responses in ------------------------------------------------------------------------------
@@ -273,8 +278,9 @@ void EdgeProxy::ApplyResponse(Transaction& transaction) {
     }
   }
   if (transaction.is_probe) {
-    if (status >= 200) FinishProbe(transaction, status != 503 && status != 408);
-    return;
+    if (status < 200) return;
+    return FinishProbe(transaction, ProbeAnswerOf(status),
+                       absl::Seconds(RetryAfterOf(view_).value_or(0)));
   }
   if (status == 503 && FailsOver(transaction)) return;
   const ClientStep step = AdvanceClient(transaction, ClientEventOf(status));
@@ -605,7 +611,7 @@ void EdgeProxy::OnRetransmit(Transaction& transaction) {
 }
 
 void EdgeProxy::OnDeadline(Transaction& transaction) {
-  if (transaction.is_probe) return FinishProbe(transaction, false);
+  if (transaction.is_probe) return FinishProbe(transaction, ProbeAnswer::kSilent);
   if (IsAnswered(transaction.client)) {
     if (transaction.server == ServerState::kCompleted && transaction.is_invite()) {
       context_.Count(context_.metrics.sip_transaction_timeouts.Slot(TransactionTimer::kH));

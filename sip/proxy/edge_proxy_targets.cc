@@ -833,7 +833,7 @@ void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cau
     return SettleTransaction(transaction);
   }
   transaction.failure = cause;
-  if (transaction.is_probe) return FinishProbe(transaction, false);
+  if (transaction.is_probe) return FinishProbe(transaction, ProbeAnswer::kSilent);
   // RFC 3261 §16.9: as if it had answered 503, so the next one gets it. Not once it is cancelled.
   if (transaction.cancel == CancelState::kNone && endpoints_.HasMoreTargets(transaction)) {
     return TryNextTarget(transaction);

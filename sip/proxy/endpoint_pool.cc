@@ -443,14 +443,19 @@ void EndpointPool::OnConnectionClosing(Connection& connection) {
   // The server refused our certificate once the connection stood for us.
   const bool is_refused =
       was_open && !stopping_ && connection.tls_failure() != tls::FailureReason::kNone;
+  bool is_suspect = false;
   if (is_refused || (!was_open && !is_judged && !stopping_)) {
     NoteFailure(*endpoint, CauseOf(connection), ResultOf(connection));
   } else if (was_open && !endpoint->waiting.empty()) {
-    static_cast<void>(endpoint->health->OnFailure(context_.reactor().now(), TargetFailure::kLost,
-                                                  context_.reactor().now()));
+    const core::MonotonicTime now = context_.reactor().now();
+    is_suspect =
+        endpoint->health->OnFailure(now, TargetFailure::kLost, now) == HealthChange::kSuspected;
   }
+  const EndpointId id = endpoint->id;
   const FailureCause& lost = connection.was_left_by_peer() ? kLeft : kLost;
   LoseAll(*endpoint, was_open && !is_refused ? lost : endpoint->failure);
+  if (!is_suspect || stopping_) return;
+  if (Endpoint* const suspect = Find(id)) handler_.OnEndpointSuspected(*suspect);
 }
 
 void EndpointPool::OnConnectionClosed(Connection& connection) {

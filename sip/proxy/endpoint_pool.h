@@ -110,6 +110,8 @@ class EndpointHandler {
   virtual void OnEndpointOpen(Endpoint& endpoint, Transaction& transaction) = 0;
   // It is lost, or could not be reached; the transaction is in no list any more.
   virtual void OnEndpointLost(Transaction& transaction, const FailureCause& cause) = 0;
+  // What was lost with its connections may be the doing of one request (HealthChange::kSuspected).
+  virtual void OnEndpointSuspected(Endpoint& endpoint) = 0;
 
  protected:
   ~EndpointHandler() = default;

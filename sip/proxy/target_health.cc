@@ -1,6 +1,7 @@
 #include "sip/proxy/target_health.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sallyport::sip {
 
@@ -54,6 +55,7 @@ HealthChange TargetHealth::OnSuccess(core::MonotonicTime now) { return OnGood(no
 
 // A request or a probe was answered.
 HealthChange TargetHealth::OnGood(core::MonotonicTime now) {
+  alive_at_ = now;
   failures_ = 0;
   bad_probes_ = 0;
   if (state_ == HealthState::kUp) return HealthChange::kNone;
@@ -65,15 +67,54 @@ HealthChange TargetHealth::OnGood(core::MonotonicTime now) {
 HealthChange TargetHealth::OnFailure(core::MonotonicTime now, TargetFailure failure,
                                      core::MonotonicTime sent) {
   if (sent < changed_) return HealthChange::kNone;
+  if (failure == TargetFailure::kSilence && sent < alive_at_) return HealthChange::kNone;
   good_probes_ = 0;
   if (state_ == HealthState::kDown) return HealthChange::kNone;  // Tried for want of others.
   ++failures_;
   const bool is_broken = state_ == HealthState::kHalfOpen || failure == TargetFailure::kRefused ||
                          failures_ >= options_.failures_to_open;
-  return is_broken ? Advance(now, HealthEvent::kBroken) : HealthChange::kNone;
+  if (!is_broken) return HealthChange::kNone;
+  const bool is_its_own = failure != TargetFailure::kSilence && failure != TargetFailure::kLost;
+  return is_its_own ? Advance(now, HealthEvent::kBroken) : Suspect(now);
 }
 
 HealthChange TargetHealth::OnUnavailable(core::MonotonicTime now, absl::Duration retry_after) {
+  if (state_ == HealthState::kDown) return HealthChange::kNone;
+  if (state_ == HealthState::kUp && retry_after <= absl::ZeroDuration()) return HealthChange::kNone;
+  const HealthChange change = Suspect(now);
+  unconfirmed_ = std::max(unconfirmed_, retry_after);
+  return change;
+}
+
+// One question at a time.
+HealthChange TargetHealth::Suspect(core::MonotonicTime now) {
+  const bool is_asked = asked_at_ != core::MonotonicTime() && now - asked_at_ < options_.ask_pause;
+  if (is_asked) return HealthChange::kNone;
+  asked_at_ = now;
+  unconfirmed_ = absl::ZeroDuration();
+  return HealthChange::kSuspected;
+}
+
+HealthChange TargetHealth::OnAsked(core::MonotonicTime now, ProbeAnswer answer,
+                                   absl::Duration retry_after) {
+  const absl::Duration hold = std::max(std::exchange(unconfirmed_, {}), retry_after);
+  switch (answer) {
+    case ProbeAnswer::kUnknown:
+      return HealthChange::kNone;
+    case ProbeAnswer::kAlive:
+      return OnGood(now);
+    case ProbeAnswer::kUnavailable:
+      return HoldOff(now, hold);
+    case ProbeAnswer::kSilent:
+      if (alive_at_ > asked_at_ || state_ == HealthState::kDown) return HealthChange::kNone;
+      // It said when to come back, and keeps to it.
+      if (hold > absl::ZeroDuration()) return HoldOff(now, hold);
+      return Advance(now, HealthEvent::kBroken);
+  }
+  UNREACHABLE();
+}
+
+HealthChange TargetHealth::HoldOff(core::MonotonicTime now, absl::Duration retry_after) {
   const bool was_usable = IsUsable(now);
   if (state_ == HealthState::kHalfOpen) static_cast<void>(Advance(now, HealthEvent::kBroken));
   if (retry_after > absl::ZeroDuration()) {

@@ -10,9 +10,16 @@
 // 250 ms to 8 s; its answer decides. With probes, kHalfOpen is not used: the target comes back when
 // enough probes succeeded in a row.
 //
-// A sign of life is any response to a request but 503, also a 4xx or 5xx. A 503 with Retry-After
-// takes the target out until then (RFC 3261 §21.5.4); without one it says nothing about the next
-// request, and only fails a trial.
+// A sign of life is any response to a request but 503, also a 4xx or 5xx.
+//
+// Whoever sends requests must not be able to take the target from others. What the target itself
+// does (it refuses, does not connect, has the wrong certificate) counts. What may be the doing of
+// one request (silence, a lost connection, 503: the telephone behind the target says nothing, too)
+// makes it suspect: the caller then asks it by an OPTIONS of our own, and that answer decides
+// (OnAsked). Silence makes nothing suspect while the target has answered anything else since.
+//
+// A 503 with Retry-After, once OPTIONS confirms it, takes the target out until then (RFC 3261
+// §21.5.4); without one it says nothing about the next request, and only fails a trial.
 //
 // Time is passed in and never goes back. No allocation. Shard: one thread.
 #pragma once
@@ -62,7 +69,16 @@ enum class HealthChange : uint8_t {
   kNone,
   kCameUp,
   kWentDown,
-  kHeldOff,  // By Retry-After.
+  kHeldOff,    // By Retry-After.
+  kSuspected,  // Ask it: an OPTIONS of ours, whose answer goes to OnAsked.
+};
+
+// What came of an OPTIONS of ours.
+enum class ProbeAnswer : uint8_t {
+  kAlive,
+  kUnavailable,  // 503.
+  kSilent,       // Nothing in time, its connection was lost, or 408.
+  kUnknown,      // It did not leave: other events say why.
 };
 
 struct HealthOptions {
@@ -74,6 +90,7 @@ struct HealthOptions {
   absl::Duration backoff_min = absl::Milliseconds(250);
   absl::Duration backoff_max = absl::Seconds(8);
   absl::Duration trial = absl::Seconds(32);            // Then a trial counts as never sent: 64*T1.
+  absl::Duration ask_pause = absl::Seconds(4);         // Between two suspicions.
   absl::Duration retry_after_max = absl::Seconds(60);  // A next hop may not silence itself longer.
   absl::Duration slow_start = absl::Seconds(10);
   double slow_start_weight = 0.1;
@@ -103,12 +120,16 @@ class TargetHealth {
   // Any response but 503. That a connection was established says nothing yet.
   HealthChange OnSuccess(core::MonotonicTime now);
   // Once per cause: a broken connection counts once, however many transactions waited on it.
+  // kSilence and kLost end in kSuspected at worst.
   // `sent`: when the request or the dialling began. What began before the last change of state says
   // nothing about the target as it is now, and is ignored.
   HealthChange OnFailure(core::MonotonicTime now, TargetFailure failure, core::MonotonicTime sent);
-  // A 503; zero: without Retry-After.
+  // A 503; zero: without Retry-After. kSuspected at worst.
   HealthChange OnUnavailable(core::MonotonicTime now, absl::Duration retry_after);
-  // An OPTIONS of ours: any response but 503 and 408 in time is ok. Requires has_probes.
+  // The OPTIONS that kSuspected asked for; `retry_after` of its own answer. What was heard of the
+  // target meanwhile outweighs its silence.
+  HealthChange OnAsked(core::MonotonicTime now, ProbeAnswer answer, absl::Duration retry_after);
+  // An OPTIONS of the schedule. Requires has_probes.
   HealthChange OnProbe(core::MonotonicTime now, bool ok);
 
   HealthState state() const { return state_; }
@@ -118,6 +139,8 @@ class TargetHealth {
   HealthChange Advance(core::MonotonicTime now, HealthEvent event);
   HealthChange OnGood(core::MonotonicTime now);
   void ScheduleRetry(core::MonotonicTime now, HealthState previous);
+  HealthChange Suspect(core::MonotonicTime now);
+  HealthChange HoldOff(core::MonotonicTime now, absl::Duration retry_after);
 
   HealthOptions options_;
   HealthState state_ = HealthState::kUp;
@@ -131,6 +154,9 @@ class TargetHealth {
   core::MonotonicTime retry_at_;
   core::MonotonicTime trial_sent_;
   core::MonotonicTime held_until_;  // By Retry-After.
+  core::MonotonicTime alive_at_;    // The last sign of life.
+  core::MonotonicTime asked_at_;    // The last suspicion.
+  absl::Duration unconfirmed_;      // Retry-After of a 503 since.
 };
 
 }  // namespace sallyport::sip

@@ -1144,7 +1144,11 @@ TEST(NextHopGroupTest, DialogsOfATargetThatHoldsOffGoOn) {
   const std::string routes = RouteLinesForCaller(alice.TakeMessages().back());
   edge.NextHopSend(ResponseText(send("INVITE", "2", ""), 503, "No", "Retry-After: 60\r\n"));
   edge.Settle();
+  const std::string question = edge.NextHopTake().value_or("");
+  ASSERT_TRUE(question.starts_with("OPTIONS ")) << question;
   EXPECT_TRUE(edge.NextHopTake().value_or("").starts_with("ACK "));
+  edge.NextHopSend(ResponseText(question, 503, "No"));
+  edge.Settle();
   EXPECT_EQ(send("INVITE", "3", ""), "");
   EXPECT_TRUE(send("ACK", "1", ";tag=uas", routes).starts_with("ACK "));
   EXPECT_TRUE(send("BYE", "1", ";tag=uas", routes).starts_with("BYE "));
@@ -1260,6 +1264,7 @@ TEST(NextHopGroupTest, Rfc3261_21_5_4_RetryAfterOf503IsKept) {
   EXPECT_EQ(Serve(edge, first, 503, "Retry-After: 5\r\n"), 1);
   edge.Run(absl::Milliseconds(20));
   EXPECT_EQ(Serve(edge, second, 200), 1);
+  EXPECT_EQ(Serve(edge, first, 503), 1);  // The edge has asked whether it is the target's own word.
   edge.Run(absl::Seconds(4.5));
   edge.NextHopSend(Leaving("b").Text());
   edge.Run(absl::Milliseconds(20));

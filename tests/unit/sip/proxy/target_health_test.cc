@@ -20,8 +20,17 @@ class TargetHealthTest : public testing::Test {
     return options;
   }
   void Pass(absl::Duration duration) { now_ = now_ + duration; }
-  Change Fail(TargetHealth& health, Failure failure = Failure::kSilence) {
+  Change Fail(TargetHealth& health, Failure failure = Failure::kConnectTimeout) {
     return health.OnFailure(now_, failure, now_);
+  }
+  Change Answer(TargetHealth& health, ProbeAnswer answer, absl::Duration retry_after = {}) {
+    return health.OnAsked(now_, answer, retry_after);
+  }
+  // What one request may bring about: three times, so that the target is suspect.
+  void Suspect(TargetHealth& health, Failure failure = Failure::kSilence) {
+    ASSERT_EQ(Fail(health, failure), Change::kNone);
+    ASSERT_EQ(Fail(health, failure), Change::kNone);
+    ASSERT_EQ(Fail(health, failure), Change::kSuspected);
   }
   void BringDown(TargetHealth& health) {
     ASSERT_EQ(Fail(health, Failure::kRefused), Change::kWentDown);
@@ -69,8 +78,7 @@ TEST_F(TargetHealthTest, BeginsUpWithItsFullWeight) {
 }
 
 TEST_F(TargetHealthTest, ThirdFailureInARowOpens) {
-  for (const Failure failure :
-       {Failure::kConnectTimeout, Failure::kTls, Failure::kSilence, Failure::kLost}) {
+  for (const Failure failure : {Failure::kConnectTimeout, Failure::kTls}) {
     TargetHealth health{HealthOptions{}};
     EXPECT_EQ(Fail(health, failure), Change::kNone);
     EXPECT_EQ(Fail(health, failure), Change::kNone);
@@ -79,6 +87,77 @@ TEST_F(TargetHealthTest, ThirdFailureInARowOpens) {
     EXPECT_EQ(health.state(), State::kDown);
     EXPECT_FALSE(health.IsUsable(now_));
     EXPECT_EQ(Fail(health, failure), Change::kNone);  // Told once.
+  }
+}
+
+// -- What may be the doing of one request --------------------------------------------------------
+
+TEST_F(TargetHealthTest, SilenceAndLossMakeASuspectAndItsAnswerDecides) {
+  for (const Failure failure : {Failure::kSilence, Failure::kLost}) {
+    TargetHealth silent{HealthOptions{}};
+    Suspect(silent, failure);
+    EXPECT_TRUE(silent.IsUsable(now_));  // Until it is known.
+    Pass(absl::Seconds(2));
+    EXPECT_EQ(Answer(silent, ProbeAnswer::kSilent), Change::kWentDown);
+    EXPECT_EQ(silent.state(), State::kDown);
+    TargetHealth alive{HealthOptions{}};
+    Suspect(alive, failure);
+    EXPECT_EQ(Answer(alive, ProbeAnswer::kAlive), Change::kNone);
+    EXPECT_EQ(Fail(alive, failure), Change::kNone);  // Forgotten.
+    EXPECT_EQ(alive.state(), State::kUp);
+  }
+}
+
+// A telephone that says nothing, behind a target that serves others.
+TEST_F(TargetHealthTest, SilenceIsNoneWhileTheTargetAnswersAnythingElse) {
+  TargetHealth health{HealthOptions{}};
+  const core::MonotonicTime sent = now_;
+  Pass(absl::Seconds(30));
+  ASSERT_EQ(health.OnSuccess(now_), Change::kNone);
+  Pass(absl::Seconds(2));
+  for (int request = 0; request < 10; ++request) {
+    EXPECT_EQ(health.OnFailure(now_, Failure::kSilence, sent), Change::kNone);
+  }
+}
+
+TEST_F(TargetHealthTest, SignOfLifeWhileItIsAskedOutweighsItsSilence) {
+  TargetHealth health{HealthOptions{}};
+  Suspect(health);
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(health.OnSuccess(now_), Change::kNone);
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Answer(health, ProbeAnswer::kSilent), Change::kNone);
+  EXPECT_EQ(health.state(), State::kUp);
+}
+
+TEST_F(TargetHealthTest, OneQuestionAtATime) {
+  TargetHealth health{HealthOptions{}};
+  Suspect(health);
+  EXPECT_EQ(Fail(health, Failure::kSilence), Change::kNone);
+  Pass(absl::Seconds(4) - kNanosecond);
+  EXPECT_EQ(Fail(health, Failure::kSilence), Change::kNone);
+  Pass(kNanosecond);  // The question may have been lost.
+  EXPECT_EQ(Fail(health, Failure::kSilence), Change::kSuspected);
+}
+
+TEST_F(TargetHealthTest, QuestionThatDidNotLeaveDecidesNothing) {
+  TargetHealth health{HealthOptions{}};
+  Suspect(health);
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnknown), Change::kNone);
+  EXPECT_EQ(health.state(), State::kUp);
+}
+
+TEST_F(TargetHealthTest, SilentTrialIsAsked) {
+  for (const bool is_alive : {false, true}) {
+    TargetHealth health{HealthOptions{}};
+    BringDown(health);
+    Pass(absl::Milliseconds(250));
+    health.OnRequestSent(now_);
+    EXPECT_EQ(Fail(health, Failure::kSilence), Change::kSuspected);
+    EXPECT_FALSE(health.IsUsable(now_));
+    EXPECT_EQ(Answer(health, is_alive ? ProbeAnswer::kAlive : ProbeAnswer::kSilent),
+              is_alive ? Change::kCameUp : Change::kNone);
+    EXPECT_EQ(health.state(), is_alive ? State::kUp : State::kDown);
   }
 }
 
@@ -181,7 +260,7 @@ TEST_F(TargetHealthTest, FailuresOfEarlierRequestsAreIgnored) {
   Pass(absl::Seconds(1));
   BringBack(health);
   for (int request = 0; request < 10; ++request) {
-    EXPECT_EQ(health.OnFailure(now_, Failure::kSilence, before), Change::kNone);
+    EXPECT_EQ(health.OnFailure(now_, Failure::kConnectTimeout, before), Change::kNone);
   }
   EXPECT_EQ(health.state(), State::kUp);
   Fail(health);
@@ -196,7 +275,7 @@ TEST_F(TargetHealthTest, FailureOfAnEarlierRequestDoesNotEndATrial) {
   BringDown(health);
   Pass(absl::Milliseconds(250));
   health.OnRequestSent(now_);
-  EXPECT_EQ(health.OnFailure(now_, Failure::kSilence, before), Change::kNone);
+  EXPECT_EQ(health.OnFailure(now_, Failure::kConnectTimeout, before), Change::kNone);
   EXPECT_EQ(health.state(), State::kHalfOpen);
 }
 
@@ -240,12 +319,35 @@ TEST_F(TargetHealthTest, TrialHasTheSmallestWeight) {
 
 // -- 503 (RFC 3261 §21.5.4) ----------------------------------------------------------------------
 
+// The 503 of a request may be its callee's own; OPTIONS says whether it is the target's. Silence is
+// what it asked for.
+TEST_F(TargetHealthTest, ConfirmedRetryAfterHoldsItOffUntilThen) {
+  for (const ProbeAnswer answer : {ProbeAnswer::kUnavailable, ProbeAnswer::kSilent}) {
+    TargetHealth health{HealthOptions{}};
+    EXPECT_EQ(health.OnUnavailable(now_, absl::Seconds(5)), Change::kSuspected);
+    EXPECT_TRUE(health.IsUsable(now_));
+    EXPECT_EQ(Answer(health, answer), Change::kHeldOff);
+    EXPECT_EQ(health.state(), State::kUp);
+    EXPECT_EQ(health.UsableAt(now_), now_ + absl::Seconds(5));
+  }
+}
+
+TEST_F(TargetHealthTest, RetryAfterOfACalleeHoldsNobodyOff) {
+  TargetHealth health{HealthOptions{}};
+  for (int request = 0; request < 10; ++request) {
+    const Change change = health.OnUnavailable(now_, absl::Seconds(3600));
+    EXPECT_EQ(change, request == 0 ? Change::kSuspected : Change::kNone);
+  }
+  EXPECT_EQ(Answer(health, ProbeAnswer::kAlive), Change::kNone);
+  EXPECT_TRUE(health.IsUsable(now_));
+}
+
 TEST_F(TargetHealthTest, RetryAfterHoldsItOffUntilThen) {
   TargetHealth health{HealthOptions{}};
-  EXPECT_EQ(health.OnUnavailable(now_, absl::Seconds(5)), Change::kHeldOff);
-  EXPECT_EQ(health.state(), State::kUp);
+  ASSERT_EQ(health.OnUnavailable(now_, absl::Seconds(1)), Change::kSuspected);
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnavailable, absl::Seconds(5)), Change::kHeldOff);
   EXPECT_EQ(health.UsableAt(now_), now_ + absl::Seconds(5));
-  EXPECT_EQ(health.OnUnavailable(now_, absl::Seconds(3)), Change::kNone);  // Not earlier, either.
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnavailable, absl::Seconds(3)), Change::kNone);
   Pass(absl::Seconds(5) - kNanosecond);
   EXPECT_FALSE(health.IsUsable(now_));
   Pass(kNanosecond);
@@ -255,10 +357,11 @@ TEST_F(TargetHealthTest, RetryAfterHoldsItOffUntilThen) {
 
 TEST_F(TargetHealthTest, RetryAfterIsBounded) {
   TargetHealth health{HealthOptions{}};
-  EXPECT_EQ(health.OnUnavailable(now_, absl::Hours(24)), Change::kHeldOff);
+  ASSERT_EQ(health.OnUnavailable(now_, absl::Hours(24)), Change::kSuspected);
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnavailable), Change::kHeldOff);
   EXPECT_FALSE(health.IsUsable(now_ + absl::Seconds(60) + -kNanosecond));
   EXPECT_TRUE(health.IsUsable(now_ + absl::Seconds(60)));
-  EXPECT_EQ(health.OnUnavailable(now_, absl::InfiniteDuration()), Change::kNone);
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnavailable, absl::InfiniteDuration()), Change::kNone);
   EXPECT_TRUE(health.IsUsable(now_ + absl::Seconds(60)));
 }
 
@@ -282,7 +385,8 @@ TEST_F(TargetHealthTest, UnavailableFailsATrial) {
     BringDown(health);
     Pass(absl::Milliseconds(250));
     health.OnRequestSent(now_);
-    EXPECT_EQ(health.OnUnavailable(now_, retry_after), Change::kNone);
+    EXPECT_EQ(health.OnUnavailable(now_, retry_after), Change::kSuspected);
+    EXPECT_EQ(Answer(health, ProbeAnswer::kUnavailable), Change::kNone);
     EXPECT_EQ(health.state(), State::kDown);
     EXPECT_EQ(health.UsableAt(now_), now_ + std::max(retry_after, absl::Milliseconds(500)));
   }
@@ -291,6 +395,7 @@ TEST_F(TargetHealthTest, UnavailableFailsATrial) {
 TEST_F(TargetHealthTest, HeldOffTargetThatAlsoFailsComesBackWhenBothAllow) {
   TargetHealth health{HealthOptions{}};
   health.OnUnavailable(now_, absl::Seconds(1));
+  Answer(health, ProbeAnswer::kUnavailable);
   BringDown(health);
   EXPECT_EQ(health.UsableAt(now_), now_ + absl::Seconds(1));
   EXPECT_FALSE(health.IsUsable(now_ + absl::Milliseconds(999)));
