@@ -199,6 +199,7 @@ void EdgeProxy::OnNewSnapshot() {
   }
   endpoints_.OnNewSnapshot();
   PinEndpoints();
+  learn_at_ = {};
 }
 
 bool EdgeProxy::IsInUse(const Connection& connection) {

@@ -153,6 +153,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] Finding ListTargets(Transaction& transaction);
   [[nodiscard]] Finding ListNextHop(Transaction& transaction, size_t next_hop);
   void BeginNextHop(Transaction& transaction, size_t next_hop) const;
+  [[nodiscard]] LocationRequest RequestFor(const NextHopConfig& next_hop,
+                                           const NextHopTarget& target) const;
   [[nodiscard]] Finding ListNamedTarget(Transaction& transaction, const NextHopConfig& next_hop,
                                         const NextHopTarget& target);
   [[nodiscard]] Finding ListInsideTarget(Transaction& transaction);
@@ -182,6 +184,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
                                                        const TransportAddress& member) const;
   void PinEndpoints();
   [[nodiscard]] LocationSupport Supported(Zone zone) const;
+  void LearnInsideHosts();
   void NoteInsideHost(const core::SocketAddress& address);
   [[nodiscard]] bool MayDialOutside(const core::SocketAddress& address) const;
   [[nodiscard]] bool ChecksName(const EndpointKey& key) const;
@@ -352,6 +355,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   // Hosts of named inside targets, as DNS has said; kept over reloads.
   static constexpr size_t kNamedInsideMax = 1024;
   absl::flat_hash_set<core::SocketAddress> named_inside_;
+  core::MonotonicTime learn_at_;  // LearnInsideHosts; zero: at the next tick.
   uint32_t unanswered_ = 0;
   bool draining_ = false;
 

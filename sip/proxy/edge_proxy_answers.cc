@@ -309,6 +309,7 @@ void EdgeProxy::ObserveResponseTime(const Transaction& transaction) {
 
 void EdgeProxy::OnTick() {
   endpoints_.Sweep();
+  LearnInsideHosts();
   if (context_.shard.index() == kProberShard && !draining_) ProbeTargets();
 }
 

@@ -27,6 +27,10 @@ namespace {
 // transport.
 constexpr size_t kDatagramRequestBytesMax = 1300;
 
+// The addresses of inside names are learnt anew so often; DNS is asked as its answers expire.
+constexpr absl::Duration kLearnInterval = absl::Seconds(5);
+constexpr LocationCookie kLearning = {};  // No transaction's.
+
 constexpr FailureCause kFlowGone{ReasonCode::kFlowGone, "the flow is gone"};
 constexpr FailureCause kNoTarget{ReasonCode::kNextHopUnreachable, "no next hop can be reached"};
 
@@ -458,6 +462,13 @@ EdgeProxy::Finding EdgeProxy::ListNextHop(Transaction& transaction, size_t next_
 EdgeProxy::Finding EdgeProxy::ListNamedTarget(Transaction& transaction,
                                               const NextHopConfig& next_hop,
                                               const NextHopTarget& target) {
+  LocationRequest request = RequestFor(next_hop, target);
+  request.selector = transaction.selector;
+  return ListNamed(transaction, request, KeyOf(next_hop, target));
+}
+
+LocationRequest EdgeProxy::RequestFor(const NextHopConfig& next_hop,
+                                      const NextHopTarget& target) const {
   LocationRequest request;
   request.host = target.host;
   request.port = target.port;
@@ -465,8 +476,7 @@ EdgeProxy::Finding EdgeProxy::ListNamedTarget(Transaction& transaction,
   request.support = Supported(next_hop.zone);
   if (target.transport == TransportProtocol::kTcp) request.support.tcp = true;  // So it is wanted.
   if (target.transport == TransportProtocol::kTls) request.support.tls = true;
-  request.selector = transaction.selector;
-  return ListNamed(transaction, request, KeyOf(next_hop, target));
+  return request;
 }
 
 // In a dialog: where our pair says, and if that is down, to the others of its next hop, which may
@@ -612,6 +622,23 @@ void EdgeProxy::AddLocations(Transaction& transaction, std::span<const Location>
   }
 }
 
+// DNS of the outside must not lead to an inside target before anything has been sent to it.
+void EdgeProxy::LearnInsideHosts() {
+  if (context_.reactor().now() < learn_at_) return;
+  learn_at_ = context_.reactor().now() + kLearnInterval;
+  for (const NextHopConfig& next_hop : context_.snapshot->config.next_hops) {
+    if (next_hop.zone != Zone::kInside) continue;
+    for (const NextHopTarget& target : next_hop.targets) {
+      if (!target.is_named()) continue;
+      // One that DNS does not know now is asked for again, here and when it is needed.
+      const LocationOutcome outcome =
+          locator_.Locate(RequestFor(next_hop, target), locations_, kLearning);
+      if (outcome.status != LocationStatus::kReady) continue;
+      for (const Location& location : locations_.view()) NoteInsideHost(location.address);
+    }
+  }
+}
+
 // What DNS has named for an inside target is inside, too.
 void EdgeProxy::NoteInsideHost(const core::SocketAddress& address) {
   if (named_inside_.size() < kNamedInsideMax) named_inside_.insert(address.Unmapped().WithPort(0));
@@ -629,6 +656,10 @@ bool EdgeProxy::ChecksName(const EndpointKey& key) const {
 
 void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
                           std::span<const Location> locations) {
+  if (cookie == kLearning) {
+    for (const Location& location : locations) NoteInsideHost(location.address);
+    return;
+  }
   Transaction* const transaction = transactions_.Find({cookie.slot, cookie.generation});
   // Gone, cancelled, or served by another target meanwhile; or it waits for what another is called.
   if (transaction == nullptr || !transaction->awaits_location ||

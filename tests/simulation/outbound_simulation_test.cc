@@ -389,6 +389,22 @@ TEST(OutboundSimulationTest, AddressWithoutKnownIdentityIs502AndNobodyIsDialled)
 // -- Failover ----------------------------------------------------------------------------------
 
 // What the second server got, the first having failed in the way that the test has arranged.
+// DNS of a stranger names a server of ours that nothing has been sent to yet.
+TEST(OutboundSimulationTest, NamedInsideTargetIsInsideFromTheStart) {
+  for (const bool is_ours : {true, false}) {
+    SimulatedEdge edge(
+        {.targets = {"udp:127.0.0.1:5080;priority=1", "tcp:pbx.home.example:5080;priority=2"}});
+    edge.dns().A("pbx.home.example", is_ours ? "192.0.2.1" : "192.0.2.9");
+    KnowTls(edge, "b.example", "192.0.2.1");
+    SimulatedServer& server = edge.Serve(kFirst, &SimulatedCertificate("b.example"));
+    edge.Run(absl::Seconds(6));  // DNS did not know the name when the edge began.
+    edge.NextHopSend(Leaving("1").Text());
+    edge.Run(absl::Milliseconds(100));
+    EXPECT_EQ(server.TakeMessages().size(), is_ours ? 0U : 1U);
+    EXPECT_EQ(InsideLines(edge), is_ours ? (Lines{"SIP/2.0 503 Service Unavailable"}) : Lines{});
+  }
+}
+
 TEST(OutboundSimulationTest, Rfc3263_4_3_RefusedConnectionLeadsToTheSecondTarget) {
   SimulatedEdge edge({});
   KnowTwo(edge, "b.example");
