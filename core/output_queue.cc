@@ -30,23 +30,6 @@ bool OutputQueue::Append(std::span<const std::byte> bytes) {
   return true;
 }
 
-std::span<std::byte> OutputQueue::Reserve(uint32_t bytes) {
-  DCHECK(bytes <= kReserveBytesMax);
-  if (bytes > bytes_max_ - size_) return {};
-  if ((back_ == nullptr || back_->room() < bytes) && AddBlock(bytes) == nullptr) return {};
-  const uint32_t usable = std::min(back_->room(), bytes_max_ - size_);
-  return {back_->bytes() + back_->end, usable};
-}
-
-void OutputQueue::Commit(uint32_t bytes) {
-  if (back_ != nullptr) {
-    DCHECK(bytes <= back_->room());
-    back_->end += bytes;
-    size_ += bytes;
-  }
-  if (size_ == 0) TrimBack(nullptr);
-}
-
 size_t OutputQueue::Gather(std::span<iovec> pieces) const {
   size_t count = 0;
   for (Block* block = front_; block != nullptr && count < pieces.size(); block = block->next) {

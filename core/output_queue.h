@@ -27,12 +27,6 @@ class OutputQueue {
   // the caller sheds or closes.
   [[nodiscard]] bool Append(std::span<const std::byte> bytes);
 
-  // Writing in place: at least `bytes` (<= kReserveBytesMax) contiguous bytes, or an empty span as
-  // above. Valid until the next call on the queue. Commit adds the first `bytes` of them.
-  [[nodiscard]] std::span<std::byte> Reserve(uint32_t bytes);
-  void Commit(uint32_t bytes);
-  static constexpr uint32_t kReserveBytesMax = 16 * 1024;
-
   // Describes bytes from the front; returns how many entries of `pieces` were filled.
   size_t Gather(std::span<iovec> pieces) const;
 

@@ -201,7 +201,6 @@ void Stream::Flush() {
   std::array<iovec, IoBackend::kGatherPiecesMax> pieces;
   const size_t count = output_.Gather(pieces);
   send_in_flight_ = true;
-  last_send_progress_ = reactor_.now();
   reactor_.io().Send(fd_, {pieces.data(), count}, id_);
 }
 

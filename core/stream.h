@@ -93,8 +93,6 @@ class Stream final : private CompletionHandler, private FlushNode {
   int fd() const { return fd_; }
   bool receive_paused() const { return receive_paused_; }
   uint32_t output_bytes() const { return output_.size(); }
-  // A slow reader: output_bytes() > 0 and this long ago.
-  MonotonicTime last_send_progress() const { return last_send_progress_; }
 
  private:
   void OnCompletion(const Completion& done) override;
@@ -121,7 +119,6 @@ class Stream final : private CompletionHandler, private FlushNode {
   StreamHandler& handler_;
   OutputQueue output_;
   Timer deadline_;
-  MonotonicTime last_send_progress_;
   HandlerId id_;
   int fd_ = -1;
   uint32_t lingered_bytes_ = 0;

@@ -4,20 +4,11 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
-
-#include "absl/status/statusor.h"
 
 namespace sallyport::tls {
 
 // Versions on offer. TLS 1.0 and 1.1 do not exist here (RFC 8996).
 enum class SecProtocol : uint8_t { kTls12AndLater, kTls12Only, kTls13Only };
-
-// "" and "SSLv23" (the old name for "whatever is best"; deserves a warning, see
-// SecProtocolWarning), "TLSv12", "TLSv13".
-[[nodiscard]] absl::StatusOr<SecProtocol> ParseSecProtocol(std::string_view text);
-// A warning for a legal text, or "".
-std::string_view SecProtocolWarning(std::string_view text);
 
 // Which extendedKeyUsage a peer's leaf may carry (RFC 5280 §4.2.1.12, RFC 5924). "Own purpose" is
 // clientAuth for a peer that connects to us and serverAuth for one that we connect to.
@@ -27,9 +18,6 @@ enum class EkuPolicy : uint8_t {
   kSipDomain,   // id-kp-sipDomain must be there (RFC 5924 §4, strict).
   kIgnore
 };
-
-// "tls", "tls-any-role", "sip-domain", "ignore".
-[[nodiscard]] absl::StatusOr<EkuPolicy> ParseEkuPolicy(std::string_view text);
 
 // Each of the three is a file, or PEM text that was put here instead (tests, self-test); the text
 // wins if not empty.

@@ -25,7 +25,6 @@ constexpr uint32_t kBacklogBytesMax = 16 * 1024 * 1024;
 constexpr uint32_t kRenegotiationKind = kReasonCodeCount + 48;
 static_assert(tls::kFailureReasons <= 48);
 constexpr std::string_view kPong = "\r\n";  // RFC 5626 §4.4.1.
-constexpr std::string_view kPing = "\r\n\r\n";
 // Servers send their tickets right behind the handshake; nobody waits longer for one.
 constexpr absl::Duration kTicketWaitMax = absl::Seconds(10);
 
@@ -562,12 +561,6 @@ bool Connection::Send(const MessageEdit& message) {
   const std::span<char> out = context_.send_scratch;
   const size_t size = message.CopyTo(out);
   return size > 0 && SealAndSend(out.first(size));
-}
-
-bool Connection::SendPing() {
-  if (state_ != State::kOpen) return false;
-  context_.Count(context_.metrics.sip_keepalives.Slot(MetricDirection::kOut, KeepaliveKind::kCrlf));
-  return SealAndSend(kPing);
 }
 
 bool Connection::SealAndSend(std::span<const char> message) {

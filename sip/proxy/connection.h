@@ -100,8 +100,6 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   // before the peer is known.
   bool Send(std::string_view message);
   bool Send(const MessageEdit& message);
-  // The keep-alive of RFC 5626 §4.4.1. Any answer shows in last_activity().
-  bool SendPing();
 
   // What waits to be sent, and how much may.
   uint32_t unsent_bytes() const { return stream_.output_bytes(); }

@@ -253,10 +253,8 @@ TEST_F(StreamTest, TheOutputBoundIsTheCallersToHandle) {
   EXPECT_FALSE(recorder.stream.Write(BytesOf("y")));
   Turns(3);
   EXPECT_EQ(recorder.stream.output_bytes(), 4000u);
-  const MonotonicTime stalled_since = recorder.stream.last_send_progress();
   Pass(absl::Seconds(10));
-  EXPECT_EQ(recorder.stream.last_send_progress(), stalled_since);  // A slow reader shows.
-  EXPECT_GE(reactor_.now() - stalled_since, absl::Seconds(10));
+  EXPECT_EQ(recorder.stream.output_bytes(), 4000u);
   peer.set_reading(true);
   Turns(20);
   EXPECT_EQ(peer.received().size(), 5000u);
