@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <span>
 #include <system_error>
 #include <thread>
 
@@ -71,7 +73,7 @@ LogWriter::LogWriter(const std::atomic<LogLevel>* level, uint32_t index, uint32_
 LogWriter::~LogWriter() = default;
 
 void LogWriter::Write(LogLevel level, LogName event, std::string_view message,
-                      std::initializer_list<LogField> fields) {
+                      std::span<const LogField> fields) {
   if (!Enabled(level)) return;
   const uint64_t head = head_.load(std::memory_order_relaxed);
   if (head - tail_seen_ > mask_) {
@@ -162,9 +164,10 @@ class Log::Drain {
     tell_again_ = now + kTellInterval;
     LogOutput& output = sink_.output();
     LogRecord record;
+    const std::array<LogField, 2> fields = {LogField("lost", output.untold()),
+                                            LogField("cause", std::strerror(output.error()))};
     record.Fill(log_.now_ns_(), LogLevel::kWarning, static_cast<uint32_t>(log_.writers_.size()),
-                "log-resumed", "the log could not be written for a while",
-                {{"lost", output.untold()}, {"cause", std::strerror(output.error())}});
+                "log-resumed", "the log could not be written for a while", fields);
     static_cast<void>(output.WriteRecovery((json_ ? record.AsJson() : record.AsText()) + "\n"));
   }
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +31,7 @@ struct LogOptions {
   LogFormat format = LogFormat::kAuto;
   LogLevel level = LogLevel::kInfo;
   uint32_t writers = 1;                // Shards 0..N-1, then the control thread.
-  uint32_t records_per_writer = 1024;  // Rounded up to a power of two; 512 bytes each.
+  uint32_t records_per_writer = 1024;  // Rounded up to a power of two; 1.5 kB each.
   int file_descriptor = 2;             // Borrowed.
   int64_t (*now_ns)() = nullptr;       // Wall clock for records; nullptr: the system's.
 };
@@ -54,7 +55,12 @@ class LogWriter {  // NOLINT(clang-analyzer-optin.performance.Padding)
   //   log.Write(LogLevel::kInfo, "request-refused", "From not covered by certificate",
   //             {{"reason", "from-not-covered"}, {"listener", name}, {"suppressed", 3}});
   void Write(LogLevel level, LogName event, std::string_view message,
-             std::initializer_list<LogField> fields = {});
+             std::initializer_list<LogField> fields = {}) {
+    Write(level, event, message, std::span(fields.begin(), fields.size()));
+  }
+  // The same for fields that depend on what there is to tell.
+  void Write(LogLevel level, LogName event, std::string_view message,
+             std::span<const LogField> fields);
 
   // Records lost because the ring was full. Any thread.
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }

@@ -224,7 +224,7 @@ class LogRecord::Packer {
 };
 
 void LogRecord::Fill(int64_t time_ns, LogLevel level, uint32_t writer, std::string_view event,
-                     std::string_view message, std::initializer_list<LogField> fields) {
+                     std::string_view message, std::span<const LogField> fields) {
   const std::string_view shortened = Shortened(message, kLogMessageBytesMax);
   time_ns_ = time_ns;
   event_ = event.data();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,8 +16,8 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
 std::string_view LogLevelName(LogLevel level);  // "debug", "info", "warning", "error"
 
-inline constexpr size_t kLogRecordBytes = 512;
-inline constexpr size_t kLogValueBytesMax = 160;    // One field's text; longer is cut.
+inline constexpr size_t kLogRecordBytes = 1536;
+inline constexpr size_t kLogValueBytesMax = 256;    // One field's text; longer is cut.
 inline constexpr size_t kLogMessageBytesMax = 400;  // The message: a diagnostic of check must fit.
 
 // The name of an event or a field: a literal, so that a record can hold its address and the set of
@@ -44,8 +45,8 @@ class LogField {
   LogField(LogName key, T value)
       : key_(key.text()), kind_(Kind::kSigned), number_(static_cast<uint64_t>(int64_t{value})) {}
   template <std::unsigned_integral T>
-    requires(!std::same_as<T, bool>)
-  LogField(LogName key, T value) : key_(key.text()), kind_(Kind::kUnsigned), number_(value) {}
+  requires(!std::same_as<T, bool>) LogField(LogName key, T value)
+      : key_(key.text()), kind_(Kind::kUnsigned), number_(value) {}
 
   std::string_view key() const { return key_; }
   Kind kind() const { return kind_; }
@@ -64,7 +65,7 @@ class LogRecord {
  public:
   // What does not fit is left out and the line says `truncated`. Never fails.
   void Fill(int64_t time_ns, LogLevel level, uint32_t writer, std::string_view event,
-            std::string_view message, std::initializer_list<LogField> fields);
+            std::string_view message, std::span<const LogField> fields);
 
   int64_t time_ns() const { return time_ns_; }
   LogLevel level() const { return level_; }

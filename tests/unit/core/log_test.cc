@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +20,7 @@
 namespace sallyport::core {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -26,7 +28,8 @@ constexpr int64_t kNoon = 1'700'000'000'123'456'789;  // 2023-11-14T22:13:20Z
 
 LogRecord Record(std::string_view message, std::initializer_list<LogField> fields) {
   LogRecord record;
-  record.Fill(kNoon, LogLevel::kWarning, 3, "request-refused", message, fields);
+  record.Fill(kNoon, LogLevel::kWarning, 3, "request-refused", message,
+              std::span(fields.begin(), fields.size()));
   return record;
 }
 
@@ -76,13 +79,31 @@ TEST(LogRecordTest, LongValuesAreCutAtACharacterAndSaidSo) {
   EXPECT_EQ(json.find("\\ufffd"), std::string::npos);
 }
 
+// One byte more than the bound, in a field of its own: the bound is exact, and no character is cut.
+TEST(LogRecordTest, EachValueIsBounded) {
+  const std::string exact(kLogValueBytesMax, 'v');
+  EXPECT_THAT(Record("m", {{"a", exact}}).AsText(), EndsWith(" a=" + exact));
+  EXPECT_THAT(Record("m", {{"a", exact + "w"}}).AsText(),
+              EndsWith(" a=" + exact + " truncated=true"));
+  const std::string before(kLogValueBytesMax - 1, 'v');
+  EXPECT_THAT(Record("m", {{"a", before + "ü"}}).AsText(),
+              EndsWith(" a=" + before + " truncated=true"));
+}
+
+// Five texts of full length beside the usual small fields: what a refusal has at the most.
 TEST(LogRecordTest, FieldsBeyondTheRecordAreLeftOut) {
   const std::string value(kLogValueBytesMax, 'v');
-  const std::string line =
-      Record("m", {{"a", value}, {"b", value}, {"c", value}, {"d", value}, {"e", 1}}).AsText();
-  EXPECT_THAT(line, HasSubstr(" b=v"));
-  EXPECT_EQ(line.find(" d="), std::string::npos);
-  EXPECT_THAT(line, HasSubstr(" e=1"));
+  const std::string line = Record("m", {{"a", value},
+                                        {"b", value},
+                                        {"c", value},
+                                        {"d", value},
+                                        {"e", value},
+                                        {"f", value},
+                                        {"g", 1}})
+                               .AsText();
+  EXPECT_THAT(line, HasSubstr(" e=v"));
+  EXPECT_EQ(line.find(" f="), std::string::npos);
+  EXPECT_THAT(line, HasSubstr(" g=1"));
   EXPECT_THAT(line, HasSubstr(" truncated=true"));
 }
 
