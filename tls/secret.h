@@ -31,6 +31,7 @@ inline constexpr std::string_view kPathTokenLabel = "sallyport path token";
 inline constexpr std::string_view kDialogTokenLabel = "sallyport dialog token of a pair";
 inline constexpr std::string_view kPartyLabel = "sallyport party";
 inline constexpr std::string_view kPeerKeyLabel = "sallyport peer key";
+inline constexpr std::string_view kLoggedCallIdLabel = "sallyport call-id in log lines";
 
 using DerivedKey = std::array<uint8_t, 32>;
 

@@ -173,6 +173,11 @@ LogConfig ReadLog(core::ConfigTable table) {
                                             {"warning", core::LogLevel::kWarning},
                                             {"error", core::LogLevel::kError}},
                                            log.level);
+  log.users = table.Boolean("users", log.users);
+  log.call_id = table.Choice<LoggedCallId>(
+      "call-id",
+      {{"hash", LoggedCallId::kHash}, {"plain", LoggedCallId::kPlain}, {"off", LoggedCallId::kOff}},
+      log.call_id);
   table.RefuseUnknown();
   return log;
 }

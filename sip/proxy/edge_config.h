@@ -31,9 +31,15 @@ enum class UnmatchedPeer : uint8_t { kOwnIdentities, kRefuse };
 // [path] when: which REGISTERs from outside get our Path.
 enum class PathWhen : uint8_t { kAlways, kSupported };
 
+// [log] call-id: how log lines show Call-IDs. A hash is keyed by the secret: all instances show the
+// same one, and it does not tell the Call-ID to a reader without the secret.
+enum class LoggedCallId : uint8_t { kHash, kPlain, kOff };
+
 struct LogConfig {
   core::LogFormat format = core::LogFormat::kAuto;
   core::LogLevel level = core::LogLevel::kInfo;
+  bool users = false;  // User parts of Request-URI, From and To in log lines.
+  LoggedCallId call_id = LoggedCallId::kHash;
 };
 
 struct EdgeConfig {

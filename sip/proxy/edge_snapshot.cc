@@ -80,7 +80,9 @@ EdgeSnapshot::EdgeSnapshot(EdgeConfig loaded, uint64_t snapshot_version,
       path_tokens(identity.secret),
       pairs(identity.secret),
       dialog_tokens(identity.secret),
-      peer_key(identity.secret.DeriveMacKey(identity.secret.size() - 1, tls::kPeerKeyLabel)) {}
+      peer_key(identity.secret.DeriveMacKey(identity.secret.size() - 1, tls::kPeerKeyLabel)),
+      logged_call_id_key(
+          identity.secret.DeriveMacKey(identity.secret.size() - 1, tls::kLoggedCallIdLabel)) {}
 
 bool EdgeSnapshot::IsNextHop(const core::SocketAddress& source) const {
   return std::any_of(

@@ -75,6 +75,7 @@ struct EdgeSnapshot {
   const DialogTokenSigner dialog_tokens;
   // For PeerKey. Of the oldest key of the secret: so instances agree while it is rotated.
   const tls::MacKey peer_key;
+  const tls::MacKey logged_call_id_key;  // Likewise of the oldest.
 
  private:
   [[nodiscard]] bool IsAllowedInside(const core::SocketAddress& address) const;

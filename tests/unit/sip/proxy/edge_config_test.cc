@@ -645,6 +645,18 @@ const std::vector<Case>& Refusals() {
        "[[next-hop]]",
        "[log]\nlevel = \"warn\"\n[[next-hop]]",
        {"f.toml:22:9: error: log.level = \"warn\": not a known word; use one of"}},
+      {"log call-id",
+       "[[next-hop]]",
+       "[log]\ncall-id = \"clear\"\n[[next-hop]]",
+       {"f.toml:22:11: error: log.call-id = \"clear\": not a known word; use one of"}},
+      {"log users",
+       "[[next-hop]]",
+       "[log]\nusers = \"yes\"\n[[next-hop]]",
+       {"f.toml:22:9: error: log.users = \"yes\""}},
+      {"log key of another spelling",
+       "[[next-hop]]",
+       "[log]\ncall_id = \"off\"\n[[next-hop]]",
+       {"f.toml:22:1: error: unknown key log.call_id; did you mean"}},
 
       {"peer",
        "[[next-hop]]",
@@ -1086,7 +1098,8 @@ TEST(EdgeConfigTest, EverySectionIsRead) {
       "receive-buffers = 64\nlog-lines-per-second = 9\n[timeouts]\nfirst-byte = \"1s\"\nhandshake "
       "= "
       "\"2s\"\nmessage = \"3s\"\nidle = \"4s\"\nclose = \"5s\"\nconnect = \"6s\"\ndrain = \"7s\"\n"
-      "target = \"8s\"\ntimer-c = \"200s\"\n[log]\nformat = \"text\"\nlevel = \"debug\"\n");
+      "target = \"8s\"\ntimer-c = \"200s\"\n[log]\nformat = \"text\"\nlevel = \"debug\"\n"
+      "users = true\ncall-id = \"plain\"\n");
   ASSERT_THAT(Lines(loaded), IsEmpty());
   const LimitsConfig& limits = loaded.config.limits;
   EXPECT_EQ(loaded.config.identity_header, AssertedHeader::kNone);
@@ -1119,6 +1132,15 @@ TEST(EdgeConfigTest, EverySectionIsRead) {
   EXPECT_EQ(timeouts.timer_c, absl::Seconds(200));
   EXPECT_EQ(loaded.config.log.format, core::LogFormat::kText);
   EXPECT_EQ(loaded.config.log.level, core::LogLevel::kDebug);
+  EXPECT_TRUE(loaded.config.log.users);
+  EXPECT_EQ(loaded.config.log.call_id, LoggedCallId::kPlain);
+}
+
+TEST(EdgeConfigTest, LogLinesNameNoUserAndNoCallIdUnlessToldTo) {
+  EXPECT_FALSE(LoadValues(kGood).config.log.users);
+  EXPECT_EQ(LoadValues(kGood).config.log.call_id, LoggedCallId::kHash);
+  const std::string off = std::string(kGood) + "[log]\ncall-id = \"off\"\n";
+  EXPECT_EQ(LoadValues(off).config.log.call_id, LoggedCallId::kOff);
 }
 
 TEST(EdgeConfigTest, PathIsAlwaysAddedUnlessItWaitsForSupport) {
@@ -1192,6 +1214,9 @@ TEST(RestartOnlyDifferencesTest, NamesWhatAReloadCannotTakeOver) {
   EXPECT_THAT(differences("127.0.0.1:5080", "127.0.0.1:5081"), IsEmpty()) << "next hops are live";
   EXPECT_THAT(differences("[[next-hop]]", "[path]\nwhen = \"supported\"\n[[next-hop]]"), IsEmpty())
       << "path is live";
+  EXPECT_THAT(differences("[[next-hop]]", "[log]\nusers = true\ncall-id = \"off\"\n[[next-hop]]"),
+              IsEmpty())
+      << "what log lines show is live";
 }
 
 // ---- Files
