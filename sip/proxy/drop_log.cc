@@ -1,11 +1,13 @@
 #include "sip/proxy/drop_log.h"
 
+#include <span>
 #include <string>
 
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
 #include "core/log_rate_limiter.h"
+#include "sip/proxy/request_log.h"
 #include "tls/failure_reason.h"
 
 namespace sallyport::sip {
@@ -70,16 +72,22 @@ void Write(const ShardContext& context, core::LogName event, uint32_t kind, size
     return context.Count(context.metrics.log_records_suppressed.Slot(suppressed_label));
   }
   if (!context.log.Enabled(core::LogLevel::kInfo)) return;
+  const CallIdText call_id(dropped.call_id, *context.snapshot);
+  const std::string address = dropped.address.ToString();
+  const std::string connection = TextOf(dropped.connection);
+  LogFields fields;
+  fields.push_back({"reason", text.label});
+  fields.push_back({"cause", dropped.cause});
+  fields.push_back({"status", dropped.status});
+  call_id.AppendTo(fields);
+  fields.push_back({"cseq", CSeqText(dropped.cseq)});
+  fields.push_back({"zone", ZoneName(dropped.zone)});
+  fields.push_back({"address", address});
+  fields.push_back({"connection", connection});
+  fields.push_back({"next_hop", dropped.next_hop});
+  fields.push_back({"suppressed", admission.suppressed});
   context.log.Write(core::LogLevel::kInfo, event, text.text,
-                    {{"reason", text.label},
-                     {"cause", dropped.cause},
-                     {"status", dropped.status},
-                     {"cseq", dropped.cseq},
-                     {"zone", ZoneName(dropped.zone)},
-                     {"address", dropped.address.ToString()},
-                     {"connection", TextOf(dropped.connection)},
-                     {"next_hop", dropped.next_hop},
-                     {"suppressed", admission.suppressed}});
+                    std::span<const core::LogField>(fields));
 }
 
 }  // namespace

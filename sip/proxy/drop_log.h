@@ -17,9 +17,10 @@ namespace sallyport::sip {
 
 // Borrowed for the call. Texts may hold any bytes: the log escapes them.
 struct DroppedMessage {
-  uint16_t status = 0;         // Of a response.
-  std::string_view cseq = {};  // The value as it is written: number and method.
-  Zone zone = Zone::kOutside;  // Of the other end: where it came from, or could not go.
+  uint16_t status = 0;            // Of a response.
+  std::string_view call_id = {};  // As it is written; the line shows it as [log] call-id says.
+  std::string_view cseq = {};     // The value as it is written: number and method.
+  Zone zone = Zone::kOutside;     // Of the other end: where it came from, or could not go.
   PeerKey peer = 0;
   core::SocketAddress address = {};
   ConnectionId connection = {};    // Zero: a datagram.

@@ -32,6 +32,7 @@
 #include "sip/proxy/message_source.h"
 #include "sip/proxy/party_directory.h"
 #include "sip/proxy/record_route.h"
+#include "sip/proxy/request_log.h"
 #include "sip/proxy/route_decision.h"
 #include "sip/proxy/server_location.h"
 #include "sip/proxy/shard_context.h"
@@ -299,15 +300,11 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   }
   void Refuse(const MessageSource& source, ReasonCode reason) { Refuse(source, reason, {}); }
   void Refuse(const MessageSource& source, ReasonCode reason, const RefusalDetail& detail);
-  struct RefusedPeer {
-    Zone zone;
-    PeerKey key;
-    uint32_t listener;
-    const Connection* connection;  // May be gone.
-    core::SocketAddress address;
-  };
-  void LogRefusal(const RefusedPeer& peer, ReasonCode reason, std::string_view method,
-                  std::string_view cause, std::string_view phrase = {});
+  // For log lines. stored_ holds the transaction's request.
+  [[nodiscard]] RequestWay WayOf(const Transaction& transaction) const;
+  [[nodiscard]] std::string_view AskedNameOf(const Transaction& transaction) const;
+  // The line of level debug, as long as the request is there to tell of.
+  void LogOutcome(const Transaction& transaction, uint16_t status);
   void Answer(const MessageSource& source, uint16_t status, std::string_view phrase,
               std::string_view headers, bool parsed);
   // Our own final response in a transaction whose request we hold.
@@ -326,7 +323,6 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void DropAck(AckDropReason reason, const MessageSource& source, std::string_view cause);
   // One that has waited for its target.
   void DropWaitingAck(const Transaction& transaction, std::string_view cause);
-  [[nodiscard]] std::string_view NextHopName(const Endpoint* endpoint) const;
   void CountResponse(uint16_t status, FinalSource source);
   void ObserveResponseTime(const Transaction& transaction);
 

@@ -12,6 +12,7 @@
 #include "sip/proxy/drop_log.h"
 #include "sip/proxy/edge_proxy.h"
 #include "sip/proxy/mail_kinds.h"
+#include "sip/proxy/request_log.h"
 #include "sip/proxy/via_mark.h"
 #include "tls/random.h"
 
@@ -24,18 +25,20 @@ constexpr uint32_t kProberShard = 0;
 // Of a suspect that is no [[next-hop]]'s: as the default of `health`.
 constexpr absl::Duration kAskTimeout = absl::Seconds(2);
 
-// Also of a message that did not parse.
-std::string_view ValueOf(const MessageView& message, HeaderId id) {
-  const HeaderField* const field = message.First(id);
-  return field == nullptr ? std::string_view() : field->value;
-}
-
 // The access side of a transaction, as far as it tells of what was dropped.
 DroppedMessage DroppedOf(const Transaction& transaction) {
   return {.zone = transaction.reply.zone,
           .peer = transaction.peer,
           .address = transaction.reply.address,
           .connection = transaction.reply.connection};
+}
+
+// Where it was to go was not asked yet.
+RequestWay WayFrom(const MessageSource& source) {
+  return {.zone = source.zone,
+          .listener = source.listener,
+          .standing = source.connection == nullptr ? nullptr : source.connection->standing(),
+          .address = source.address};
 }
 
 }  // namespace
@@ -49,9 +52,14 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
   if (reason == ReasonCode::kFlowToken) {
     context_.Count(context_.metrics.sip_flow_failures.Slot(FlowFailure::kForged));
   }
-  LogRefusal({source.zone, source.peer(), source.listener, source.connection, source.address},
-             reason, view_.is_request() ? view_.method_text() : std::string_view(), detail.cause,
-             detail.phrase);
+  const uint16_t status = detail.status != 0 ? detail.status : text.status;
+  LogRefusedRequest(context_, view_,
+                    {.peer = source.peer(),
+                     .reason = reason,
+                     .status = status,
+                     .phrase = detail.phrase,
+                     .cause = detail.cause},
+                    WayFrom(source));
   const bool is_answered =
       view_.is_request() && view_.method() != Method::kAck && view_.Has(HeaderId::kVia);
   if (view_.method() == Method::kAck) {  // It has its log line.
@@ -66,37 +74,12 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
          .cause = detail.cause,
          .sips_required = detail.sips_required},
         storage);
-    Answer(source, detail.status != 0 ? detail.status : text.status,
-           detail.phrase.empty() ? text.phrase : detail.phrase, headers, detail.parsed);
+    Answer(source, status, detail.phrase.empty() ? text.phrase : detail.phrase, headers,
+           detail.parsed);
   }
   if (source.connection != nullptr && (detail.closes || text.closes_connection)) {
     source.connection->Close(ConnectionCloseReason::kPolicy);
   }
-}
-
-void EdgeProxy::LogRefusal(const RefusedPeer& peer, ReasonCode reason, std::string_view method,
-                           std::string_view cause, std::string_view phrase) {
-  const core::LogAdmission admission = context_.log_limits.Admit(
-      static_cast<uint32_t>(reason), peer.key, context_.reactor().now().nanoseconds);
-  if (!admission.write) {
-    return context_.Count(context_.metrics.log_records_suppressed.Slot(reason));
-  }
-  const PeerStanding* const standing =
-      peer.connection == nullptr ? nullptr : peer.connection->standing();
-  const std::vector<ListenerConfig>& listeners = context_.snapshot->config.listeners;
-  context_.log.Write(
-      core::LogLevel::kInfo, "request-refused", phrase.empty() ? TextOf(reason).phrase : phrase,
-      {{"reason", CodeText(reason)},
-       {"status", TextOf(reason).status},
-       {"method", method},
-       {"zone", ZoneName(peer.zone)},
-       {"listener", peer.listener < listeners.size()
-                        ? std::string_view(listeners[peer.listener].name)
-                        : std::string_view()},
-       {"identities", standing == nullptr ? std::string() : standing->identities.List()},
-       {"address", peer.address.ToString()},
-       {"cause", cause},
-       {"suppressed", admission.suppressed}});
 }
 
 void EdgeProxy::Answer(const MessageSource& source, uint16_t status, std::string_view phrase,
@@ -117,6 +100,9 @@ void EdgeProxy::Answer(const MessageSource& source, uint16_t status, std::string
   } else {
     tag = local_tag_.Make({}, {});
     parts.to_tag = {tag.data(), tag.size()};
+  }
+  if (status >= 200 && context_.log.Enabled(core::LogLevel::kDebug)) {
+    LogRequest(context_, view_, WayFrom(source), status);
   }
   const size_t size = WriteResponse(parts, view_, context_.send_scratch);
   const bool is_sent =
@@ -176,10 +162,6 @@ void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::
                                                                         : FlowFailure::kGone));
   }
   if (!ParseStored(transaction)) return FinishWith(transaction, 0, {}, {});
-  const Connection* const connection = connections_.Find(transaction.reply.connection);
-  LogRefusal({transaction.reply.zone, transaction.peer, transaction.reply.listener, connection,
-              connection != nullptr ? connection->peer() : transaction.reply.address},
-             reason, stored_.method_text(), cause);
   const ReasonText& text = TextOf(reason);
   uint16_t status = text.status;
   std::string_view phrase = text.phrase;
@@ -189,6 +171,13 @@ void EdgeProxy::FinishLocally(Transaction& transaction, ReasonCode reason, std::
     status = 500;
     phrase = "Server Internal Error";
   }
+  LogRefusedRequest(context_, stored_,
+                    {.peer = transaction.peer,
+                     .reason = reason,
+                     .status = status,
+                     .phrase = text.phrase,
+                     .cause = cause},
+                    WayOf(transaction));
   std::array<char, kRefusalHeaderBytesMax> storage;
   const std::string_view headers =
       RefusalHeaders(reason, stored_,
@@ -241,12 +230,13 @@ void EdgeProxy::DropResponse(ResponseDropReason reason, const ResponseSource& so
   context_.Count(context_.metrics.sip_responses_dropped.Slot(reason));
   LogDroppedResponse(context_, reason,
                      {.status = view_.status_code(),
-                      .cseq = ValueOf(view_, HeaderId::kCSeq),
+                      .call_id = RawValueOf(view_, HeaderId::kCallId),
+                      .cseq = RawValueOf(view_, HeaderId::kCSeq),
                       .zone = source.zone,
                       .peer = source.peer,
                       .address = source.address,
                       .connection = source.connection,
-                      .next_hop = NextHopName(endpoint),
+                      .next_hop = NextHopNameOf(endpoint, *context_.snapshot),
                       .cause = cause});
 }
 
@@ -257,14 +247,16 @@ void EdgeProxy::DropReply(ResponseDropReason reason, const Transaction& transact
   static_cast<void>(ParseMessage(response, Framing::kDatagram, dropped));
   DroppedMessage message = DroppedOf(transaction);
   message.status = dropped.status_code();
-  message.cseq = ValueOf(dropped, HeaderId::kCSeq);
-  message.next_hop = NextHopName(endpoints_.Find(transaction.endpoint));
+  message.call_id = RawValueOf(dropped, HeaderId::kCallId);
+  message.cseq = RawValueOf(dropped, HeaderId::kCSeq);
+  message.next_hop = NextHopNameOf(endpoints_.Find(transaction.endpoint), *context_.snapshot);
   LogDroppedResponse(context_, reason, message);
 }
 
 void EdgeProxy::DropAck(AckDropReason reason, const MessageSource& source, std::string_view cause) {
   context_.Count(context_.metrics.sip_acks_dropped.Slot(reason));
-  DroppedMessage message{.cseq = ValueOf(view_, HeaderId::kCSeq),
+  DroppedMessage message{.call_id = RawValueOf(view_, HeaderId::kCallId),
+                         .cseq = RawValueOf(view_, HeaderId::kCSeq),
                          .zone = source.zone,
                          .peer = source.peer(),
                          .address = source.address,
@@ -276,18 +268,18 @@ void EdgeProxy::DropAck(AckDropReason reason, const MessageSource& source, std::
 void EdgeProxy::DropWaitingAck(const Transaction& transaction, std::string_view cause) {
   context_.Count(context_.metrics.sip_acks_dropped.Slot(AckDropReason::kNoTransaction));
   DroppedMessage message = DroppedOf(transaction);
-  if (ParseStored(transaction)) message.cseq = ValueOf(stored_, HeaderId::kCSeq);
-  message.next_hop = NextHopName(endpoints_.Find(transaction.endpoint));
+  if (ParseStored(transaction)) {
+    message.call_id = RawValueOf(stored_, HeaderId::kCallId);
+    message.cseq = RawValueOf(stored_, HeaderId::kCSeq);
+  }
+  message.next_hop = NextHopNameOf(endpoints_.Find(transaction.endpoint), *context_.snapshot);
   message.cause = cause;
   LogDroppedAck(context_, AckDropReason::kNoTransaction, message);
 }
 
-// "": none of the configuration's, as far as is known.
-std::string_view EdgeProxy::NextHopName(const Endpoint* endpoint) const {
-  const std::vector<NextHopConfig>& next_hops = context_.snapshot->config.next_hops;
-  const bool is_claimed = endpoint != nullptr && endpoint->pinned == context_.snapshot->version &&
-                          endpoint->next_hop < next_hops.size();
-  return is_claimed ? std::string_view(next_hops[endpoint->next_hop].name) : std::string_view();
+void EdgeProxy::LogOutcome(const Transaction& transaction, uint16_t status) {
+  if (!context_.log.Enabled(core::LogLevel::kDebug) || transaction.is_probe) return;
+  if (ParseStored(transaction)) LogRequest(context_, stored_, WayOf(transaction), status);
 }
 
 void EdgeProxy::CountResponse(uint16_t status, FinalSource source) {
@@ -351,7 +343,7 @@ const TargetHealth* EdgeProxy::HealthOf(const PinnedTarget& target) const {
 void EdgeProxy::NoteHealth(Endpoint& endpoint, HealthChange change) {
   if (change == HealthChange::kNone) return;
   if (change == HealthChange::kSuspected) return Ask(endpoint);
-  LogHealth(change, NextHopName(&endpoint), endpoint.key.address.ToString(),
+  LogHealth(change, NextHopNameOf(&endpoint, *context_.snapshot), endpoint.key.address.ToString(),
             endpoint.key.transport);
   if (change != HealthChange::kWentDown) return;
   // Requests that wait for it may be served by another.

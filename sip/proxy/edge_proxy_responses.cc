@@ -435,6 +435,7 @@ void EdgeProxy::KeepBroughtRoutes(Transaction& transaction) {
 
 bool EdgeProxy::SendReply(Transaction& transaction, std::string_view response, uint16_t status,
                           FinalSource source) {
+  if (status >= 200) LogOutcome(transaction, status);
   const bool is_success = status >= 200 && status < 300;
   const bool is_kept = !response.empty() && !transaction.reply_is_reliable &&
                        !(transaction.is_invite() && is_success);

@@ -693,6 +693,45 @@ void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
   FinishLocally(*transaction, transaction->failure.reason, transaction->failure.text);
 }
 
+// The name that DNS was asked for last; empty: none was asked for.
+std::string_view EdgeProxy::AskedNameOf(const Transaction& transaction) const {
+  if (transaction.lists_next_hop()) {
+    const bool has_asked = transaction.snapshot == context_.snapshot->version &&
+                           (transaction.looked_at >> transaction.asked_target & 1) != 0;
+    if (!has_asked) return {};
+    const NextHopConfig& config = context_.snapshot->config.next_hops[transaction.next_hop];
+    return config.targets[transaction.asked_target].host;
+  }
+  if (transaction.source == TargetSource::kParty) {
+    const bool has_asked =
+        transaction.awaits_location || transaction.party_step == PartyStep::kNothing;
+    return has_asked ? transaction.far.party.domain.view() : std::string_view();
+  }
+  if (transaction.source != TargetSource::kLocate || transaction.request_bytes == 0) return {};
+  const Uri uri = NextUri(stored_, transaction.next_is_strict);
+  return uri.host_is_ip ? std::string_view() : uri.host;
+}
+
+RequestWay EdgeProxy::WayOf(const Transaction& transaction) const {
+  const EdgeSnapshot& snapshot = *context_.snapshot;
+  const Connection* const connection = connections_.Find(transaction.reply.connection);
+  const Endpoint* const endpoint = endpoints_.Find(transaction.endpoint);
+  RequestWay way{.zone = transaction.reply.zone,
+                 .listener = transaction.reply.listener,
+                 .standing = connection == nullptr ? nullptr : connection->standing(),
+                 .address = connection == nullptr ? transaction.reply.address : connection->peer(),
+                 .next_hop = NextHopNameOf(endpoint, snapshot),
+                 .dns_name = AskedNameOf(transaction)};
+  if (endpoint != nullptr) way.target = endpoint->key.address;
+  if (way.next_hop.empty() && transaction.lists_next_hop()) {
+    const auto wanted = snapshot.FindNextHop(transaction.source == TargetSource::kInsideTarget
+                                                 ? transaction.far.next_hop
+                                                 : transaction.next_hop_hash);
+    if (wanted.has_value()) way.next_hop = snapshot.config.next_hops[*wanted].name;
+  }
+  return way;
+}
+
 // -- Trying them -------------------------------------------------------------------------------
 
 void EdgeProxy::TryNextTarget(Transaction& transaction) {
@@ -827,6 +866,7 @@ bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
   }
   context_.Count(context_.metrics.sip_requests.Slot(MetricDirection::kOut, transaction.method));
   if (transaction.is_ack) {
+    LogOutcome(transaction, 0);
     EraseTransaction(transaction);
     return true;
   }

@@ -69,6 +69,13 @@ FailureCause CauseOf(const Connection& connection) {
 
 }  // namespace
 
+std::string_view NextHopNameOf(const Endpoint* endpoint, const EdgeSnapshot& snapshot) {
+  const std::vector<NextHopConfig>& next_hops = snapshot.config.next_hops;
+  const bool is_claimed = endpoint != nullptr && endpoint->pinned == snapshot.version &&
+                          endpoint->next_hop < next_hops.size();
+  return is_claimed ? std::string_view(next_hops[endpoint->next_hop].name) : std::string_view();
+}
+
 EndpointPool::EndpointPool(ShardContext& context, ConnectionTable& connections,
                            EndpointHandler& handler, const EndpointPoolOptions& options)
     : context_(context),
@@ -416,7 +423,8 @@ bool EndpointPool::ProvesIdentity(Endpoint& endpoint, Connection& connection) {
   context_.log.Write(
       core::LogLevel::kError, "next-hop-identity",
       "Certificate identity does not match requested domain",
-      {{"expected", verdict == ServerVerdict::kDnMismatch ? endpoint.dn : endpoint.identity},
+      {{"next_hop", NextHopNameOf(&endpoint, *context_.snapshot)},
+       {"expected", verdict == ServerVerdict::kDnMismatch ? endpoint.dn : endpoint.identity},
        {"found", connection.standing()->identities.List()},
        {"subject", certificate->subject_dn()},
        {"target", endpoint.key.address.ToString()}});
@@ -476,7 +484,8 @@ void EndpointPool::NoteFailure(Endpoint& endpoint, const FailureCause& cause,
   context_.Count(context_.metrics.outbound_connects.Slot(endpoint.label, result));
   context_.log.Write(core::LogLevel::kWarning, "next-hop-unreachable",
                      "could not connect to next hop",
-                     {{"target", endpoint.key.address.ToString()},
+                     {{"next_hop", NextHopNameOf(&endpoint, *context_.snapshot)},
+                      {"target", endpoint.key.address.ToString()},
                       {"transport", TransportName(endpoint.key.transport)},
                       {"identity", endpoint.identity},
                       {"reason", CodeText(cause.reason)},

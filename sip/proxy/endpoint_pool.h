@@ -98,6 +98,11 @@ struct Endpoint {
   absl::flat_hash_map<PeerKey, uint64_t> queued_by;
 };
 
+// Of the [[next-hop]] that it is a target of; "": of none in this configuration, as far as is
+// known.
+[[nodiscard]] std::string_view NextHopNameOf(const Endpoint* endpoint,
+                                             const EdgeSnapshot& snapshot);
+
 class EndpointHandler {
  public:
   // One frame from a connection that we dialled; the endpoint may have forgotten it (nullptr).
