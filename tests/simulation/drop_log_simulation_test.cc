@@ -13,6 +13,7 @@
 namespace sallyport::sip::test {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -93,6 +94,7 @@ TEST_F(DropLogTest, LateAndForeignAnswersAreToldWithTheirNextHop) {
   const std::string late = Line("response-dropped");
   EXPECT_THAT(late, HasSubstr("\"reason\":\"no_transaction\""));
   EXPECT_THAT(late, HasSubstr("\"cseq\":\"1 MESSAGE\""));
+  EXPECT_THAT(late, ContainsRegex("\"call_id\":\"[0-9a-f]{16}\""));
 }
 
 // What a peer has written can forge no line and no field.

@@ -293,6 +293,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
       metrics_(ListenerNames(config_), {"core"}),
       stats_(metrics_.registry.slots()),
       identities_(64, quiet_points_) {
+  log_->set_level(config_.log.level);
   network_.set_faults(options.faults);
   network_.SetWallTime(absl::FromUnixSeconds(std::time(nullptr)));
   core::ReactorOptions reactor;
@@ -372,6 +373,7 @@ void SimulatedEdge::Reload() {
 
 void SimulatedEdge::Reload(const SimulatedEdgeOptions& options) {
   config_ = ConfigOf(options);
+  log_->set_level(config_.log.level);
   if (options.secret.has_value()) secret_ = *options.secret;
   Reload();
 }
