@@ -140,7 +140,11 @@ bool Handshaking::IsExcludedUri(std::string_view uri) const {
 // later connection.
 int Handshaking::OnVerify(int accepted, WOLFSSL_X509_STORE_CTX* store) {
   auto* const self = static_cast<Handshaking*>(store->userCtx);
-  if (accepted != 1 || self == nullptr) return 0;
+  if (self == nullptr) return 0;
+  if (accepted != 1) {
+    self->KeepRefusedLeaf(*store);
+    return 0;
+  }
   if (store->error_depth != 0) return 1;
   self->certificate_judged_ = true;
   if (store->totalCerts == 0) {  // The peer sent none, and the library says that it may.
@@ -150,7 +154,18 @@ int Handshaking::OnVerify(int accepted, WOLFSSL_X509_STORE_CTX* store) {
   const std::span der(store->certs[0].buffer, store->certs[0].length);
   self->verdict_ = self->JudgeLeaf(der);
   self->leaf_.accepted = self->verdict_ == FailureReason::kNone;
+  if (!self->leaf_.accepted) self->KeepRefusedLeaf(*store);
   return self->leaf_.accepted ? 1 : 0;
+}
+
+// The library frees it before the handshake's caller hears of the failure.
+void Handshaking::KeepRefusedLeaf(const WOLFSSL_X509_STORE_CTX& store) {
+  if (refused_leaf_ != nullptr || store.certs == nullptr || store.totalCerts == 0) return;
+  const std::span der(store.certs[0].buffer, store.certs[0].length);
+  if (der.empty() || der.size() > kRefusedLeafBytesMax) return;
+  refused_leaf_ = std::make_unique_for_overwrite<uint8_t[]>(der.size());
+  refused_leaf_bytes_ = der.size();
+  std::copy(der.begin(), der.end(), refused_leaf_.get());
 }
 
 FailureReason Handshaking::JudgeLeaf(std::span<const uint8_t> der) {

@@ -54,6 +54,14 @@ class Handshaking {
   FailureReason verdict() const { return verdict_; }
   bool certificate_judged() const { return certificate_judged_; }
 
+  // The leaf that the peer has shown, of a handshake that fails; nothing of it need be true. Empty:
+  // it showed none, or one of more than kRefusedLeafBytesMax.
+  std::span<const uint8_t> shown_leaf() const {
+    if (refused_leaf_ != nullptr) return {refused_leaf_.get(), refused_leaf_bytes_};
+    if (leaf_.der == nullptr) return {};  // None, or TakePeer has taken it.
+    return {leaf_.der.get(), leaf_.bytes};
+  }
+
   // Client. Whether a session kept from an earlier handshake still stands for what a full one would
   // prove now: its anchor is trusted, the leaf is valid and allowed, nothing is too old.
   bool MayOffer(const ResumableSession& session) const;
@@ -90,6 +98,7 @@ class Handshaking {
   };
   static constexpr size_t kIntermediatesMax = 8;
   static constexpr size_t kExcludedUrisMax = 64;
+  static constexpr size_t kRefusedLeafBytesMax = 16 * 1024;
 
   struct Leaf {
     std::unique_ptr<uint8_t[]> der;
@@ -105,6 +114,7 @@ class Handshaking {
   static Handshaking* Of(WOLFSSL* library_session);
 
   void NoteCertificate(const DecodedCert& certificate);
+  void KeepRefusedLeaf(const WOLFSSL_X509_STORE_CTX& store);
   void NoteExcludedUris(const Signer& signer);
   bool IsExcludedUri(std::string_view uri) const;
   FailureReason JudgeLeaf(std::span<const uint8_t> der);
@@ -128,6 +138,8 @@ class Handshaking {
   bool certificate_judged_ = false;  // Signatures from here on are proofs of possession.
   FailureReason verdict_ = FailureReason::kNone;
   Leaf leaf_;
+  std::unique_ptr<uint8_t[]> refused_leaf_;  // For the log line; only where it was refused.
+  size_t refused_leaf_bytes_ = 0;
   std::unique_ptr<TicketIdentity> ticket_;   // Server: the one that was opened, if any.
   std::unique_ptr<VerifiedServer> offered_;  // Client: of the session that was offered, if any.
 };

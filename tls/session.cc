@@ -367,6 +367,12 @@ void Session::Fail(FailureReason reason, std::string_view text) {
   established_ = false;
 }
 
+std::span<const uint8_t> Session::refused_leaf() const {
+  if (handshaking_ == nullptr || failure_ == FailureReason::kNone) return {};
+  const std::span<const uint8_t> shown = handshaking_->shown_leaf();
+  return shown.empty() ? peer_.leaf_der : shown;
+}
+
 void Session::DropLeaf() {
   leaf_.reset();
   peer_.leaf_der = {};

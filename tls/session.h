@@ -111,6 +111,9 @@ class Session {
   // Valid after kFailed. The text is static, for log lines; it never holds peer bytes.
   FailureReason failure() const { return failure_; }
   std::string_view failure_text() const { return failure_text_; }
+  // After Handshake has failed: the leaf that the peer has shown, for log lines. It proves nothing.
+  // Empty: there was none, or it was too large. Borrowed from the session.
+  std::span<const uint8_t> refused_leaf() const;
 
   // Established and not failed.
   bool established() const { return established_; }

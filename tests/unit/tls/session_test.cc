@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <ctime>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -54,6 +55,8 @@ class SessionTest : public testing::TestWithParam<int> {
     const bool connected = Converse(client, server);
     // TLS 1.3 clients are done before the server judged them; the alert shows when they read.
     client.Read();
+    const std::span<const uint8_t> refused = server.session().refused_leaf();
+    last_refused_leaf_ = std::string(refused.begin(), refused.end());
     if (!connected || server.handshake_outcome() == HandshakeOutcome::kFailed) {
       EXPECT_NE(server.session().failure(), FailureReason::kNone);
       EXPECT_FALSE(server.session().peer().verified);
@@ -67,6 +70,7 @@ class SessionTest : public testing::TestWithParam<int> {
 
   std::string last_client_error_;
   std::string last_text_;
+  std::string last_refused_leaf_;  // DER.
 };
 
 INSTANTIATE_TEST_SUITE_P(Versions, SessionTest, testing::Values(kTls12, kTls13),
@@ -133,6 +137,7 @@ TEST_P(SessionTest, RequiredModeRefusesAnonymousPeersWithAnAlert) {
   client.Read();
   EXPECT_EQ(server.handshake_outcome(), HandshakeOutcome::kFailed);
   EXPECT_EQ(server.session().failure(), FailureReason::kNoCertificate);
+  EXPECT_TRUE(server.session().refused_leaf().empty());
   EXPECT_NE(client.error(), "");
 }
 
@@ -252,6 +257,28 @@ TEST_P(SessionTest, ReadsTheClockThatWasPassedIn) {
   EXPECT_EQ(Try(scene_.client, "", context), FailureReason::kExpired);
   clock.offset_milliseconds = -2LL * 86400 * 1000;
   EXPECT_EQ(Try(scene_.client, "", context), FailureReason::kNotYetValid);
+}
+
+// By the library or by us, and for any certificate of the chain: the leaf is told, as it was sent.
+TEST_P(SessionTest, TellsWhichLeafWasRefused) {
+  const TestCertificate other_root = MintSelfSigned(test::CaSpec("Other"));
+  const TestCertificate other_sub = MintSignedBy(other_root, test::CaSpec("Other Sub"));
+  TestCertificateSpec expired = test::DomainSpec("a.example");
+  expired.not_after = time(nullptr) - 10;
+  TestCertificateSpec purpose = test::DomainSpec("a.example");
+  purpose.key_usage = "critical,keyEncipherment";
+  const TestCertificate stranger = MintSignedBy(other_sub, test::DomainSpec("a.example"));
+  EXPECT_EQ(Try(stranger, other_sub.pem), FailureReason::kUntrustedCa);
+  EXPECT_EQ(last_refused_leaf_, stranger.Der());
+  EXPECT_EQ(Try(stranger), FailureReason::kUntrustedCa);
+  EXPECT_EQ(last_refused_leaf_, stranger.Der());
+  for (const TestCertificateSpec& spec : {expired, purpose}) {
+    const TestCertificate leaf = MintSignedBy(scene_.root, spec);
+    EXPECT_NE(Try(leaf), FailureReason::kNone);
+    EXPECT_EQ(last_refused_leaf_, leaf.Der());
+  }
+  EXPECT_EQ(Try(scene_.client), FailureReason::kNone);
+  EXPECT_EQ(last_refused_leaf_, "");
 }
 
 TEST_P(SessionTest, JudgesKeyUsage) {
