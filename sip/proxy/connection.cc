@@ -9,6 +9,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "core/check.h"
 #include "sip/message/host.h"
+#include "sip/proxy/handshake_log.h"
 #include "sip/proxy/source_key.h"
 
 namespace sallyport::sip {
@@ -260,16 +261,15 @@ bool Connection::CreateAcceptedSession() {
 
 void Connection::FailHandshake(tls::FailureReason reason, std::string_view text) {
   CountHandshakeFailure(reason, text);
-  const core::LogAdmission admission = context_.log_limits.Admit(
-      static_cast<uint32_t>(kReasonCodeCount) + static_cast<uint32_t>(reason), listener_,
-      context_.reactor().now().nanoseconds);
-  if (admission.write) {
-    context_.log.Write(core::LogLevel::kWarning, "handshake-failed", text,
-                       {{"reason", tls::FailureReasonName(reason)},
-                        {PlaceKey(), PlaceName()},
-                        {"address", peer_.ToString()},
-                        {"suppressed", admission.suppressed}});
-  }
+  LogFailedHandshake(context_, {.reason = reason,
+                                .text = text,
+                                .listener = listener_,
+                                .zone = zone_,
+                                .place_key = PlaceKey(),
+                                .place = PlaceName(),
+                                .address = peer_,
+                                .leaf = session_ == nullptr ? std::span<const uint8_t>()
+                                                            : session_->refused_leaf()});
   EnterClosing(ConnectionCloseReason::kPolicy);
   stream_.Close(context_.snapshot->config.timeouts.close);  // The alert goes out first.
 }
