@@ -201,6 +201,21 @@ class Edge:
         """The log as JSON objects; fails on a line that is none."""
         return [json.loads(line) for line in self.log_lines()]
 
+    def wait_event(self, event, timeout=SECONDS, **fields):
+        """Waits until the log has such a line and returns its fields; of several the last."""
+        deadline = time.monotonic() + timeout
+        while True:
+            lines = self.log_lines()[:-1] if not self.log().endswith("\n") else self.log_lines()
+            told = [json.loads(line) for line in lines]
+            found = [one for one in told
+                     if one["event"] == event and all(one.get(key) == value for key, value in fields.items())]
+            if found:
+                return found[-1]
+            if time.monotonic() > deadline:
+                raise AssertionError("no %s with %r in the log; its last lines:\n%s" % (
+                    event, fields, "\n".join(lines[-5:])))
+            time.sleep(0.02)
+
     def metrics(self):
         status, text = self.page("/metrics")
         if status != 200:
