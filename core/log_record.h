@@ -21,7 +21,7 @@ inline constexpr size_t kLogValueBytesMax = 256;    // One field's text; longer 
 inline constexpr size_t kLogMessageBytesMax = 400;  // The message: a diagnostic of check must fit.
 
 // The name of an event or a field: a literal, so that a record can hold its address and the set of
-// names is closed by the source. kebab-case.
+// names is closed by the source. Events are kebab-case, fields snake_case.
 class LogName {
  public:
   template <size_t n>
