@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -144,15 +145,21 @@ bool ReadExactly(int fd, std::string& text) {
 }
 
 // A port that is free now, so that both shards can share it.
+// Below the ephemeral ports, so that no client of another test has it by the time it is used.
 SocketAddress FreeAddress() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_storage storage;
-  socklen_t length = SocketAddress::Loopback(AddressFamily::kIpv4, 0).ToSockaddr(storage);
-  auto* const address = reinterpret_cast<sockaddr*>(&storage);
-  EXPECT_EQ(bind(fd, address, length), 0);
-  EXPECT_EQ(getsockname(fd, address, &length), 0);
-  close(fd);
-  return SocketAddress::FromSockaddr(address, length);
+  std::random_device random;
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const SocketAddress address = SocketAddress::Loopback(
+        AddressFamily::kIpv4, static_cast<uint16_t>(10000 + random() % 5000));
+    sockaddr_storage storage;
+    const socklen_t length = address.ToSockaddr(storage);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool is_free = bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0;
+    close(fd);
+    if (is_free) return address;
+  }
+  ADD_FAILURE() << "no port is free";
+  return {};
 }
 
 // Goal: two shards on one port, every message through the other shard and back: all arrive, whole.
