@@ -22,14 +22,7 @@ class Baresip:
     _count = 0
 
     def __init__(self, folder, edge_port, dns, certificate, trusted_ca, user="alice", answers="auto", contact="bob"):
-        Baresip._count += 1
-        self.user = user
-        self.uri = "sip:%s@edge.example" % user
-        self.events = []
-        self._answers = {}
-        self._tokens = 0
-        self._changed = threading.Condition()
-        self._folder = os.path.join(folder, "baresip-%d" % Baresip._count)
+        self._begin(folder, user)
         control = free_port()
         profiles.copy("baresip", self._folder, {
             "config": {"127.0.0.1:5066": "127.0.0.1:%d" % free_port(), "127.0.0.1:53": dns.address,
@@ -46,6 +39,19 @@ class Baresip:
                 with open(path, "rb") as part:
                     shutil.copyfileobj(part, bundle)
         shutil.copy(trusted_ca, os.path.join(self._folder, "ca.pem"))
+        self._run(control)
+
+    def _begin(self, folder, user):
+        Baresip._count += 1
+        self.user = user
+        self.uri = "sip:%s@edge.example" % user
+        self.events = []
+        self._answers = {}
+        self._tokens = 0
+        self._changed = threading.Condition()
+        self._folder = os.path.join(folder, "baresip-%d" % Baresip._count)
+
+    def _run(self, control):
         self._program = Program([find("baresip"), "-4", "-s", "-f", self._folder], self._folder, "baresip")
         self._program.wait_for("baresip is ready")
         self._control = socket.create_connection(("127.0.0.1", control), timeout=SECONDS)
@@ -127,3 +133,19 @@ class Baresip:
             elif heard.get("response"):
                 self._answers[heard.get("token")] = heard
             self._changed.notify_all()
+
+
+class BaresipServer(Baresip):
+    """One that is no telephone of the edge but a server behind it, in the clear on TCP (and UDP) at `port`. It takes
+    what is for `user` at edge.example. A call rings until the command "accept"; meanwhile it is busy."""
+
+    def __init__(self, folder, user="bob"):
+        self._begin(folder, user)
+        self.port, control = free_port(), free_port()
+        profiles.copy("baresip", self._folder, {
+            "config": {"127.0.0.1:5066": "127.0.0.1:%d" % self.port, "127.0.0.1:4444": "127.0.0.1:%d" % control,
+                       "sip_certificate     alice.pem\n": "", "sip_cafile          ca.pem\n": "",
+                       "dns_server          127.0.0.1:53\n": "", "call_max_calls      4": "call_max_calls 1"}})
+        with open(os.path.join(self._folder, "accounts"), "w", encoding="ascii") as accounts:
+            accounts.write("<%s;transport=tcp>;regint=0;answermode=manual;audio_codecs=pcmu\n" % self.uri)
+        self._run(control)

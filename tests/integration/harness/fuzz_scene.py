@@ -14,7 +14,7 @@ SEED = int(os.environ.get("SALLYPORT_FUZZ_SEED", "20261130"))
 _BATCH = 4        # Mutants between two requests that must be answered.
 _METHODS = ("OPTIONS", "MESSAGE", "INVITE", "SUBSCRIBE", "NOTIFY", "INFO", "PUBLISH", "REFER") * 2 + ("BYE", "UPDATE",
                                                                                                       "ACK", "CANCEL")
-_SDP = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
+SDP = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
 _PLAIN = re.compile(rb"(?i)(?:[!-~]+ [!-~]+ SIP/2\.0|SIP/2\.0 \d{3} [^\r\n]*)\r\n(?:[!-9;-~]+[ \t]*:[^\r\n]*\r\n)+\r\n")
 
 
@@ -28,7 +28,7 @@ def draft_request(mutator, number, sender, to):
              ("Subject", "a usual one")]
     body = ""
     if method in ("INVITE", "MESSAGE", "INFO"):
-        body = _SDP
+        body = SDP
         lines.append(("Content-Type", "application/sdp"))
     if method in ("SUBSCRIBE", "NOTIFY"):
         lines += [("Event", "presence"), ("Expires", "60")]
@@ -149,14 +149,14 @@ class Forwarded:
 
 
 class Flood:
-    """Sends mutants and, behind each few of them, a plain request that the server must answer."""
+    """Sends mutants to `to` and, behind each few of them, a plain OPTIONS to `probed` that must be answered 200."""
 
-    def __init__(self, connect, mutator, sender, to):
+    def __init__(self, connect, mutator, sender, to, probed):
         self.answers = collections.Counter()
         self.kinds = collections.Counter()
         self.sent = 0
         self.connections = 0
-        self._connect, self._mutator, self._sender, self._to = connect, mutator, sender, to
+        self._connect, self._mutator, self._sender, self._to, self._probed = connect, mutator, sender, to, probed
         self._client = None
 
     def batch(self, size=_BATCH):
@@ -195,7 +195,7 @@ class Flood:
             self._client = None
 
     def _probe(self, patience):
-        probe = request("OPTIONS", uri="sip:edge.example", sender="<%s>;tag=probe" % self._sender,
+        probe = request("OPTIONS", uri=self._probed, sender="<%s>;tag=probe" % self._sender,
                         call_id=unique("probe-"))
         self._connected().send(probe)
         while True:

@@ -89,7 +89,7 @@ def _twice(draw, draft):
 def _unknown(draw, draft):
     for _ in range(draw.choice((1, 1, 1, 3, 60))):
         name = draw.choice(odd_values.NAMES) if draw.random() < 0.8 else "".join(draw.choices(odd_values.TOKEN,
-                                                                                              k=draw.randrange(1, 20)))
+                                                                                              k=draw.randrange(2, 20)))
         draft.lines.insert(draw.randrange(len(draft.lines) + 1), [name, draw.choice((": ", ":", " : ")),
                                                                   draw.choice(odd_values.VALUES)])
 
@@ -104,6 +104,11 @@ def _odd_name(draw, draft):
     line = draft.any(draw)
     at = draw.randrange(len(line[0]) + 1)
     line[0] = line[0][:at] + draw.choice(("%", "`", "'", "_", "\x00", "\xe9", " ", "\t", ".", "%41")) + line[0][at:]
+
+
+def _short_name(draw, draft):
+    draft.lines.insert(draw.randrange(len(draft.lines) + 1), [
+        draw.choice("abcdejknorsuwxy1%"), draw.choice((": ", ":", " : ")), draw.choice(odd_values.VALUES)])
 
 
 def _underscore(draw, draft):
@@ -252,7 +257,9 @@ def _behind(draw, draft):
 MUTATIONS = {
     "fold": (_fold, 12), "space": (_space, 12), "length": (_length, 12), "length again": (_length_again, 5),
     "no length": (_no_length, 1), "wrong length": (_wrong_length, 1), "twice": (_twice, 4), "unknown": (_unknown, 12),
-    "odd text": (_odd_text, 8), "odd name": (_odd_name, 6), "underscore": (_underscore, 3), "compact": (_compact, 6),
+    "odd text": (_odd_text, 8), "odd name": (_odd_name, 6), "short name": (_short_name, 3), "underscore": (_underscore,
+                                                                                                           3),
+    "compact": (_compact, 6),
     "case": (_case, 5), "order": (_order, 6),
     "via": (_via, 10), "route": (_one_of("route", odd_values.ROUTES), 6), "contact": (_one_of("contact",
                                                                                               odd_values.CONTACTS),
