@@ -1,5 +1,5 @@
-"""An odd message costs itself alone, however its bytes are cut: whole, byte by byte, and between two others; from outside
-over TLS, from inside over TCP and UDP; as a request and as a response."""
+"""An odd message costs itself alone, however its bytes are cut: whole, byte by byte, and between two others; from
+outside over TLS, from inside over TCP and UDP; as a request and as a response."""
 import itertools
 
 from harness import odd_messages, scene, traffic
@@ -55,8 +55,8 @@ class OddRequests:
                         self.send([behind.bytes])
                     self.assertEqual(self.answer(behind.call_id).status, 200)
                     count += 1
-        self.assertEqual(count, len(self.hows) * sum(map(len, (
-            odd_messages.PASSING, odd_messages.PASSING_TO, odd_messages.REFUSED))) - len(self.hows) * len(self.left_out))
+        kinds = len(odd_messages.PASSING) + len(odd_messages.PASSING_TO) + len(odd_messages.REFUSED)
+        self.assertEqual(count, len(self.hows) * (kinds - len(self.left_out)))
 
     def test_cancel_keeps_its_reason(self):
         line = odd_messages.PASSING["a reason of a CANCEL"]
@@ -146,8 +146,8 @@ class FromInsideOverUdpTest(FromInside, scene.SceneTest):
 
 
 class OddResponses:
-    """`ask()` sends an INVITE that rings at the other side, as it arrives there; `send(pieces, message)` sends from there
-    where `message` came from; `final(call_id)` is what comes back."""
+    """`ask()` sends an INVITE that rings at the other side, and is what arrives there; `send(pieces, message)` sends from
+    there to where `message` came from; `final(call_id)` is what comes back."""
 
     hows = HOWS
     left_out = ()  # Kinds that are not played.
@@ -227,8 +227,9 @@ class FromATelephoneTest(OddResponses, scene.SceneTest):
     def setUp(self):
         self.hop.rule = traffic.registrar
         self.phone = self.client()
-        registered = self.phone.exchange(request("REGISTER", uri="sip:edge.example", to="<sip:alice@a.example>", headers=[
-            "Supported: path", "Contact: <sip:alice@192.0.2.9:5061;transport=tls>"], omit=("contact",)))
+        registered = self.phone.exchange(request(
+            "REGISTER", uri="sip:edge.example", to="<sip:alice@a.example>", omit=("contact",),
+            headers=["Supported: path", "Contact: <sip:alice@192.0.2.9:5061;transport=tls>"]))
         self.path = registered.header("x-path")
         self.server = Inside("tcp", self.edge.listener_port("core"))
         self.addCleanup(self.server.close)

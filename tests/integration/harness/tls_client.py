@@ -47,6 +47,15 @@ def server_context(authority, certificate):
     return made
 
 
+def hello(tls_context, server_name="edge.example"):
+    """A ClientHello as bytes."""
+    outgoing = ssl.MemoryBIO()
+    try:
+        tls_context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=server_name).do_handshake()
+    except ssl.SSLWantReadError:
+        return outgoing.read()
+
+
 class TlsClient:
     """One connection. Opens and handshakes when made; use it in a `with` block."""
 
@@ -259,7 +268,9 @@ class TlsClient:
 
     def _fill(self, deadline):
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+        came = select.poll()  # select() knows no descriptor beyond 1023.
+        came.register(self.socket, select.POLLIN)
+        if left <= 0 or not came.poll(1000 * left):
             raise Silence("nothing from the edge")
         try:
             data = self.socket.recv(65536)
