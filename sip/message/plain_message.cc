@@ -1,5 +1,7 @@
 #include "sip/message/plain_message.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "sip/message/grammar.h"
@@ -37,6 +39,14 @@ class Writer {
   bool fits_ = true;
 };
 
+// Kamailio 5.6 frames a stream by Content_Length as by Content-Length.
+bool PassesForAnother(std::string_view name) {
+  std::array<char, 32> dashed;
+  if (name.size() > dashed.size() || name.find('_') == std::string_view::npos) return false;
+  std::replace_copy(name.begin(), name.end(), dashed.begin(), '_', '-');
+  return LookUpHeader({dashed.data(), name.size()}) != HeaderId::kOther;
+}
+
 void AddField(const HeaderField& field, Writer& writer) {
   const bool decides = DecidesEverywhere(field.id);
   const std::string_view line = field.line().substr(0, field.line_bytes - 2);
@@ -50,7 +60,7 @@ void AddField(const HeaderField& field, Writer& writer) {
 }  // namespace
 
 bool IsUsualFieldName(std::string_view name) {
-  return name.find_first_of("!%*+`'~") == std::string_view::npos;
+  return name.find_first_of("!%*+`'~") == std::string_view::npos && !PassesForAnother(name);
 }
 
 PlainMessage WritePlain(const MessageView& message, bool removes_unusual_fields,

@@ -19,7 +19,8 @@ namespace sallyport::sip {
 }
 
 // What deployed devices write field names with. Others are legal (RFC 3261 §25.1, token), and
-// servers were seen to close the connection for them.
+// servers were seen to close the connection for them. A known name with _ for - is none: a server
+// was seen to take its value for the length of the body, and what follows for another request.
 [[nodiscard]] bool IsUsualFieldName(std::string_view name);
 
 // The most by which the plain text is longer: a SP behind a colon here and there.

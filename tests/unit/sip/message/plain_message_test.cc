@@ -92,6 +92,20 @@ TEST(PlainMessageTest, UnusualNamesGoWhereThatIsAsked) {
   EXPECT_EQ(Write(wire, false).text, wire);
 }
 
+// As some server reads them: the length of another body, and so a request that nobody has judged.
+TEST(PlainMessageTest, KnownNamesWithUnderscoresAreUnusual) {
+  for (const char* const name : {"content_length", "Content_Length", "CONTENT_TYPE", "Record_Route",
+                                 "Max_Forwards", "Call_ID", "P_Asserted-Identity"}) {
+    const Written written = Write(With(std::string(name) + ": 1\r\n"));
+    EXPECT_TRUE(written.has_unusual_names) << name;
+    EXPECT_EQ(written.text, With("")) << name;
+  }
+  for (const char* const name :
+       {"X_Own", "_", "Content_Lengths", "a_name_of_more_than_32_characters_", "Content.Length"}) {
+    EXPECT_FALSE(Write(With(std::string(name) + ": 1\r\n")).has_unusual_names) << name;
+  }
+}
+
 TEST(PlainMessageTest, WhatDoesNotFitIsNotWritten) {
   const std::string wire = With("X: a\r\n b\r\n");
   MessageView view;
