@@ -58,6 +58,9 @@ class FuzzBehind:
 class KamailioTest(FuzzBehind, kamailio_scene.KamailioScene):
     """Kamailio as deploy/interop ships it. A telephone outside, registered there, answers what comes by mutants."""
 
+    # It leaves for a Via in front of From, To, Call-ID or CSeq that is empty, cut off or of another protocol, or has a
+    # comment, a comma or an escaped quote in quotes, a parameter without name, a semicolon at its end; for a To with an
+    # empty parameter, an escaped quote in quotes, a backslash, two quoted names. It frames by Content_Length, too.
     known = {"excluded": ("via", "to", "bytes", "underscore"), "spared": ("via", "v", "to", "t")}
 
     @classmethod
@@ -96,10 +99,11 @@ class KamailioTest(FuzzBehind, kamailio_scene.KamailioScene):
 
 
 class BaresipTest(FuzzBehind, scene.SceneTest):
-    """baresip, whose libre has nothing in common with Kamailio. It is called by one party and flooded by another."""
+    """baresip, whose libre has nothing in common with Kamailio. One party calls it, and another floods it."""
 
     next_hops = 0
     transport = "tcp"
+    # It leaves for "sip/2.0" in a request line, a Content-Type without a slash and a To without a scheme.
     known = {"excluded": ("start", "short name", "bytes"), "spared": ("to", "t", "content-type", "c")}
 
     @classmethod

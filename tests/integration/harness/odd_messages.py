@@ -53,7 +53,7 @@ def odd_responses(message, status=200, reason="OK"):
         if not line.startswith(b"Via:"):  # These are the caller's; a response copies them.
             yield kind, _with(response_to(message, status, reason, tag="odd"), line), line
     for kind, (_, line) in REFUSED.items():
-        # A response has nobody to be refused to: one that says its length twice loses the second line.
+        # No answer refuses a response: one that says its length twice loses the second line.
         passes = b"Content-Length: 0" if kind == "Content-Length again" else None
         yield kind, _with(response_to(message, status, reason, tag="odd"), line), passes
 
