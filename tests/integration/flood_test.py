@@ -9,6 +9,7 @@ from harness.messages import request
 HANDSHAKES = 5000
 PARTIAL_MESSAGES = 2000
 PARTIAL_BODY = 60000  # Together more than limits.partial-bytes.
+MORE = 5              # Every 10 ms, whatever the edge has ended.
 SERVED = 60           # Of each kind, while the flood is there.
 SOURCES = ("127.0.0.1", "127.0.0.2")
 
@@ -55,7 +56,7 @@ class FloodTest(scene.SceneTest):
         def goes_on():
             while not stop.wait(0.01):
                 ended.append(flood.ended())
-                flood.open(ended[-1] + 1)
+                flood.open(MORE)
 
         thread = threading.Thread(target=goes_on)
         thread.start()
