@@ -355,6 +355,7 @@ void MessageReader::ReadFields() {
   if (field != nullptr && !ReadAddress(*field, out_.to_)) {
     const bool needs_all = out_.is_request_ && out_.method_ == Method::kRegister;
     if (needs_all || !ReadTagAlone(field->value, out_.to_)) Note(Outcome::kBadTo);
+    if (HasEmptyParam(out_.to_.params)) out_.has_odd_lines_ = true;
   }
 
   field = Single(HeaderId::kCallId, Outcome::kMissingCallId, Outcome::kRepeatedCallId);

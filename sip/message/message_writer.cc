@@ -44,6 +44,7 @@ void AppendStatusLine(const ResponseParts& parts, Output& out) {
 }
 
 void AppendVias(const ResponseParts& parts, const MessageView& request, Output& out) {
+  if (!parts.vias.empty()) return out.Append(parts.vias);
   const HeaderField* field = request.First(HeaderId::kVia);
   if (field != nullptr && parts.request_parsed) {
     const std::string_view line = field->line();
@@ -67,8 +68,8 @@ void AppendTo(const ResponseParts& parts, const MessageView& request, Output& ou
   // Read again where the request did not parse: a To that cannot be read gets no tag, it goes back
   // as it came.
   NameAddr to;
-  const bool readable = ParseNameAddr(field->value, to) == NameAddrOutcome::kOk ||
-                        ReadTagAlone(field->value, to);
+  const bool readable =
+      ParseNameAddr(field->value, to) == NameAddrOutcome::kOk || ReadTagAlone(field->value, to);
   const std::string_view line = field->line();
   if (!readable || !to.tag.empty() || parts.to_tag.empty()) return out.Append(line);
   const char* const value_end = field->value.data() + field->value.size();
@@ -95,6 +96,16 @@ size_t WriteResponse(const ResponseParts& parts, const MessageView& request, std
   AppendFirst(HeaderId::kCSeq, request, output);
   output.Append(parts.extra_headers);
   output.Append("Content-Length: 0\r\n\r\n");
+  return output.size();
+}
+
+size_t WriteMarkedVias(const MessageView& request, std::string_view received,
+                       std::string_view rport, std::span<char> out) {
+  Output output(out);
+  ResponseParts parts;
+  parts.via_received = received;
+  parts.via_rport = rport;
+  AppendVias(parts, request, output);
   return output.size();
 }
 

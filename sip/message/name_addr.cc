@@ -80,22 +80,29 @@ NameAddrOutcome ReadParameters(const char*& at, const Bounds& in, NameAddr& addr
 
 // -- What only has to be passed ------------------------------------------------------------------
 
-// A display name and a URI in brackets, or a URI without: where the header's parameters begin.
+// A display name (one quoted string, or text without quotes) and a URI in brackets, or a URI
+// without: where the header's parameters begin. nullptr: some server would end the connection for
+// it.
 const char* PassAddress(const char* at, const char* end) {
-  while (at != nullptr && at != end && *at != ';') {
-    if (*at == '"') {
-      at = PassQuotes(at, end);
-    } else if (*at == '<') {
-      const size_t close = Between(at + 1, end).find_first_of("<>\" \t\r\n");
-      if (close == std::string_view::npos || at[1 + close] != '>') return nullptr;
-      return at + close + 2;
-    } else if (*at == '>' || *at == ',') {
-      return nullptr;
-    } else {
-      ++at;
-    }
+  const char* const begin = SkipLws(at, end);
+  at = begin;
+  if (at != end && *at == '"') {
+    at = PassQuotes(at, end);
+    if (at == nullptr) return nullptr;
+    at = SkipLws(at, end);
+    if (at == end || *at != '<') return nullptr;
   }
-  return at;
+  while (at != end && *at != '<' && *at != ';') {
+    if (std::string_view("\">,\\").find(*at) != std::string_view::npos) return nullptr;
+    ++at;
+  }
+  if (at == end || *at == ';') {
+    const std::string_view uri = TrimLws(Between(begin, at));
+    return uri.empty() || uri.find_first_of(" \t\r\n") != std::string_view::npos ? nullptr : at;
+  }
+  const size_t close = Between(at + 1, end).find_first_of("<>\" \t\r\n");
+  if (close == std::string_view::npos || close == 0 || at[1 + close] != '>') return nullptr;
+  return at + close + 2;
 }
 
 }  // namespace

@@ -60,11 +60,25 @@ const char* PassParam(const char* begin, const char* end, std::string_view& name
   value = {};
   const char* const equals = SkipLws(at, end);
   if (equals == end || *equals != '=') return at;
+  if (name.empty()) return nullptr;
   const char* const value_begin = SkipLws(equals + 1, end);
   const bool is_quoted = value_begin != end && *value_begin == '"';
-  at = is_quoted ? PassQuotes(value_begin, end) : pass(value_begin, ";,<>\" \t\r");
+  at = is_quoted ? PassQuotes(value_begin, end) : pass(value_begin, ";=,<>\" \t\r");
   if (at != nullptr) value = Between(value_begin, at);
   return at;
+}
+
+bool PassedParams::Next(std::string_view& whole) {
+  const char* const end = rest_.data() + rest_.size();
+  const char* const begin = SkipLws(rest_.data(), end);
+  if (begin == end || *begin != ';') return false;
+  std::string_view name;
+  std::string_view value;
+  const char* const after = PassParam(begin, end, name, value);
+  if (after == nullptr) return false;
+  whole = name.empty() ? Between(begin, begin + 1) : Between(begin, after);
+  rest_ = Between(after, end);
+  return true;
 }
 
 std::optional<std::string_view> FindParam(std::string_view params, std::string_view name) {

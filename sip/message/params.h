@@ -72,4 +72,16 @@ class ParamReader {
 [[nodiscard]] const char* PassParam(const char* begin, const char* end, std::string_view& name,
                                     std::string_view& value);
 
+// Walks parameters that PassParam has passed before.
+class PassedParams {
+ public:
+  explicit PassedParams(std::string_view params) : rest_(params) {}
+
+  // True: `whole` is the next one from its ';' on, without LWS behind it; ";" alone: an empty one.
+  [[nodiscard]] bool Next(std::string_view& whole);
+
+ private:
+  std::string_view rest_;
+};
+
 }  // namespace sallyport::sip

@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "sip/message/grammar.h"
+#include "sip/message/name_addr.h"
+#include "sip/message/params.h"
 
 namespace sallyport::sip {
 namespace {
@@ -47,6 +49,19 @@ bool PassesForAnother(std::string_view name) {
   return LookUpHeader({dashed.data(), name.size()}) != HeaderId::kOther;
 }
 
+// Empty parameters go: some servers end the connection for them.
+void AddTo(const HeaderField& field, const NameAddr& to, Writer& writer) {
+  writer.Add("To: ");
+  writer.AddUnfolded(
+      field.value.substr(0, static_cast<size_t>(to.params.data() - field.value.data())), false);
+  PassedParams params(to.params);
+  std::string_view param;
+  while (params.Next(param)) {
+    if (param != ";") writer.AddUnfolded(param, false);
+  }
+  writer.Add("\r\n");
+}
+
 void AddField(const HeaderField& field, Writer& writer) {
   const bool decides = DecidesEverywhere(field.id);
   const std::string_view line = field.line().substr(0, field.line_bytes - 2);
@@ -63,6 +78,15 @@ bool IsUsualFieldName(std::string_view name) {
   return name.find_first_of("!%*+`'~") == std::string_view::npos && !PassesForAnother(name);
 }
 
+bool HasEmptyParam(std::string_view params) {
+  PassedParams walk(params);
+  std::string_view param;
+  while (walk.Next(param)) {
+    if (param == ";") return true;
+  }
+  return false;
+}
+
 PlainMessage WritePlain(const MessageView& message, bool removes_unusual_fields,
                         std::span<char> out) {
   PlainMessage plain;
@@ -76,7 +100,11 @@ PlainMessage WritePlain(const MessageView& message, bool removes_unusual_fields,
       ++plain.removed;
       continue;
     }
-    AddField(field, writer);
+    if (field.id == HeaderId::kTo && HasEmptyParam(message.to().params)) {
+      AddTo(field, message.to(), writer);
+    } else {
+      AddField(field, writer);
+    }
   }
   writer.Add(bytes.substr(static_cast<size_t>(message.headers_end() - bytes.data())));
   plain.bytes = writer.size();

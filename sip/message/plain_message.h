@@ -23,6 +23,9 @@ namespace sallyport::sip {
 // was seen to take its value for the length of the body, and what follows for another request.
 [[nodiscard]] bool IsUsualFieldName(std::string_view name);
 
+// ";" with nothing behind it, which To may have.
+[[nodiscard]] bool HasEmptyParam(std::string_view params);
+
 // The most by which the plain text is longer: a SP behind a colon here and there.
 inline constexpr size_t kPlainGrowthMax = kHeadersMax;
 

@@ -1,5 +1,7 @@
 #include "sip/message/via.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "sip/message/grammar.h"
 #include "sip/message/host.h"
@@ -163,6 +165,79 @@ const char* ReadVia(const char* begin, const Bounds& in, Via& via) {
 
 bool ParseVia(std::string_view value, Via& via) {
   return ReadVia(value.data(), Bounds(value), via) == value.data() + value.size();
+}
+
+namespace {
+
+// What is left of a value; each step takes what it names from the front. False: it is not there.
+struct PlainScan {
+  std::string_view rest;
+
+  bool Take(std::string_view text) {
+    if (rest.size() < text.size() || !EqualsIgnoreCase(rest.substr(0, text.size()), text)) {
+      return false;
+    }
+    rest.remove_prefix(text.size());
+    return true;
+  }
+  void TakeLws() { rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size())); }
+  std::string_view TakeUntil(std::string_view stops) {
+    const std::string_view taken = rest.substr(0, rest.find_first_of(stops));
+    rest.remove_prefix(taken.size());
+    return taken;
+  }
+  bool TakeProtocol() {
+    for (const std::string_view part : {"SIP", "/", "2.0", "/"}) {
+      if (!Take(part)) return false;
+      TakeLws();
+    }
+    return IsToken(TakeUntil(" \t"));
+  }
+  bool TakeSentBy() {
+    TakeLws();
+    const bool is_bracketed = rest.starts_with('[');
+    if (TakeUntil(is_bracketed ? "] \t" : " \t,;:\"\\()[]").empty()) return false;
+    if (is_bracketed && !Take("]")) return false;
+    TakeLws();
+    if (Take(":")) {
+      TakeLws();
+      uint32_t port = 0;
+      if (!ReadDecimal(TakeUntil(" \t;,"), 99999, port)) return false;
+      TakeLws();
+    }
+    return true;
+  }
+  bool TakeParam() {
+    if (!Take(";")) return false;
+    const std::string_view name = TakeUntil("=; \t,\"\\()");
+    if (name.empty()) return false;
+    std::string_view value;
+    const bool has_value = Take("=");
+    if (has_value && rest.starts_with('"')) {
+      const size_t quote_end = rest.find_first_of("\",\\", 1);
+      if (quote_end == std::string_view::npos || rest[quote_end] != '"') return false;
+      value = rest.substr(0, quote_end + 1);
+      rest.remove_prefix(value.size());
+    } else if (has_value) {
+      value = TakeUntil("; \t,\"\\()");
+    }
+    if (EqualsIgnoreCase(name, "a") || EqualsIgnoreCase(name, "alias")) return !has_value;
+    for (const std::string_view known : {"branch", "maddr", "received", "ttl"}) {
+      if (EqualsIgnoreCase(name, known)) return !value.empty();
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
+bool IsPlainVia(std::string_view value) {
+  PlainScan scan{value};
+  if (!scan.TakeProtocol() || !scan.TakeSentBy()) return false;
+  while (!scan.rest.empty()) {
+    if (!scan.TakeParam()) return false;
+  }
+  return true;
 }
 
 size_t MarkVia(const Via& via, std::string_view received, std::string_view rport,

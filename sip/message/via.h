@@ -55,6 +55,11 @@ struct Via {
 // comma of the list (for the caller to judge), or nullptr: malformed.
 [[nodiscard]] const char* ReadVia(const char* begin, const Bounds& in, Via& via);
 
+// Every server that we know can read this one value, be it legal or not. Kamailio 5.6 closes the
+// connection for an empty parameter, for white space, comma or backslash in one, for a known one
+// without its value, and for a value of `a` or `alias`.
+[[nodiscard]] bool IsPlainVia(std::string_view value);
+
 // What to change in a Via value to note where its request came from (RFC 3261 §18.2.1, RFC 3581
 // §4): `received` becomes the only received parameter (empty: none, and one that came in goes too,
 // because only we know the source); `rport` becomes the value of an rport parameter that stands

@@ -179,7 +179,7 @@ EdgeMetrics::EdgeMetrics(const std::vector<std::string>& listeners,
       sip_messages_rewritten(registry.AddCounter(
           "sip_messages_rewritten_total",
           "SIP messages that went on in other lines than they came in, by what was changed.",
-          {{"change", {"plain_lines", "field_removed"}}})),
+          {{"change", {"plain_lines", "field_removed", "vias_withheld"}}})),
       sip_responses_dropped(registry.AddCounter(
           "sip_responses_dropped_total", "SIP responses that were not forwarded.",
           {{"reason",

@@ -42,7 +42,7 @@ enum class TicketDecryptResult : uint8_t {
 
 enum class IdentityCheckResult : uint8_t { kPass, kMismatch, kNoIdentity, kExempt };
 enum class ParseErrorReason : uint8_t { kStartLine, kHeader, kUri, kLength, kTooLarge, kFraming };
-enum class RewriteReason : uint8_t { kPlainLines, kFieldRemoved };
+enum class RewriteReason : uint8_t { kPlainLines, kFieldRemoved, kViasWithheld };
 enum class MessageKind : uint8_t { kInvite, kInDialog, kRegister, kOther, kResponse };
 enum class TransactionKind : uint8_t { kInvite, kNonInvite };
 enum class TransactionTimer : uint8_t { kB, kC, kF, kH };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "sip/message/message_writer.h"
 #include "sip/message/params.h"
 #include "sip/message/plain_message.h"
 #include "sip/message/value_list.h"
@@ -838,6 +839,18 @@ void EdgeProxy::EditRouteSet(const RequestContext& request) {
   }
 }
 
+bool EdgeProxy::WithholdVias(const ForwardedRequest& forwarded, Transaction& transaction) {
+  context_.Count(context_.metrics.sip_messages_rewritten.Slot(RewriteReason::kViasWithheld));
+  if (transaction.is_ack) return true;  // Nothing answers it.
+  const size_t bytes =
+      WriteMarkedVias(view_, forwarded.received, forwarded.rport, context_.send_scratch);
+  transaction.withheld_vias = context_.reactor().buffers().Lease(static_cast<uint32_t>(bytes));
+  if (bytes == 0 || !transaction.withheld_vias) return false;
+  std::memcpy(transaction.withheld_vias.data(), context_.send_scratch.data(), bytes);
+  transaction.withheld_vias_bytes = static_cast<uint32_t>(bytes);
+  return true;
+}
+
 // The request as it goes on, without our own lines: those depend on the target.
 std::optional<ReasonCode> EdgeProxy::StoreRequest(const RequestContext& request,
                                                   const RouteDecision& decision,
@@ -858,6 +871,10 @@ std::optional<ReasonCode> EdgeProxy::StoreRequest(const RequestContext& request,
   forwarded.asserted_header = request.from_covered && to_inside
                                   ? context_.snapshot->config.identity_header
                                   : AssertedHeader::kNone;
+  if (source.zone == Zone::kOutside && !HasPlainVias(view_)) {
+    if (!WithholdVias(forwarded, transaction)) return ReasonCode::kOverload;
+    forwarded.withholds_vias = true;
+  }
   EditRequest(view_, forwarded, edit_);
   EditMaxBreadth(view_, edit_);
   EditRouteSet(request);

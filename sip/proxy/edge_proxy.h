@@ -27,6 +27,7 @@
 #include "sip/proxy/branch.h"
 #include "sip/proxy/connection_table.h"
 #include "sip/proxy/endpoint_pool.h"
+#include "sip/proxy/forwarding.h"
 #include "sip/proxy/local_response.h"
 #include "sip/proxy/located_name.h"
 #include "sip/proxy/message_source.h"
@@ -130,6 +131,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   // By the CANCEL in view_.
   void CancelTransaction(Transaction& transaction);
   void KeepCancelReason(Transaction& transaction);
+  // False: no memory for the lines.
+  [[nodiscard]] bool WithholdVias(const ForwardedRequest& forwarded, Transaction& transaction);
   [[nodiscard]] ResponseSource ResponseSourceOf(const MessageSource& source) const;
   void Begin(const RequestContext& request, const RouteDecision& decision, uint64_t key,
              uint32_t loop_hash);

@@ -212,6 +212,7 @@ void EdgeProxy::FinishWith(Transaction& transaction, uint16_t status, std::strin
       const size_t size = WriteResponse({.status = status,
                                          .reason = phrase,
                                          .to_tag = {tag.data(), tag.size()},
+                                         .vias = transaction.withheld_via_lines(),
                                          .via_received = stored_.top_via().received,
                                          .via_rport = stored_.top_via().rport,
                                          .extra_headers = headers},

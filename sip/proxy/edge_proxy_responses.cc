@@ -368,7 +368,8 @@ void EdgeProxy::SendResponseOn(Transaction& transaction, Endpoint* endpoint) {
   }
   edit_.Reset(view_.bytes());
   const bool is_from_outside = endpoint == nullptr || endpoint->key.zone == Zone::kOutside;
-  EditResponse(view_, CrossingOf(!is_from_outside, transaction.reply.zone == Zone::kInside), edit_);
+  EditResponse(view_, CrossingOf(!is_from_outside, transaction.reply.zone == Zone::kInside), edit_,
+               transaction.withheld_via_lines());
   // What may become a route set inside (RFC 3261 §12.1.2) is what we sent, or is made so.
   const bool forms_dialog = transaction.records_route && status < 300;
   if (forms_dialog && is_from_outside && endpoint != nullptr) {

@@ -4,6 +4,8 @@
 #include <charconv>
 
 #include "sip/message/params.h"
+#include "sip/message/value_list.h"
+#include "sip/message/via.h"
 
 namespace sallyport::sip {
 namespace {
@@ -46,6 +48,26 @@ void RecordAgain(const Uri& line, const char* position, MessageEdit& edit) {
   edit.InsertBefore(position, edit.Store({"Record-Route: <", before, behind, ">\r\n"}));
 }
 
+// The sender, and the branch by which the rest of the edge knows the transaction.
+void WithholdVias(const MessageView& request, MessageEdit& edit) {
+  const HeaderField* const top = request.First(HeaderId::kVia);
+  const Via& via = request.top_via();
+  char digits[8] = ":";
+  const auto [end, error] = std::to_chars(digits + 1, digits + sizeof digits, via.port);
+  const size_t port_bytes = via.port == 0 ? 0 : static_cast<size_t>(end - digits);
+  edit.Replace(top->value, edit.Store({"SIP/2.0/",
+                                       via.transport,
+                                       " ",
+                                       via.host,
+                                       {digits, port_bytes},
+                                       via.branch.empty() ? "" : ";branch=",
+                                       via.branch}));
+  for (const HeaderField* field = request.NextSame(top); field != nullptr;
+       field = request.NextSame(field)) {
+    edit.Remove(field->line());
+  }
+}
+
 // Appends texts to a fixed buffer; remembers if one did not fit.
 class Appender {
  public:
@@ -82,9 +104,25 @@ class Appender {
 
 }  // namespace
 
+bool HasPlainVias(const MessageView& request) {
+  std::string_view value;
+  for (const HeaderField* field = request.First(HeaderId::kVia); field != nullptr;
+       field = request.NextSame(field)) {
+    ValueList values(field->value);
+    while (values.Next(value)) {
+      if (!IsPlainVia(value)) return false;
+    }
+  }
+  return true;
+}
+
 void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, MessageEdit& edit) {
   const char* const first_line = request.First(HeaderId::kVia)->name.data();
-  MarkTopVia(request, forwarded.received, forwarded.rport, edit);
+  if (forwarded.withholds_vias) {
+    WithholdVias(request, edit);
+  } else {
+    MarkTopVia(request, forwarded.received, forwarded.rport, edit);
+  }
   LowerMaxForwards(request, first_line, edit);
   RemoveIdentityHeaders(request, forwarded.identity, edit);
   if (forwarded.removes_path) RemoveAll(request, HeaderId::kPath, edit);
@@ -100,8 +138,14 @@ void RecordPairAgain(const MessageView& request, const OwnRoutes& routes, Messag
   RecordAgain(routes.first, request.headers_begin(), edit);
 }
 
-void EditResponse(const MessageView& response, IdentityCrossing identity, MessageEdit& edit) {
-  RemoveTopVia(response, edit);
+void EditResponse(const MessageView& response, IdentityCrossing identity, MessageEdit& edit,
+                  std::string_view withheld) {
+  if (withheld.empty()) {
+    RemoveTopVia(response, edit);
+  } else {
+    edit.InsertBefore(response.First(HeaderId::kVia)->name.data(), withheld);
+    RemoveAll(response, HeaderId::kVia, edit);
+  }
   RemoveIdentityHeaders(response, identity, edit);
   AddContentLength(response, edit);
 }

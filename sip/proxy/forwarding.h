@@ -14,6 +14,7 @@
 namespace sallyport::sip {
 
 struct ForwardedRequest {
+  bool withholds_vias = false;     // One plain Via instead of all (HasPlainVias).
   std::string_view received = {};  // For the peer's Via; empty: none (RFC 3261 §18.2.1).
   std::string_view rport = {};     // Fills an rport that stands there (RFC 3581 §4).
   IdentityCrossing identity = IdentityCrossing::kEnters;
@@ -33,9 +34,14 @@ void EditRequest(const MessageView& request, const ForwardedRequest& forwarded, 
 // `routes.token` is kPair.
 void RecordPairAgain(const MessageView& request, const OwnRoutes& routes, MessageEdit& edit);
 
-// A response on its way back: our Via popped, identity headers removed by the border that it
-// crosses, Content-Length added if it came without.
-void EditResponse(const MessageView& response, IdentityCrossing identity, MessageEdit& edit);
+// Every Via value of the request is one that every server reads. Others are withheld: Kamailio
+// closes the connection for them, and with it all calls. Their answers get them back.
+[[nodiscard]] bool HasPlainVias(const MessageView& request);
+
+// A response on its way back: our Via popped, or all replaced by the lines that were `withheld`;
+// identity headers removed by the border that it crosses, Content-Length added if it came without.
+void EditResponse(const MessageView& response, IdentityCrossing identity, MessageEdit& edit,
+                  std::string_view withheld = {});
 
 // A 503 becomes a 500 (§16.7 step 6).
 void HideOverload(const MessageView& response, MessageEdit& edit);

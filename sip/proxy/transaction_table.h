@@ -171,6 +171,12 @@ struct Transaction : core::ListLink {
   // Where our lines went, and the party that it had proved when they were written.
   EndpointId head_endpoint;
   PartyId head_party{};
+  // The Via lines that are withheld from where it is sent (HasPlainVias), for its answers.
+  core::BufferLease withheld_vias;
+  uint32_t withheld_vias_bytes = 0;
+  std::string_view withheld_via_lines() const {
+    return {reinterpret_cast<const char*>(withheld_vias.data()), withheld_vias_bytes};
+  }
   // The Reason lines of the CANCEL that came, for ours (RFC 3326 §2); kept as long as `request`.
   core::BufferLease cancel_reason;
   uint32_t cancel_reason_bytes = 0;

@@ -49,7 +49,6 @@ const std::vector<std::string> kPassing = {
     "Contact: \"J\xe9r\xf4me\" <sip:bob@10.0.0.5>\r\n",
     "m: <sip:u@my_host;x=\"\xff\">;;;\r\n",
     "Via: SIP/2.0/UDP my_phone;branch=z9hG4bKx\r\n",
-    "Via: this is none\r\n",
     "Refer-To: <<\r\n",
     "Date: yesterday\r\n",
 };
@@ -98,6 +97,45 @@ TEST(OddMessageSimulationTest, PartsThatDecideNothingPassInRequests) {
       alice.Send(request.Text());
       edge.Settle();
       EXPECT_EQ(Value(edge.NextHopTake().value_or(""), "To"), to) << alice.Take();
+    }
+  }
+}
+
+// Some server behind closes the connection, and with it all calls, for a Via that it cannot read.
+TEST(OddMessageSimulationTest, ViaThatAServerCannotReadIsWithheldAndReturned) {
+  for (const NextHopKind kind : {NextHopKind::kUdp, NextHopKind::kTcp}) {
+    for (const std::string line :
+         {"Via: this is none\r\n", "Via: SIP/2.0/UDP a,\r\n", "v: SIP/2.0/UDP a;x=\"b,c\"\r\n",
+          "Via: SIP/2.0/UDP a;alias=1, SIP/2.0/UDP b\r\nVia: SIP/2.0/UDP c\r\n"}) {
+      SimulatedEdge edge({.next_hop = kind});
+      SimulatedPeer& alice = edge.Connect("a.example");
+      for (const uint16_t status :
+           {uint16_t{180}, uint16_t{200}, uint16_t{0}}) {  // 0: the edge's own 408.
+        RequestText request = Call("w" + std::to_string(status));
+        request.headers = line;
+        alice.Send(request.Text());
+        edge.Settle();
+        static_cast<void>(alice.Take());
+        const std::string seen = edge.NextHopTake().value_or("");
+        EXPECT_EQ(seen.find(line), std::string::npos) << seen;
+        EXPECT_NE(seen.find("\r\nVia: SIP/2.0/TLS client.example;branch=z9hG4bK" + request.branch +
+                            "\r\n"),
+                  std::string::npos)
+            << seen;
+        if (status != 0) edge.NextHopSend(ResponseText(seen, status, "So"));
+        edge.Run(status == 0 ? absl::Seconds(40) : absl::Seconds(1));
+        const std::string answer = alice.Take();
+        EXPECT_NE(answer.find("\r\nVia: SIP/2.0/TLS client.example;branch=z9hG4bK" +
+                              request.branch + ";received=127.0.0.1\r\n" + line),
+                  std::string::npos)
+            << answer;
+        EXPECT_EQ(answer.find(" edge.example:"), std::string::npos) << answer;
+        while (edge.NextHopTake().has_value()) {
+        }
+      }
+      EXPECT_EQ(
+          edge.Counter(edge.metrics().sip_messages_rewritten.Slot(RewriteReason::kViasWithheld)),
+          3U);
     }
   }
 }

@@ -143,6 +143,47 @@ std::string Marked(const std::string& value, std::string_view received, std::str
   return marked.append(kept, value.data() + value.size());
 }
 
+// What Kamailio 5.6 was seen to read, and to end the connection for.
+TEST(ViaTest, PlainIsWhatEveryServerReads) {
+  for (const char* const plain :
+       {"SIP/2.0/TLS h", "sip/2.0/tls h:5061;branch=z9hG4bK1;rport", "SIP / 2.0 / UDP h : 5",
+        "SIP/2.0/UDP my_phone;branch=z9hG4bKx", "SIP/2.0/TLS [::1]:5;received=::1",
+        "SIP/2.0/UDP h;sigcomp-id=\"<urn:uuid:0>\"", "SIP/2.0/UDP h;alias;i=1;x=",
+        "SIP/2.0/TLS h;a", "SIP/2.0/UDP h;\xe9=\xe9;@=<b>{c}/d:e'f'"}) {
+    EXPECT_TRUE(IsPlainVia(plain)) << plain;
+  }
+  for (const char* const odd : {"",
+                                "garbage",
+                                "SIP/2.0/TLS",
+                                "SIP/2.0/TLS ",
+                                "SIP/3.0/TLS h",
+                                "HTTP/1.1/TLS h",
+                                "SIP/2.0 TLS h",
+                                "SIP/2.0/T LS h",
+                                "SIP/2.0/TLS ::1",
+                                "SIP/2.0/TLS [::1",
+                                "SIP/2.0/TLS h]",
+                                "SIP/2.0/TLS h:",
+                                "SIP/2.0/TLS h:abc",
+                                "SIP/2.0/TLS a b",
+                                "SIP/2.0/TLS h (c)",
+                                "SIP/2.0/TLS h;",
+                                "SIP/2.0/TLS h;;x",
+                                "SIP/2.0/TLS h;=",
+                                "SIP/2.0/TLS h;x=a b",
+                                "SIP/2.0/TLS h;x y",
+                                "SIP/2.0/TLS h;x=\"a,b\"",
+                                "SIP/2.0/TLS h;x=\"a\\\"b\"",
+                                "SIP/2.0/TLS h;x=\"a",
+                                "SIP/2.0/TLS h;alias=1",
+                                "SIP/2.0/TLS h;A=1",
+                                "SIP/2.0/TLS h;branch",
+                                "SIP/2.0/TLS h;branch=;x",
+                                "SIP/2.0/TLS h;maddr="}) {
+    EXPECT_FALSE(IsPlainVia(odd)) << odd;
+  }
+}
+
 TEST(ViaTest, Rfc3261_18_2_1_MarkNotesTheSourceOnce) {
   EXPECT_EQ(Marked("SIP/2.0/UDP a;branch=1", "192.0.2.1", "4711"),
             "SIP/2.0/UDP a;branch=1;received=192.0.2.1");
