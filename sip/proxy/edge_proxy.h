@@ -176,6 +176,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] Finding ListNamed(Transaction& transaction, const LocationRequest& request,
                                   const EndpointKey& like);
   void AddTarget(Transaction& transaction, const EndpointKey& key);
+  void AddProbed(Transaction& transaction, EndpointKey key);
   [[nodiscard]] bool HasTried(const Transaction& transaction, const EndpointKey& key) const;
   void Claim(Endpoint& endpoint, size_t next_hop);
   [[nodiscard]] EndpointKey KeyAt(Zone zone, TransportProtocol transport,
@@ -269,7 +270,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool OthersAreHealthy(const Transaction& transaction) const;
   void ProbeTargets();
   void SendProbe(size_t next_hop, size_t target);
-  // An OPTIONS to a target that TargetHealth suspects; FinishAsked has what came of it.
+  // An OPTIONS to a target that TargetHealth suspects; FinishAsked tells it what came of it.
   void Ask(Endpoint& suspect);
   // A transaction without a server side that holds an OPTIONS to `place`. Null: no room.
   [[nodiscard]] Transaction* CreateProbe(size_t listener, const std::string& place,
@@ -279,7 +280,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool WriteProbe(size_t listener, const std::string& place,
                                 Transaction& transaction);
   void CountProbe(size_t label, bool is_alive);
-  void FinishAsked(EndpointId asked, ProbeAnswer answer, absl::Duration retry_after);
+  void FinishAsked(EndpointId suspect, ProbeAnswer answer, absl::Duration retry_after);
   void ApplyProbe(size_t next_hop, size_t target, bool is_alive);
   void NoteHealth(Endpoint& endpoint, HealthChange change);
   void LogHealth(HealthChange change, std::string_view next_hop, std::string_view target,

@@ -385,8 +385,7 @@ void EdgeProxy::SendProbe(size_t next_hop, size_t target) {
   transaction->next_hop = static_cast<uint16_t>(next_hop);
   transaction->asked_target = static_cast<uint16_t>(target);
   if (!asked.is_named()) {
-    transaction->targets[0] = pinned_[next_hop][target].endpoint;
-    transaction->target_count = 1;
+    AddTarget(*transaction, KeyOf(config, asked));
     return TryNextTarget(*transaction);
   }
   switch (ListNamedTarget(*transaction, config, asked)) {
@@ -401,7 +400,9 @@ void EdgeProxy::SendProbe(size_t next_hop, size_t target) {
 
 // A flow is as good as its connection.
 void EdgeProxy::Ask(Endpoint& suspect) {
-  if (draining_ || suspect.key.kind == EndpointKind::kFlow) return;
+  if (draining_ || suspect.key.kind == EndpointKind::kFlow) {
+    return FinishAsked(suspect.id, ProbeAnswer::kUnknown, {});
+  }
   const bool is_configured = suspect.pinned == context_.snapshot->version;
   const absl::Duration timeout =
       is_configured ? context_.snapshot->config.next_hops[suspect.next_hop].health_timeout
@@ -409,10 +410,9 @@ void EdgeProxy::Ask(Endpoint& suspect) {
   Transaction* const transaction = CreateProbe(
       suspect.key.listener,
       suspect.identity.empty() ? suspect.key.address.ToString() : suspect.identity, timeout);
-  if (transaction == nullptr) return;
-  transaction->is_asked = true;
-  transaction->targets[0] = suspect.id;
-  transaction->target_count = 1;
+  if (transaction == nullptr) return FinishAsked(suspect.id, ProbeAnswer::kUnknown, {});
+  transaction->suspect = suspect.id;
+  AddTarget(*transaction, suspect.key);
   TryNextTarget(*transaction);
 }
 
@@ -471,10 +471,14 @@ void EdgeProxy::FinishProbe(Transaction& transaction, ProbeAnswer answer,
   const bool is_alive = answer == ProbeAnswer::kAlive;
   const HealthMail mail{transaction.snapshot, transaction.next_hop, transaction.asked_target,
                         is_alive ? 1U : 0U};
-  const EndpointId asked = transaction.is_asked ? transaction.targets[0] : EndpointId();
+  const EndpointId suspect = transaction.suspect;
+  const EndpointId asked = transaction.endpoint;
   transaction.core::ListLink::Unlink();
   EraseTransaction(transaction);
-  if (asked != EndpointId()) return FinishAsked(asked, answer, retry_after);
+  if (suspect != EndpointId()) {
+    endpoints_.CloseProbing(asked);
+    return FinishAsked(suspect, answer, retry_after);
+  }
   if (mail.snapshot != context_.snapshot->version) return;
   const NextHopConfig& config = context_.snapshot->config.next_hops[mail.next_hop];
   CountProbe(context_.metrics.NextHopLabel(config.name), is_alive);
@@ -485,10 +489,10 @@ void EdgeProxy::FinishProbe(Transaction& transaction, ProbeAnswer answer,
   }
 }
 
-void EdgeProxy::FinishAsked(EndpointId asked, ProbeAnswer answer, absl::Duration retry_after) {
-  Endpoint* const endpoint = endpoints_.Find(asked);
+void EdgeProxy::FinishAsked(EndpointId suspect, ProbeAnswer answer, absl::Duration retry_after) {
+  Endpoint* const endpoint = endpoints_.Find(suspect);
   if (endpoint == nullptr) return;
-  CountProbe(endpoint->label, answer == ProbeAnswer::kAlive);
+  if (answer != ProbeAnswer::kUnknown) CountProbe(endpoint->label, answer == ProbeAnswer::kAlive);
   NoteHealth(*endpoint, endpoint->health->OnAsked(context_.reactor().now(), answer, retry_after));
 }
 

@@ -279,7 +279,24 @@ EdgeProxy::Finding EdgeProxy::ListPartyDomain(Transaction& transaction) {
 
 // -- Endpoints ---------------------------------------------------------------------------------
 
+// A target of an OPTIONS of our own: on a connection of its own.
+void EdgeProxy::AddProbed(Transaction& transaction, EndpointKey key) {
+  if (transaction.target_count == Transaction::kTargetsMax) return;
+  key.is_probing = key.kind == EndpointKind::kStream;
+  Endpoint* const endpoint = endpoints_.FindOrCreate(key);
+  if (endpoint == nullptr) return;
+  const Endpoint* const suspect = endpoints_.Find(transaction.suspect);
+  if (key.is_probing) {
+    endpoint->label = suspect != nullptr
+                          ? suspect->label
+                          : context_.metrics.NextHopLabel(
+                                context_.snapshot->config.next_hops[transaction.next_hop].name);
+  }
+  transaction.targets[transaction.target_count++] = endpoint->id;
+}
+
 void EdgeProxy::AddTarget(Transaction& transaction, const EndpointKey& key) {
+  if (transaction.is_probe) return AddProbed(transaction, key);
   // RFC 5923: on the connection that the peer opened; if that is lost, the next one is dialled.
   if (const auto alias = endpoints_.AliasOf(key)) {
     if (key.identity.size() <= PartyDomain::kBytesMax) {

@@ -27,7 +27,7 @@ constexpr FailureCause kFlowGone{ReasonCode::kFlowGone, "the flow is gone"};
 uint64_t HashOf(const EndpointKey& key) {
   return absl::HashOf(key.kind, key.transport, key.zone, key.listener, key.address, key.tls_profile,
                       key.version, key.identity, key.dn, key.shard, key.flow.slot,
-                      key.flow.generation);
+                      key.flow.generation, key.is_probing);
 }
 
 // A session is continued only where everything is asked of the server that was asked before.
@@ -512,6 +512,13 @@ bool EndpointPool::HasMoreTargets(const Transaction& transaction) const {
     }
   }
   return false;
+}
+
+void EndpointPool::CloseProbing(EndpointId id) {
+  const Endpoint* const endpoint = Find(id);
+  if (endpoint == nullptr || !endpoint->key.is_probing || !endpoint->waiting.empty()) return;
+  Connection* const connection = connections_.Find(endpoint->connection);
+  if (connection != nullptr) connection->Close(ConnectionCloseReason::kIdle);
 }
 
 void EndpointPool::GiveUp(Endpoint& endpoint, const FailureCause& cause) {

@@ -59,6 +59,8 @@ struct EndpointKey {
   std::string_view dn;           // kStream over TLS: subject that the certificate must have.
   uint8_t shard = 0;             // kFlow.
   ConnectionId flow;  // kFlow. Of a kStream that was left: its connection (LeaveExpired).
+  // kStream: for OPTIONS of our own alone, so that no request of others can end its connection.
+  bool is_probing = false;
   friend bool operator==(const EndpointKey&, const EndpointKey&) = default;
 };
 
@@ -186,6 +188,8 @@ class EndpointPool final : private ConnectionHandler {
   void Await(Endpoint& endpoint, Transaction& transaction) {
     endpoint.waiting.PushBack(transaction);
   }
+  // An OPTIONS there is answered, and no other will go there soon.
+  void CloseProbing(EndpointId id);
   // OnEndpointLost for all that wait for this one, have heard nothing from it and may go elsewhere.
   void GiveUp(Endpoint& endpoint, const FailureCause& cause);
 

@@ -88,8 +88,10 @@ HealthChange TargetHealth::OnUnavailable(core::MonotonicTime now, absl::Duration
 
 // One question at a time.
 HealthChange TargetHealth::Suspect(core::MonotonicTime now) {
-  const bool is_asked = asked_at_ != core::MonotonicTime() && now - asked_at_ < options_.ask_pause;
-  if (is_asked) return HealthChange::kNone;
+  const bool pauses = state_ == HealthState::kUp && asked_at_ != core::MonotonicTime() &&
+                      now - asked_at_ < options_.ask_pause;
+  if (is_asked_ || pauses) return HealthChange::kNone;
+  is_asked_ = true;
   asked_at_ = now;
   unconfirmed_ = absl::ZeroDuration();
   return HealthChange::kSuspected;
@@ -98,17 +100,18 @@ HealthChange TargetHealth::Suspect(core::MonotonicTime now) {
 HealthChange TargetHealth::OnAsked(core::MonotonicTime now, ProbeAnswer answer,
                                    absl::Duration retry_after) {
   const absl::Duration hold = std::max(std::exchange(unconfirmed_, {}), retry_after);
+  is_asked_ = false;
   switch (answer) {
     case ProbeAnswer::kUnknown:
-      return HealthChange::kNone;
+      // A trial that failed leaves the circuit open.
+      return state_ == HealthState::kHalfOpen ? Advance(now, HealthEvent::kBroken)
+                                              : HealthChange::kNone;
     case ProbeAnswer::kAlive:
       return OnGood(now);
     case ProbeAnswer::kUnavailable:
       return HoldOff(now, hold);
     case ProbeAnswer::kSilent:
       if (alive_at_ > asked_at_ || state_ == HealthState::kDown) return HealthChange::kNone;
-      // It said when to come back, and keeps to it.
-      if (hold > absl::ZeroDuration()) return HoldOff(now, hold);
       return Advance(now, HealthEvent::kBroken);
   }
   UNREACHABLE();
@@ -125,7 +128,10 @@ HealthChange TargetHealth::HoldOff(core::MonotonicTime now, absl::Duration retry
 
 HealthChange TargetHealth::OnProbe(core::MonotonicTime now, bool ok) {
   DCHECK(options_.has_probes);
-  if (ok) return OnGood(now);
+  if (ok) {
+    held_until_ = {};
+    return OnGood(now);
+  }
   good_probes_ = 0;
   if (state_ != HealthState::kUp || ++bad_probes_ < options_.probes_to_open) {
     return HealthChange::kNone;

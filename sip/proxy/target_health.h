@@ -77,7 +77,7 @@ enum class HealthChange : uint8_t {
 enum class ProbeAnswer : uint8_t {
   kAlive,
   kUnavailable,  // 503.
-  kSilent,       // Nothing in time, its connection was lost, or 408.
+  kSilent,       // Nothing in time on a connection that nobody else uses, none at all, or 408.
   kUnknown,      // It did not leave: other events say why.
 };
 
@@ -90,7 +90,7 @@ struct HealthOptions {
   absl::Duration backoff_min = absl::Milliseconds(250);
   absl::Duration backoff_max = absl::Seconds(8);
   absl::Duration trial = absl::Seconds(32);            // Then a trial counts as never sent: 64*T1.
-  absl::Duration ask_pause = absl::Seconds(4);         // Between two suspicions.
+  absl::Duration ask_pause = absl::Seconds(4);         // Between two suspicions; not in kHalfOpen.
   absl::Duration retry_after_max = absl::Seconds(60);  // A next hop may not silence itself longer.
   absl::Duration slow_start = absl::Seconds(10);
   double slow_start_weight = 0.1;
@@ -126,8 +126,9 @@ class TargetHealth {
   HealthChange OnFailure(core::MonotonicTime now, TargetFailure failure, core::MonotonicTime sent);
   // A 503; zero: without Retry-After. kSuspected at worst.
   HealthChange OnUnavailable(core::MonotonicTime now, absl::Duration retry_after);
-  // The OPTIONS that kSuspected asked for; `retry_after` of its own answer. What was heard of the
-  // target meanwhile outweighs its silence.
+  // What came of the OPTIONS that kSuspected asked for, once for each; `retry_after` of its own
+  // answer. What was heard of the target meanwhile outweighs its silence. A 503 of others counts
+  // only if the answer is 503, too.
   HealthChange OnAsked(core::MonotonicTime now, ProbeAnswer answer, absl::Duration retry_after);
   // An OPTIONS of the schedule. Requires has_probes.
   HealthChange OnProbe(core::MonotonicTime now, bool ok);
@@ -156,6 +157,7 @@ class TargetHealth {
   core::MonotonicTime held_until_;  // By Retry-After.
   core::MonotonicTime alive_at_;    // The last sign of life.
   core::MonotonicTime asked_at_;    // The last suspicion.
+  bool is_asked_ = false;           // OnAsked will come for it.
   absl::Duration unconfirmed_;      // Retry-After of a 503 since.
 };
 

@@ -125,7 +125,6 @@ struct Transaction : core::ListLink {
   bool is_secure = false;          // A sips Request-URI: TLS hops only (RFC 5630).
   bool next_is_strict = false;  // kLocate: the Request-URI, not Route, names the next hop (§16.6).
   bool is_probe = false;        // An OPTIONS of our own: no server side.
-  bool is_asked = false;        // is_probe: to a suspect (TargetHealth), not of the schedule.
   bool heard = false;           // The attempt was answered, if only provisionally.
   bool is_left = false;         // The target has closed the connection; `deadline` waits a little.
   bool has_given_up = false;    // INVITE: a silent target has it; its answer may come late.
@@ -191,6 +190,7 @@ struct Transaction : core::ListLink {
   core::MonotonicTime sent_at;
   absl::Duration retransmit_interval;
   absl::Duration probe_timeout;  // is_probe.
+  EndpointId suspect;            // is_probe: asked about it (TargetHealth); zero: on schedule.
   core::Timer retransmit;        // A or E; then G.
   core::Timer deadline;  // B or F, then C, then D, H, I, J, L or M: one is awaited at a time.
 };

@@ -909,9 +909,9 @@ constexpr char kTwoTcp[] = "\"tcp:192.0.2.1:5061;priority=1\", \"tcp:192.0.2.2:5
 // Whoever got something answers it.
 int Serve(SimulatedEdge& edge, SimulatedServer& server, uint16_t status,
           const std::string& headers = "") {
-  const std::vector<std::string> messages = server.TakeMessages();
-  for (const std::string& message : messages) {
-    server.Send(ResponseText(message, status, "So", headers));
+  const std::vector<SimulatedServer::Arrival> messages = server.TakeArrivals();
+  for (const auto& [connection, message] : messages) {
+    server.SendOn(connection, ResponseText(message, status, "So", headers));
   }
   edge.Settle();
   return static_cast<int>(messages.size());
@@ -1301,10 +1301,10 @@ TEST(NextHopGroupTest, ProbesMarkDownAndUp) {
   const auto live = [&](int seconds, bool alive) {
     for (int i = 0; i < seconds * 10; ++i) {
       edge.Run(absl::Milliseconds(100));
-      for (const std::string& probe : first.TakeMessages()) {
+      for (const auto& [connection, probe] : first.TakeArrivals()) {
         EXPECT_TRUE(probe.starts_with("OPTIONS sip:192.0.2.1:5061 SIP/2.0")) << probe;
         EXPECT_EQ(Value(probe, "Max-Forwards"), "70");
-        if (alive) first.Send(ResponseText(probe, 404, "Not Found"));  // A sign of life.
+        if (alive) first.SendOn(connection, ResponseText(probe, 404, "Not Found"));  // It lives.
       }
       Serve(edge, second, 200);
     }
@@ -1313,9 +1313,9 @@ TEST(NextHopGroupTest, ProbesMarkDownAndUp) {
     edge.NextHopSend(Leaving(id).Text());
     edge.Run(absl::Milliseconds(20));
     int got = 0;
-    for (const std::string& message : first.TakeMessages()) {
+    for (const auto& [connection, message] : first.TakeArrivals()) {
       got += message.starts_with("MESSAGE ");
-      first.Send(ResponseText(message, 200, "OK"));
+      first.SendOn(connection, ResponseText(message, 200, "OK"));
     }
     Serve(edge, second, 200);
     return got == 1;

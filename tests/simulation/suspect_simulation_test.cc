@@ -140,5 +140,42 @@ TEST_F(SuspectOverTcpTest, RequestThatEndsTheConnectionTakesTheTargetFromNobody)
   EXPECT_EQ(HealthLines(), 0);
 }
 
+// The edge asks on a connection that carries nothing of others: what ends theirs does not end it.
+TEST(SuspectServerTest, QuestionHasAConnectionOfItsOwn) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kOther, .targets = {"tcp:192.0.2.1:5080"}});
+  SimulatedServer& server = edge.Serve("192.0.2.1:5080");
+  SimulatedPeer& mallory = edge.Connect("m.example");
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const auto send = [&edge](SimulatedPeer& peer, const std::string& domain, const std::string& id) {
+    peer.Send(RequestText{.method = "MESSAGE",
+                          .branch = id,
+                          .from = absl::StrCat("<sip:u@", domain, ">;tag=1"),
+                          .call_id = id}
+                  .Text());
+    edge.Run(absl::Milliseconds(100));
+  };
+  send(mallory, "m.example", "1");
+  const std::vector<SimulatedServer::Arrival> first = server.TakeArrivals();
+  ASSERT_EQ(first.size(), 1U);
+  send(mallory, "m.example", "2");
+  server.SendOn(0, ResponseText(first[0].message, 503, "No", "Retry-After: 60\r\n"));
+  edge.Settle();
+  server.connection()->Reset();  // The newest is not yet the question's.
+  edge.Run(absl::Milliseconds(100));
+  bool is_asked = false;
+  for (const auto& [connection, message] : server.TakeArrivals()) {
+    if (!message.starts_with("OPTIONS ")) continue;
+    is_asked = true;
+    EXPECT_NE(connection, 0U);
+    server.SendOn(connection, ResponseText(message, 200, "OK"));
+  }
+  EXPECT_TRUE(is_asked);
+  edge.Run(absl::Seconds(3));
+  send(alice, "a.example", "3");
+  const std::vector<SimulatedServer::Arrival> later = server.TakeArrivals();
+  ASSERT_EQ(later.size(), 1U);
+  EXPECT_TRUE(later[0].message.starts_with("MESSAGE "));
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test

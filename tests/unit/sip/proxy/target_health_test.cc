@@ -134,10 +134,33 @@ TEST_F(TargetHealthTest, OneQuestionAtATime) {
   TargetHealth health{HealthOptions{}};
   Suspect(health);
   EXPECT_EQ(Fail(health, Failure::kSilence), Change::kNone);
+  Pass(absl::Seconds(10));
+  EXPECT_EQ(Fail(health, Failure::kSilence), Change::kNone);
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnknown), Change::kNone);
+  EXPECT_EQ(Fail(health, Failure::kSilence), Change::kSuspected);
+}
+
+TEST_F(TargetHealthTest, QuestionsKeepTheirDistance) {
+  TargetHealth health{HealthOptions{}};
+  Suspect(health);
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnknown), Change::kNone);
   Pass(absl::Seconds(4) - kNanosecond);
   EXPECT_EQ(Fail(health, Failure::kSilence), Change::kNone);
-  Pass(kNanosecond);  // The question may have been lost.
+  Pass(kNanosecond);
   EXPECT_EQ(Fail(health, Failure::kSilence), Change::kSuspected);
+}
+
+// Else nothing would end the trial before it is forgotten.
+TEST_F(TargetHealthTest, FailedTrialThatCannotBeAskedAboutLeavesItDown) {
+  TargetHealth health{HealthOptions{}};
+  Suspect(health);
+  EXPECT_EQ(Answer(health, ProbeAnswer::kSilent), Change::kWentDown);
+  Pass(absl::Milliseconds(250));
+  health.OnRequestSent(now_);
+  EXPECT_EQ(Fail(health, Failure::kLost), Change::kSuspected);  // Without a pause.
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnknown), Change::kNone);
+  EXPECT_EQ(health.state(), State::kDown);
+  EXPECT_EQ(health.UsableAt(now_), now_ + absl::Milliseconds(500));
 }
 
 TEST_F(TargetHealthTest, QuestionThatDidNotLeaveDecidesNothing) {
@@ -319,17 +342,29 @@ TEST_F(TargetHealthTest, TrialHasTheSmallestWeight) {
 
 // -- 503 (RFC 3261 §21.5.4) ----------------------------------------------------------------------
 
-// The 503 of a request may be its callee's own; OPTIONS says whether it is the target's. Silence is
-// what it asked for.
+// The 503 of a request may be its callee's own; OPTIONS says whether it is the target's.
 TEST_F(TargetHealthTest, ConfirmedRetryAfterHoldsItOffUntilThen) {
-  for (const ProbeAnswer answer : {ProbeAnswer::kUnavailable, ProbeAnswer::kSilent}) {
-    TargetHealth health{HealthOptions{}};
-    EXPECT_EQ(health.OnUnavailable(now_, absl::Seconds(5)), Change::kSuspected);
-    EXPECT_TRUE(health.IsUsable(now_));
-    EXPECT_EQ(Answer(health, answer), Change::kHeldOff);
-    EXPECT_EQ(health.state(), State::kUp);
-    EXPECT_EQ(health.UsableAt(now_), now_ + absl::Seconds(5));
-  }
+  TargetHealth health{HealthOptions{}};
+  EXPECT_EQ(health.OnUnavailable(now_, absl::Seconds(5)), Change::kSuspected);
+  EXPECT_TRUE(health.IsUsable(now_));
+  EXPECT_EQ(Answer(health, ProbeAnswer::kUnavailable), Change::kHeldOff);
+  EXPECT_EQ(health.state(), State::kUp);
+  EXPECT_EQ(health.UsableAt(now_), now_ + absl::Seconds(5));
+}
+
+TEST_F(TargetHealthTest, SilenceDoesNotConfirmARetryAfter) {
+  TargetHealth health{HealthOptions{}};
+  ASSERT_EQ(health.OnUnavailable(now_, absl::Seconds(60)), Change::kSuspected);
+  EXPECT_EQ(Answer(health, ProbeAnswer::kSilent), Change::kWentDown);
+  EXPECT_EQ(health.UsableAt(now_), now_ + absl::Milliseconds(250));
+}
+
+TEST_F(TargetHealthTest, GoodProbeEndsAHoldOff) {
+  TargetHealth health{WithProbes()};
+  ASSERT_EQ(health.OnUnavailable(now_, absl::Seconds(60)), Change::kSuspected);
+  ASSERT_EQ(Answer(health, ProbeAnswer::kUnavailable), Change::kHeldOff);
+  EXPECT_EQ(health.OnProbe(now_, true), Change::kNone);
+  EXPECT_TRUE(health.IsUsable(now_));
 }
 
 TEST_F(TargetHealthTest, RetryAfterOfACalleeHoldsNobodyOff) {
