@@ -1,5 +1,6 @@
 #include "sip/message/content_length.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 
@@ -20,7 +21,31 @@ bool LooksLikeContentLength(std::string_view line) {
   return false;
 }
 
+// Takes a line from the front, up to any of the line ends.
+std::string_view TakeAnyLine(std::string_view& text) {
+  const size_t end = std::min(text.find_first_of("\r\n"), text.size());
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + (text.substr(end, 2) == "\r\n" ? 2 : 1), text.size()));
+  return line;
+}
+
 }  // namespace
+
+bool HasOneLength(std::string_view message) {
+  const size_t last_line_end = message.find("\r\n\r\n");
+  if (last_line_end == std::string_view::npos) return false;
+  const char* const readable = message.data() + message.size();
+  std::string_view headers = message.substr(0, last_line_end);
+  ContentLengthSearch search;
+  for (static_cast<void>(TakeAnyLine(headers)); !headers.empty();) {
+    std::string_view line = TakeAnyLine(headers);
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    // The end of the headers to some.
+    if (line.empty() || search.Take(line, readable) != ContentLengthOutcome::kOk) return false;
+  }
+  return search.outcome() == ContentLengthOutcome::kOk &&
+         search.content_length() == message.size() - last_line_end - 4;
+}
 
 bool ReadContentLength(std::string_view value, uint32_t& content_length) {
   return ReadDecimal(value, kContentLengthMax, content_length);
@@ -50,7 +75,7 @@ bool ContentLengthSearch::IsCandidate(const char* line, const char* end) {
 }
 
 // A line ends with CRLF that no whitespace follows. Bare CR and LF end nothing: the parser refuses
-// such a message, and the flow with it (LosesFraming).
+// such a message, and the flow with it unless HasOneLength.
 ContentLengthOutcome FindContentLength(std::string_view header_block, const char* readable,
                                        uint32_t& content_length) {
   const char* const end = header_block.data() + header_block.size();

@@ -36,6 +36,11 @@ class ContentLengthSearch {
   bool found_ = false;
 };
 
+// `message` is whole, as a framer cut it: headers, empty line, body. True: readers that end a line at
+// CR, at LF or at CRLF all find that same end; so one that is refused for its line ends is lost
+// alone.
+[[nodiscard]] bool HasOneLength(std::string_view message);
+
 // Looks for the field in a header block: start line, header lines, empty line.
 [[nodiscard]] ContentLengthOutcome FindContentLength(std::string_view header_block,
                                                      const char* readable,

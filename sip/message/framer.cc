@@ -27,6 +27,13 @@ bool MayBeStartLine(std::string_view line) {
   return false;
 }
 
+// "SIP/2.0 " or a method, not the bytes of another protocol.
+bool HasFirstWord(std::string_view line) {
+  const size_t word = line.find(' ');
+  return word != std::string_view::npos &&
+         (IsToken(line.substr(0, word)) || EqualsIgnoreCase(line.substr(0, word), "SIP/2.0"));
+}
+
 // No CR without LF; the last character has none yet.
 bool HasWholeLineEndsOnly(std::string_view text) {
   for (size_t at = 0; (at = text.find('\r', at)) != std::string_view::npos; ++at) {
@@ -80,6 +87,7 @@ bool Framer::CheckStartLine(std::string_view unread) {
       const size_t at = base + static_cast<size_t>(std::countr_zero(controls));
       const char c = unread[at];
       if (c == '\r' || c == '\t') continue;
+      if (c != '\n' && HasFirstWord(unread.substr(0, at))) continue;  // The parser's to refuse.
       if (c != '\n') return false;
       start_line_checked_ = true;
       return MayBeStartLine(unread.substr(0, at));

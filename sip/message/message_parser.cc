@@ -117,8 +117,10 @@ bool IsPlain(const HeaderField& field) {
 enum class VersionOutcome : uint8_t { kOk, kOther, kNone };
 
 // "SIP" "/" 1*DIGIT "." 1*DIGIT, case-insensitive (RFC 3261 §7.1).
+constexpr std::string_view kVersion = "SIP/2.0";
+
 VersionOutcome ReadVersion(std::string_view text) {
-  if (text == "SIP/2.0") return VersionOutcome::kOk;
+  if (text == kVersion) return VersionOutcome::kOk;
   if (!StartsWithIgnoreCase(text, "SIP/")) return VersionOutcome::kNone;
   const std::string_view number = text.substr(4);
   const size_t dot = number.find('.');
@@ -245,6 +247,7 @@ void MessageReader::TakeStartLine(std::string_view line) {
 // missing.
 void MessageReader::TakeStatusLine(std::string_view line) {
   const std::string_view version = line.substr(0, line.find(' '));
+  out_.has_odd_lines_ |= version != kVersion;
   const ParseOutcome outcome = ToParseOutcome(ReadVersion(version));
   if (outcome != ParseOutcome::kOk) return Note(outcome);
   const std::string_view rest = line.substr(version.size());
@@ -269,6 +272,7 @@ void MessageReader::TakeRequestLine(std::string_view line) {
   }
   const ParseOutcome version = ToParseOutcome(ReadVersion(line.substr(version_begin + 1)));
   if (version == ParseOutcome::kBadStartLine) return Note(version);
+  out_.has_odd_lines_ |= line.substr(version_begin + 1) != kVersion;
   const std::string_view method_text = line.substr(0, method_bytes);
   const Method method = ParseMethod(method_text);
   if (method == Method::kOther && IsNamedInOtherCase(method_text)) {
@@ -451,7 +455,7 @@ std::string_view ParseOutcomeText(ParseOutcome outcome) {
     case ParseOutcome::kUnfinishedHeaders:
       return "Unfinished Headers";
     case ParseOutcome::kTooManyHeaders:
-      return "Too Many Headers";
+      return "Too Many Or Too Long Headers";
     case ParseOutcome::kMissingFrom:
       return "Missing From";
     case ParseOutcome::kRepeatedFrom:

@@ -80,6 +80,13 @@ NameAddrOutcome ReadParameters(const char*& at, const Bounds& in, NameAddr& addr
 
 // -- What only has to be passed ------------------------------------------------------------------
 
+// And has nothing that could end it for another reader.
+bool BeginsWithScheme(std::string_view uri) {
+  const size_t colon = uri.find(':');
+  return colon != std::string_view::npos && IsToken(uri.substr(0, colon)) &&
+         uri.find_first_of("<>\"\\ \t\r\n") == std::string_view::npos;
+}
+
 // A display name (one quoted string, or text without quotes) and a URI in brackets, or a URI
 // without: where the header's parameters begin. nullptr: some server would end the connection for
 // it.
@@ -96,12 +103,9 @@ const char* PassAddress(const char* at, const char* end) {
     if (std::string_view("\">,\\").find(*at) != std::string_view::npos) return nullptr;
     ++at;
   }
-  if (at == end || *at == ';') {
-    const std::string_view uri = TrimLws(Between(begin, at));
-    return uri.empty() || uri.find_first_of(" \t\r\n") != std::string_view::npos ? nullptr : at;
-  }
-  const size_t close = Between(at + 1, end).find_first_of("<>\" \t\r\n");
-  if (close == std::string_view::npos || close == 0 || at[1 + close] != '>') return nullptr;
+  if (at == end || *at == ';') return BeginsWithScheme(TrimLws(Between(begin, at))) ? at : nullptr;
+  const size_t close = Between(at + 1, end).find('>');
+  if (close == std::string_view::npos || !BeginsWithScheme({at + 1, close})) return nullptr;
   return at + close + 2;
 }
 

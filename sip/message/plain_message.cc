@@ -49,6 +49,18 @@ bool PassesForAnother(std::string_view name) {
   return LookUpHeader({dashed.data(), name.size()}) != HeaderId::kOther;
 }
 
+// The version in capitals, as everybody writes it.
+void AddStartLine(std::string_view line, bool is_request, Writer& writer) {
+  constexpr std::string_view kVersion = "SIP/2.0";
+  if (is_request) {
+    writer.Add(line.substr(0, line.size() - kVersion.size() - 2));
+    writer.Add(kVersion);
+    return writer.Add("\r\n");
+  }
+  writer.Add(kVersion);
+  writer.Add(line.substr(kVersion.size()));
+}
+
 // Empty parameters go: some servers end the connection for them.
 void AddTo(const HeaderField& field, const NameAddr& to, Writer& writer) {
   writer.Add("To: ");
@@ -92,7 +104,8 @@ PlainMessage WritePlain(const MessageView& message, bool removes_unusual_fields,
   PlainMessage plain;
   Writer writer(out);
   const std::string_view bytes = message.bytes();
-  writer.Add(bytes.substr(0, static_cast<size_t>(message.headers_begin() - bytes.data())));
+  AddStartLine(bytes.substr(0, static_cast<size_t>(message.headers_begin() - bytes.data())),
+               message.is_request(), writer);
   const HeaderField* const length = message.First(HeaderId::kContentLength);
   for (const HeaderField& field : message.headers()) {
     if (field.id == HeaderId::kContentLength && &field != length) continue;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "sip/message/content_length.h"
 #include "sip/message/message_writer.h"
 #include "sip/message/params.h"
 #include "sip/message/plain_message.h"
@@ -81,10 +82,19 @@ ReasonCode ReasonOf(ParseOutcome outcome) {
   }
 }
 
+// A proxy inside passes on the bare CR or LF of a telephone. That costs no other message, if all
+// readers agree where the next one begins. From outside nothing of it is read any further.
+bool LosesConnection(ParseOutcome outcome, Zone zone, std::string_view message) {
+  const bool is_passed_on = zone == Zone::kInside && outcome == ParseOutcome::kBadLineEnd;
+  return LosesFraming(outcome) && !(is_passed_on && HasOneLength(message));
+}
+
 // From inside we take what is no danger there: two Content-Length that agree, and a From outside
 // the grammar, which nothing is judged by.
 ParseOutcome JudgeOutside(const MessageView& message) {
   if (message.Count(HeaderId::kContentLength) > 1) return ParseOutcome::kRepeatedContentLength;
+  // Kamailio 5.6 ends the connection for it, even where it is legal.
+  if (message.to().params.find('\\') != std::string_view::npos) return ParseOutcome::kBadTo;
   const bool is_request = message.is_request();
   return is_request && message.from().uri.is_odd ? ParseOutcome::kBadFrom : ParseOutcome::kOk;
 }
@@ -272,6 +282,10 @@ void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, F
   ParseOutcome outcome =
       ParseMessage(bytes, framing, view_, context_.snapshot->config.limits.headers_max);
   if (outcome == ParseOutcome::kOk && source.zone == Zone::kOutside) outcome = JudgeOutside(view_);
+  const bool is_too_long =  // The framer sees to it on a stream.
+      framing == Framing::kDatagram &&
+      view_.header_block().size() > context_.snapshot->config.limits.header_bytes_max;
+  if (outcome == ParseOutcome::kOk && is_too_long) outcome = ParseOutcome::kTooManyHeaders;
   core::BufferLease plain;  // Lives as long as the view.
   if (outcome == ParseOutcome::kOk) {
     if (const auto reason = MakePlain(source, framing, plain)) return RefuseUnread(source, *reason);
@@ -282,7 +296,7 @@ void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, F
     if (outcome != ParseOutcome::kOk) {
       DropResponse(ResponseDropReason::kMalformed, ResponseSourceOf(source), nullptr,
                    ParseOutcomeText(outcome));
-      if (LosesFraming(outcome) && source.connection != nullptr) {
+      if (source.connection != nullptr && LosesConnection(outcome, source.zone, bytes)) {
         source.connection->Close(ConnectionCloseReason::kError);
       }
       return;
@@ -296,7 +310,9 @@ void EdgeProxy::OnMessage(const MessageSource& source, std::string_view bytes, F
       const std::string_view phrase =
           reason == ReasonCode::kMalformed ? ParseOutcomeText(outcome) : std::string_view();
       return Refuse(source, reason,
-                    {.phrase = phrase, .closes = LosesFraming(outcome), .parsed = false});
+                    {.phrase = phrase,
+                     .closes = LosesConnection(outcome, source.zone, bytes),
+                     .parsed = false});
     }
     OnRequest(source);
   }

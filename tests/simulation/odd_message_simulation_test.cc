@@ -101,6 +101,46 @@ TEST(OddMessageSimulationTest, PartsThatDecideNothingPassInRequests) {
   }
 }
 
+TEST(OddMessageSimulationTest, VersionAndToGoOnPlainly) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  RequestText request = Call("1");
+  request.to = "<sip:bob@edge.example>;;x=\"a;;b\" ; ;y=1;";
+  alice.Send(Replaced(request.Text(), " SIP/2.0\r\n", " sip/2.0\r\n"));
+  edge.Settle();
+  const std::string seen = edge.NextHopTake().value_or("");
+  EXPECT_EQ(StartLine(seen), "INVITE sip:bob@edge.example SIP/2.0");
+  EXPECT_EQ(Value(seen, "To"), "<sip:bob@edge.example>;x=\"a;;b\";y=1");
+}
+
+TEST(OddMessageSimulationTest, ToThatAServerCannotReadIsRefused) {
+  SimulatedEdge edge({});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  int count = 0;
+  for (const std::string to :
+       {"\"a\" \"b\" <sip:b@h>", "\"a\"b <sip:b@h>", "b \"a\" <sip:b@h>", "b\\c <sip:b@h>", "<>",
+        "none", "<sip\xf8@h>", "<sip:b\\c@h>", "<sip:b@h>;=", "<sip:b@h>;x=a=b",
+        "<sip:b@h>;x=\"\\\"\"", "<sip:b@h>;x y", "<sip:b@h>\"x\""}) {
+    RequestText request = Call(std::to_string(count++));
+    request.to = to;
+    alice.Send(request.Text());
+    edge.Settle();
+    EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 400 Malformed To") << to;
+    EXPECT_FALSE(edge.NextHopTake().has_value()) << to;
+  }
+  EXPECT_FALSE(alice.connection().saw_end());
+}
+
+TEST(OddMessageSimulationTest, HeadersOfADatagramAreBoundedToo) {
+  SimulatedEdge edge({});
+  RequestText request = Call("1");
+  request.via = "SIP/2.0/UDP 127.0.0.1:5080";
+  request.headers = "X: " + std::string(17000, 'y') + "\r\n";
+  edge.NextHopSend(request.Text());
+  edge.Settle();
+  EXPECT_TRUE(edge.NextHopTake().value_or("").starts_with("SIP/2.0 513 "));
+}
+
 // Some server behind closes the connection, and with it all calls, for a Via that it cannot read.
 TEST(OddMessageSimulationTest, ViaThatAServerCannotReadIsWithheldAndReturned) {
   for (const NextHopKind kind : {NextHopKind::kUdp, NextHopKind::kTcp}) {
@@ -270,6 +310,33 @@ TEST_F(SharedNextHopTest, MalformedResponseCostsItselfAlone) {
   edge_.NextHopSend(ResponseText(alices_, 486, "Busy Here"));
   edge_.Settle();
   EXPECT_EQ(StartLine(alice_.Take()), "SIP/2.0 486 Busy Here");
+}
+
+// A telephone may write them, and a proxy inside passes them on.
+TEST_F(SharedNextHopTest, BareLineEndsCostTheirMessageAlone) {
+  for (const std::string lines :
+       {"X: a\nb\r\n", "X: a\rb\r\n", "X: a\nY: b\nl: 0\nZ: c\r\n", "X: a\n b\r\n"}) {
+    edge_.NextHopSend(ResponseText(alices_, 183, "Session Progress", lines));
+    edge_.Settle();
+    EXPECT_EQ(alice_.Take(), "") << lines;
+    ExpectCarolsCallGoesOn(lines);
+  }
+}
+
+TEST_F(SharedNextHopTest, BareLineEndsThatMayEndTheMessageEndTheConnection) {
+  edge_.NextHopSend(ResponseText(alices_, 183, "Session Progress", "X: a\nl: 5\r\n"));
+  edge_.Settle();
+  EXPECT_TRUE(edge_.next_hop_connection()->saw_end());
+}
+
+TEST_F(SharedNextHopTest, ControlCharactersInTheStartLineCostTheirMessageAlone) {
+  const std::string_view phrases[] = {"a\x01z", {"a\0z", 3}, "\x1b[0m"};
+  for (const std::string_view phrase : phrases) {
+    edge_.NextHopSend(ResponseText(alices_, 183, std::string(phrase)));
+    edge_.Settle();
+    EXPECT_EQ(alice_.Take(), "");
+    ExpectCarolsCallGoesOn(std::string(phrase));
+  }
 }
 
 TEST_F(SharedNextHopTest, ThousandOddResponsesOfOneCallee) {

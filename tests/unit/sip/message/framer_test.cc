@@ -126,7 +126,8 @@ TEST(FramerTest, OtherProtocolsAreRefusedEarly) {
 TEST(FramerTest, BrokenStartLinesStillFrame) {
   for (const char* const start :
        {"INVITE sip:alan@jasomi.com", "INVITE  sip:a  SIP/2.0", "INVITE sip:a SIP/2.0  ",
-        "INVITE <sip:a> SIP/2.0", "OPTIONS tel:1 SIP/7.0", "SIP/2.0 200", "INVITE SIPS:a x"}) {
+        "INVITE <sip:a> SIP/2.0", "OPTIONS tel:1 SIP/7.0", "SIP/2.0 200", "INVITE SIPS:a x",
+        "SIP/2.0 200 a\x01z", "INVITE sip:a\x7fz SIP/2.0"}) {
     const std::string wire = std::string(start) + "\r\nl: 0\r\n\r\n";
     EXPECT_EQ(Framer(kLimits).Next(wire).outcome, FrameOutcome::kMessage) << start;
   }
