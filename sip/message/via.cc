@@ -167,6 +167,13 @@ bool ParseVia(std::string_view value, Via& via) {
   return ReadVia(value.data(), Bounds(value), via) == value.data() + value.size();
 }
 
+bool IsPlainTransport(std::string_view transport) {
+  constexpr std::string_view kPlain[] = {"UDP", "TCP", "TLS", "WS", "WSS", "SCTP", "TLS-SCTP"};
+  return std::any_of(std::begin(kPlain), std::end(kPlain), [transport](std::string_view plain) {
+    return EqualsIgnoreCase(transport, plain);
+  });
+}
+
 namespace {
 
 // What is left of a value; each step takes what it names from the front. False: it is not there.
@@ -191,7 +198,7 @@ struct PlainScan {
       if (!Take(part)) return false;
       TakeLws();
     }
-    return IsToken(TakeUntil(" \t"));
+    return IsPlainTransport(TakeUntil(" \t"));
   }
   bool TakeSentBy() {
     TakeLws();
@@ -209,10 +216,13 @@ struct PlainScan {
   }
   bool TakeParam() {
     if (!Take(";")) return false;
-    const std::string_view name = TakeUntil("=; \t,\"\\()");
+    TakeLws();
+    const std::string_view name = TakeUntil(":=; \t,\"\\()");
     if (name.empty()) return false;
+    TakeLws();
     std::string_view value;
     const bool has_value = Take("=");
+    if (has_value) TakeLws();
     if (has_value && rest.starts_with('"')) {
       const size_t quote_end = rest.find_first_of("\",\\", 1);
       if (quote_end == std::string_view::npos || rest[quote_end] != '"') return false;
@@ -221,6 +231,7 @@ struct PlainScan {
     } else if (has_value) {
       value = TakeUntil("; \t,\"\\()");
     }
+    TakeLws();
     if (EqualsIgnoreCase(name, "a") || EqualsIgnoreCase(name, "alias")) return !has_value;
     for (const std::string_view known : {"branch", "maddr", "received", "ttl"}) {
       if (EqualsIgnoreCase(name, known)) return !value.empty();

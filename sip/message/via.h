@@ -57,8 +57,9 @@ struct Via {
 
 // Every server that we know can read this one value, be it legal or not. Kamailio 5.6 closes the
 // connection for an empty parameter, for white space, comma or backslash in one, for a known one
-// without its value, and for a value of `a` or `alias`.
+// without its value, for a value of `a` or `alias`, and for some unknown transports.
 [[nodiscard]] bool IsPlainVia(std::string_view value);
+[[nodiscard]] bool IsPlainTransport(std::string_view transport);
 
 // What to change in a Via value to note where its request came from (RFC 3261 §18.2.1, RFC 3581
 // §4): `received` becomes the only received parameter (empty: none, and one that came in goes too,

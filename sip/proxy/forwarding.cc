@@ -56,7 +56,7 @@ void WithholdVias(const MessageView& request, MessageEdit& edit) {
   const auto [end, error] = std::to_chars(digits + 1, digits + sizeof digits, via.port);
   const size_t port_bytes = via.port == 0 ? 0 : static_cast<size_t>(end - digits);
   edit.Replace(top->value, edit.Store({"SIP/2.0/",
-                                       via.transport,
+                                       IsPlainTransport(via.transport) ? via.transport : "TCP",
                                        " ",
                                        via.host,
                                        {digits, port_bytes},

@@ -46,14 +46,15 @@ Values ValuesBelow(const MessageView& response) {
   return all;
 }
 
-bool LeadsToSame(std::string_view a, std::string_view b) {
-  if (a == b) return true;
+bool LeadsToSame(std::string_view answered, std::string_view sent) {
+  if (answered == sent) return true;
   Via one;
   Via other;
-  return ParseVia(a, one) && ParseVia(b, other) && one.branch == other.branch &&
-         EqualsIgnoreCase(one.host, other.host) && one.port == other.port &&
-         EqualsIgnoreCase(one.transport, other.transport) && one.received == other.received &&
-         one.has_rport == other.has_rport && one.rport == other.rport && one.maddr == other.maddr;
+  return IsPlainVia(answered) && ParseVia(answered, one) && ParseVia(sent, other) &&
+         one.branch == other.branch && EqualsIgnoreCase(one.host, other.host) &&
+         one.port == other.port && EqualsIgnoreCase(one.transport, other.transport) &&
+         one.received == other.received && one.has_rport == other.has_rport &&
+         one.rport == other.rport && one.maddr == other.maddr;
 }
 
 uint64_t HashOfValues(std::span<const std::string_view> values, const tls::MacKey& key) {

@@ -19,7 +19,7 @@ struct SentVias {
   size_t via_lines;
 };
 
-// Values may come back in another spelling, but not lead elsewhere.
+// Values may come back in another spelling that every server reads, but not lead elsewhere.
 [[nodiscard]] bool HasViasAsSent(const MessageView& response, const SentVias& sent);
 
 // The same once the request is gone, by the text alone: never 0.

@@ -17,6 +17,10 @@ class Link:
         self.ended_by = None
         self.last = {"dialler": collections.deque(maxlen=_KEPT), "server": collections.deque(maxlen=_KEPT)}
 
+    def is_probing(self):
+        """It carries nothing but OPTIONS of the edge's own."""
+        return all(b"\r\nUser-Agent: Sallyport\r\n" in raw for raw in list(self.last["dialler"]))
+
 
 class Tap:
     """Listens when made, and passes on to `port`. `takes` is a function for each side that gets each of its messages;

@@ -146,10 +146,11 @@ std::string Marked(const std::string& value, std::string_view received, std::str
 // What Kamailio 5.6 was seen to read, and to end the connection for.
 TEST(ViaTest, PlainIsWhatEveryServerReads) {
   for (const char* const plain :
-       {"SIP/2.0/TLS h", "sip/2.0/tls h:5061;branch=z9hG4bK1;rport", "SIP / 2.0 / UDP h : 5",
-        "SIP/2.0/UDP my_phone;branch=z9hG4bKx", "SIP/2.0/TLS [::1]:5;received=::1",
-        "SIP/2.0/UDP h;sigcomp-id=\"<urn:uuid:0>\"", "SIP/2.0/UDP h;alias;i=1;x=",
-        "SIP/2.0/TLS h;a", "SIP/2.0/UDP h;\xe9=\xe9;@=<b>{c}/d:e'f'"}) {
+       {"SIP/2.0/TLS h", "sip/2.0/tls h:5061;branch=z9hG4bK1;rport",
+        "SIP / 2.0 / UDP h : 5 ; x = 1 ;y", "SIP/2.0/UDP my_phone;branch=z9hG4bKx",
+        "SIP/2.0/TLS [::1]:5;received=::1", "SIP/2.0/UDP h;sigcomp-id=\"<urn:uuid:0>\"",
+        "SIP/2.0/UDP h;alias;i=1;x=", "SIP/2.0/TLS h;a",
+        "SIP/2.0/UDP h;\xe9=\xe9;@=<b>{c}/d:e'f'"}) {
     EXPECT_TRUE(IsPlainVia(plain)) << plain;
   }
   for (const char* const odd : {"",
