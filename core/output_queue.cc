@@ -42,6 +42,7 @@ size_t OutputQueue::Gather(std::span<iovec> pieces) const {
 void OutputQueue::Consume(uint32_t bytes) {
   DCHECK(bytes <= size_);
   size_ -= bytes;
+  consumed_bytes_ += bytes;
   while (bytes > 0) {
     const uint32_t part = std::min(bytes, front_->end - front_->begin);
     front_->begin += part;

@@ -36,6 +36,8 @@ class OutputQueue {
 
   uint32_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+  // Since it was made: what has left it.
+  uint64_t consumed_bytes() const { return consumed_bytes_; }
   uint32_t bytes_max() const { return bytes_max_; }
 
  private:
@@ -60,6 +62,7 @@ class OutputQueue {
   Block* front_ = nullptr;
   Block* back_ = nullptr;
   uint32_t size_ = 0;
+  uint64_t consumed_bytes_ = 0;
   const uint32_t bytes_max_;
 };
 

@@ -563,6 +563,34 @@ bool Connection::Send(const MessageEdit& message) {
   return size > 0 && SealAndSend(out.first(size));
 }
 
+QueueProgress Connection::OutputProgress() {
+  const core::OutputQueue& output = stream_.output();
+  return {.put = output.consumed_bytes() + output.size(), .taken = output.consumed_bytes()};
+}
+
+bool Connection::HasRoomFor(PeerKey peer, size_t bytes) {
+  const QueueProgress output = OutputProgress();
+  if (queue_shares_ == nullptr) {
+    return output.waiting() == 0 || output.waiting() + bytes <= RequestRoom();
+  }
+  return queue_shares_->HasRoom(peer, bytes, output, RequestRoom());
+}
+
+bool Connection::SendFor(PeerKey peer, std::string_view message) {
+  const uint64_t before = OutputProgress().put;
+  if (!Send(message)) return false;
+  const QueueProgress output = OutputProgress();
+  if (QueueShares::IsShort(output, RequestRoom())) return true;
+  if (queue_shares_ == nullptr) queue_shares_ = std::make_unique<QueueShares>();
+  queue_shares_->Note(peer, output.put - before, output, RequestRoom());
+  return true;
+}
+
+void Connection::OnSent() {
+  if (queue_shares_ == nullptr) return;
+  if (QueueShares::IsShort(OutputProgress(), RequestRoom())) queue_shares_.reset();
+}
+
 bool Connection::SealAndSend(std::span<const char> message) {
   if (is_overrun_) return false;
   const bool is_queued = is_tls() ? session_->Encrypt(AsBytes(message), stream_.output())

@@ -32,6 +32,7 @@
 #include "sip/policy/judge.h"
 #include "sip/proxy/byte_shares.h"
 #include "sip/proxy/connection_id.h"
+#include "sip/proxy/queue_shares.h"
 #include "sip/proxy/shard_context.h"
 #include "tls/client_sessions.h"
 #include "tls/context.h"
@@ -101,9 +102,11 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool Send(std::string_view message);
   bool Send(const MessageEdit& message);
 
-  // What waits to be sent, and how much may.
-  uint32_t unsent_bytes() const { return stream_.output_bytes(); }
-  uint32_t unsent_bytes_max() { return stream_.output().bytes_max(); }
+  // A request of that peer may be queued here, where others have theirs, too. Requests have three
+  // quarters of the queue, by shares (queue_shares.h); the rest is for what ends transactions.
+  [[nodiscard]] bool HasRoomFor(PeerKey peer, size_t bytes);
+  // Send, for a request of that peer: what waits of it counts as that peer's.
+  bool SendFor(PeerKey peer, std::string_view message);
 
   // Says goodbye (close_notify), flushes, closes within timeouts.close. Idempotent.
   void Close(ConnectionCloseReason reason);
@@ -178,6 +181,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
 
   void OnConnected(int error) override;
   void OnReceived(std::span<const std::byte> bytes) override;
+  void OnSent() override;
   void OnPeerClosed() override;
   void OnError(int error) override;
   void OnClosed() override;
@@ -222,6 +226,8 @@ class Connection final : private core::StreamHandler, private core::StepNode {
     return !is_overrun_ && (state_ == State::kOpen || (state_ == State::kConnecting && !is_tls_));
   }
   bool SealAndSend(std::span<const char> message);
+  [[nodiscard]] QueueProgress OutputProgress();
+  [[nodiscard]] uint64_t RequestRoom() { return stream_.output().bytes_max() / 4 * 3; }
   void EnterClosing(ConnectionCloseReason reason);
   void ScheduleIdle();
   void MoveGauge(ConnectionState from, ConnectionState to);
@@ -248,6 +254,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   Framer framer_;
   ByteShares::Part share_{this};  // Of `partial_` and `backlog_`.
   core::BufferLease partial_;
+  std::unique_ptr<QueueShares> queue_shares_;  // While the output is long.
   uint32_t partial_used_ = 0;
   core::OutputQueue backlog_;  // While deferred: arrived, not decrypted, not served.
   core::Timer deadline_;

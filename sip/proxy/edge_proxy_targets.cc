@@ -866,7 +866,7 @@ bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
     return false;
   }
   transaction.is_reliable = endpoint.is_reliable();
-  const bool is_sent = endpoints_.Send(endpoint, StoredText(transaction));
+  const bool is_sent = endpoints_.SendRequest(endpoint, transaction, StoredText(transaction));
   if (!is_sent) {
     transaction.failure = endpoint.key.kind == EndpointKind::kFlow && endpoint.is_lost
                               ? endpoint.failure

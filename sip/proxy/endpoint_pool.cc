@@ -322,26 +322,18 @@ bool EndpointPool::LeaveExpired(Endpoint& endpoint) {
   return true;
 }
 
-// The more peers fill a queue, the less each may hold of it: one half of it, two a third each. So
-// there is always room for one that holds nothing. A quarter stays for what ends transactions.
 bool EndpointPool::HasRoomFor(Endpoint& endpoint, PeerKey peer, size_t bytes) {
   if (endpoint.key.kind != EndpointKind::kStream) return true;
   Connection* const connection = connections_.Find(endpoint.connection);
-  const uint64_t unsent = connection == nullptr ? 0 : connection->unsent_bytes();
-  if (unsent == 0) {
-    endpoint.queued_by.clear();
-    return true;
-  }
-  const uint64_t room = connection->unsent_bytes_max() / 4 * 3;
-  if (unsent + bytes > room) return false;
-  if (unsent < room / 4) {
-    endpoint.queued_by.clear();
-    return true;
-  }
-  uint64_t& own = endpoint.queued_by[peer];
-  if (std::min(own, unsent) + bytes > room - unsent) return false;
-  own += bytes;
-  return true;
+  return connection == nullptr || connection->HasRoomFor(peer, bytes);
+}
+
+bool EndpointPool::SendRequest(Endpoint& endpoint, const Transaction& transaction,
+                               std::string_view message) {
+  if (endpoint.key.kind != EndpointKind::kStream) return Send(endpoint, message);
+  Connection* const connection = connections_.Find(endpoint.connection);
+  return connection != nullptr && endpoint.is_open &&
+         connection->SendFor(transaction.peer, message);
 }
 
 bool EndpointPool::Send(Endpoint& endpoint, std::string_view message) {

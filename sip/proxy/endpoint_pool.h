@@ -96,8 +96,6 @@ struct Endpoint {
   // As it was when we dialled: what the server must prove does not change with a reload.
   std::unique_ptr<const TlsProfileConfig> profile;
   core::IntrusiveList<Transaction> waiting;
-  // kStream, while its queue is long: what each peer has put there since it was short.
-  absl::flat_hash_map<PeerKey, uint64_t> queued_by;
 };
 
 // Of the [[next-hop]] that it is a target of; "": of none in this configuration, as far as is
@@ -180,10 +178,13 @@ class EndpointPool final : private ConnectionHandler {
   // as good as gone.
   [[nodiscard]] Readiness Prepare(Endpoint& endpoint);
   // Only after kReady. A request of that peer may be queued. False: the connection, which others
-  // share, would be full, or the peer has more in its queue than is left for all others.
+  // share, would be full, or more of the peer waits there than is left for all others.
   [[nodiscard]] bool HasRoomFor(Endpoint& endpoint, PeerKey peer, size_t bytes);
   // Only after kReady. False: it takes no more now, or is lost; nothing was sent.
   [[nodiscard]] bool Send(Endpoint& endpoint, std::string_view message);
+  // Likewise; the message is the request of that transaction, and counts as its peer's.
+  [[nodiscard]] bool SendRequest(Endpoint& endpoint, const Transaction& transaction,
+                                 std::string_view message);
   // From now on OnEndpointOpen and OnEndpointLost will come for it.
   void Await(Endpoint& endpoint, Transaction& transaction) {
     endpoint.waiting.PushBack(transaction);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/simulation/simulated_edge.h"
 #include "tests/simulation/simulated_texts.h"
 
@@ -383,6 +384,32 @@ TEST(BurstSimulationTest, OfOnePeerEndsNoCallOfOthers) {
   std::string last;
   while (const auto seen = edge.NextHopTake()) last = *seen;
   EXPECT_EQ(Value(last, "Call-ID"), "q");
+}
+
+// What a peer has in the queue is what still waits there, and not what it has ever sent.
+TEST(BurstSimulationTest, LastingFloodOfOnePeerRefusesNoModestOne) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "queue-bytes = \"256KiB\""});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  SimulatedPeer& carol = edge.Connect("c.example");
+  alice.Send(RequestText{.branch = "first"}.Text());
+  edge.Settle();
+  edge.next_hop_connection()->set_reading(false);
+  for (int round = 0; round < 60; ++round) {
+    for (int i = 0; i < 8; ++i) {
+      RequestText flood{.branch = absl::StrCat("f", round, ".", i)};
+      flood.body = std::string(10'000, 'x');
+      alice.Send(flood.Text());
+    }
+    edge.Settle();
+    RequestText question{.branch = absl::StrCat("q", round), .from = "<sip:carol@c.example>;tag=2"};
+    question.body = std::string(2'000, 'x');
+    carol.Send(question.Text());
+    edge.Settle();
+    EXPECT_EQ(carol.Take(), "") << round << ": it waits, and is not refused";
+    edge.network().set_window_bytes(edge.network().window_bytes() + 30'000);  // So much leaves.
+    edge.Settle();
+  }
+  EXPECT_NE(alice.Take().find("SIP/2.0 503 "), std::string::npos);
 }
 
 // Requests of the next hop come on the same connection.
