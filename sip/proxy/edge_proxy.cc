@@ -376,6 +376,11 @@ void EdgeProxy::OnMail(uint32_t kind, std::span<const std::byte> record) {
       static_cast<void>(read(mail));
       return endpoints_.OnFlowLostMail(mail);
     }
+    case kMailFlowFull: {
+      FlowMail mail;
+      static_cast<void>(read(mail));
+      return OnFlowFull(mail);
+    }
     case kMailHealth: {
       HealthMail mail;
       static_cast<void>(read(mail));

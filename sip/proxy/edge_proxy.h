@@ -205,6 +205,8 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool SendAttempt(Transaction& transaction, Endpoint& endpoint);
   void OnEndpointOpen(Endpoint& endpoint, Transaction& transaction) override;
   void OnEndpointLost(Transaction& transaction, const FailureCause& cause) override;
+  // Mail about a request to another shard's flow: it was not sent.
+  void OnFlowFull(const FlowMail& mail);
   void OnEndpointSuspected(Endpoint& endpoint) override { Ask(endpoint); }
 
   // -- Our own lines in front of a request.

@@ -32,6 +32,8 @@ constexpr absl::Duration kLearnInterval = absl::Seconds(5);
 constexpr LocationCookie kLearning = {};  // No transaction's.
 
 constexpr FailureCause kFlowGone{ReasonCode::kFlowGone, "the flow is gone"};
+constexpr FailureCause kNoRoom{ReasonCode::kOverload,
+                               "the next hop takes no more of this peer now"};
 constexpr FailureCause kNoTarget{ReasonCode::kNextHopUnreachable, "no next hop can be reached"};
 
 std::string_view StoredText(const Transaction& transaction) {
@@ -854,7 +856,7 @@ bool EdgeProxy::SendAttempt(Transaction& transaction, Endpoint& endpoint) {
   }
   if (!transaction.is_ack && !endpoints_.HasRoomFor(endpoint, transaction.peer,
                                                     transaction.request_bytes + kHeadBytesMax)) {
-    transaction.failure = {ReasonCode::kOverload, "the next hop takes no more of this peer now"};
+    transaction.failure = kNoRoom;
     return false;
   }
   if (!WriteHead(transaction, endpoint)) {
@@ -938,6 +940,18 @@ void EdgeProxy::OnEndpointLost(Transaction& transaction, const FailureCause& cau
                   transaction.is_invite()
                       ? AdvanceInviteClient(transaction.client, ClientEvent::kTransportError)
                       : AdvanceNonInviteClient(transaction.client, ClientEvent::kTransportError));
+}
+
+// As SendAttempt does where it finds no room itself.
+void EdgeProxy::OnFlowFull(const FlowMail& mail) {
+  Transaction* const transaction = transactions_.Find(mail.transaction);
+  if (transaction == nullptr || !transaction->is_sent || transaction->heard ||
+      transaction->attempt != mail.attempt) {
+    return;
+  }
+  transaction->is_sent = false;
+  transaction->core::ListLink::Unlink();
+  OnEndpointLost(*transaction, kNoRoom);
 }
 
 // Another way to the party of a dialog is left, and the last one was lost before any answer. Of

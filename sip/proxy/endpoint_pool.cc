@@ -322,18 +322,38 @@ bool EndpointPool::LeaveExpired(Endpoint& endpoint) {
   return true;
 }
 
+Connection* EndpointPool::ConnectionOf(const Endpoint& endpoint) {
+  switch (endpoint.key.kind) {
+    case EndpointKind::kDatagram:
+      return nullptr;
+    case EndpointKind::kStream:
+      return connections_.Find(endpoint.connection);
+    case EndpointKind::kFlow:
+      return endpoint.key.shard == context_.shard.index() ? connections_.Find(endpoint.key.flow)
+                                                          : nullptr;
+  }
+  UNREACHABLE();
+}
+
 bool EndpointPool::HasRoomFor(Endpoint& endpoint, PeerKey peer, size_t bytes) {
-  if (endpoint.key.kind != EndpointKind::kStream) return true;
-  Connection* const connection = connections_.Find(endpoint.connection);
+  Connection* const connection = ConnectionOf(endpoint);
   return connection == nullptr || connection->HasRoomFor(peer, bytes);
 }
 
 bool EndpointPool::SendRequest(Endpoint& endpoint, const Transaction& transaction,
                                std::string_view message) {
-  if (endpoint.key.kind != EndpointKind::kStream) return Send(endpoint, message);
-  Connection* const connection = connections_.Find(endpoint.connection);
-  return connection != nullptr && endpoint.is_open &&
-         connection->SendFor(transaction.peer, message);
+  switch (endpoint.key.kind) {
+    case EndpointKind::kDatagram:
+      return Send(endpoint, message);
+    case EndpointKind::kStream: {
+      Connection* const connection = connections_.Find(endpoint.connection);
+      return connection != nullptr && endpoint.is_open &&
+             connection->SendFor(transaction.peer, message);
+    }
+    case EndpointKind::kFlow:
+      return SendToFlow(endpoint, message, &transaction);
+  }
+  UNREACHABLE();
 }
 
 bool EndpointPool::Send(Endpoint& endpoint, std::string_view message) {
@@ -347,19 +367,28 @@ bool EndpointPool::Send(Endpoint& endpoint, std::string_view message) {
       return connection != nullptr && endpoint.is_open && connection->Send(message);
     }
     case EndpointKind::kFlow:
-      return SendToFlow(endpoint, message);
+      return SendToFlow(endpoint, message, nullptr);
   }
   UNREACHABLE();
 }
 
-bool EndpointPool::SendToFlow(Endpoint& endpoint, std::string_view message) {
+bool EndpointPool::SendToFlow(Endpoint& endpoint, std::string_view message,
+                              const Transaction* request) {
   if (endpoint.is_lost) return false;
   if (endpoint.key.shard == context_.shard.index()) {
     Connection* const connection = connections_.Find(endpoint.key.flow);
-    return connection != nullptr && connection->is_open() && connection->Send(message);
+    if (connection == nullptr || !connection->is_open()) return false;
+    return request == nullptr ? connection->Send(message)
+                              : connection->SendFor(request->peer, message);
   }
   // The mail's record is one piece: header, then message.
-  const FlowMail header{endpoint.key.flow, context_.shard.index(), endpoint.key.listener};
+  FlowMail header{endpoint.key.flow, context_.shard.index(), endpoint.key.listener};
+  if (request != nullptr && !request->is_ack) {
+    header.is_refusable = true;
+    header.attempt = request->attempt;
+    header.transaction = request->id;
+    header.peer = request->peer;
+  }
   return context_.PostMessage(endpoint.key.shard, kMailFlowRequest, header, message);
 }
 
@@ -561,7 +590,16 @@ void EndpointPool::OnFlowMail(const FlowMail& mail, std::string_view message) {
   Connection* const connection = connections_.Find(mail.flow);
   if (connection != nullptr && connection->is_open() && !GiveUpExpired(*connection)) {
     connection->note_used_by_other_shard(mail.listener);
-    if (connection->Send(message)) return;
+    if (!mail.is_refusable) {
+      if (connection->Send(message)) return;
+    } else if (!connection->HasRoomFor(mail.peer, message.size())) {
+      // Without room for this the transaction ends by its timer.
+      static_cast<void>(
+          context_.shard.Post(mail.from_shard, kMailFlowFull, std::as_bytes(std::span(&mail, 1))));
+      return;
+    } else if (connection->SendFor(mail.peer, message)) {
+      return;
+    }
   }
   const FlowMail lost{mail.flow, context_.shard.index(), mail.listener};
   static_cast<void>(

@@ -127,6 +127,11 @@ struct FlowMail {
   ConnectionId flow;
   uint32_t from_shard = 0;  // Of the sender.
   uint32_t listener = 0;    // Where the flow's connection came in.
+  // A request that may find no room (kMailFlowFull), and of which peer and transaction it is.
+  bool is_refusable = false;
+  uint8_t attempt = 0;
+  TransactionId transaction = {};
+  PeerKey peer = 0;
 };
 
 struct EndpointPoolOptions {
@@ -178,7 +183,8 @@ class EndpointPool final : private ConnectionHandler {
   // as good as gone.
   [[nodiscard]] Readiness Prepare(Endpoint& endpoint);
   // Only after kReady. A request of that peer may be queued. False: the connection, which others
-  // share, would be full, or more of the peer waits there than is left for all others.
+  // share, would be full, or more of the peer waits there than is left for all others. Of a flow on
+  // another shard that shard knows (OnFlowMail).
   [[nodiscard]] bool HasRoomFor(Endpoint& endpoint, PeerKey peer, size_t bytes);
   // Only after kReady. False: it takes no more now, or is lost; nothing was sent.
   [[nodiscard]] bool Send(Endpoint& endpoint, std::string_view message);
@@ -198,6 +204,7 @@ class EndpointPool final : private ConnectionHandler {
   // the shards that have used it.
   void OnConnectionLost(Connection& connection);
   // Mail from the shard that uses a flow of ours, and from the one that owns a flow that we use.
+  // A request that finds no room on the flow goes no further, and its shard is told.
   void OnFlowMail(const FlowMail& mail, std::string_view message);
   void OnFlowLostMail(const FlowMail& mail);
 
@@ -239,7 +246,11 @@ class EndpointPool final : private ConnectionHandler {
   void LoseAll(Endpoint& endpoint, FailureCause cause);
   [[nodiscard]] bool IsForgettable(const Endpoint& endpoint) const;
   void Erase(Endpoint& endpoint);
-  [[nodiscard]] bool SendToFlow(Endpoint& endpoint, std::string_view message);
+  // `request`: the transaction of which the message is the request; nullptr: it is another one.
+  [[nodiscard]] bool SendToFlow(Endpoint& endpoint, std::string_view message,
+                                const Transaction* request);
+  // The connection on this shard that its messages go out on; nullptr: none.
+  [[nodiscard]] Connection* ConnectionOf(const Endpoint& endpoint);
   void ForgetAlias(const Connection& connection);
 
   ShardContext& context_;

@@ -14,6 +14,7 @@ enum MailKind : uint32_t {
   kMailDrain,                    // Nothing.
   kMailFlowRequest,              // FlowMail, then the bytes: send them on that flow.
   kMailFlowLost,                 // FlowMail: that flow is gone.
+  kMailFlowFull,                 // FlowMail of a request: it found no room and was not sent.
   kMailHealth,                   // HealthMail: what the prober found.
   kMailCancel,                   // CancelMail, then the bytes of a CANCEL.
 };

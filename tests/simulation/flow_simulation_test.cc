@@ -87,6 +87,38 @@ TEST(FlowSimulationTest, Rfc5626_5_3_RequestFromInsideReachesTheFlow) {
   EXPECT_EQ(Transactions(edge), 0U);
 }
 
+// A burst from the inside to a client that reads slowly is refused; the client stays.
+TEST(FlowSimulationTest, BurstFromInsideEndsNoConnectionOfAClient) {
+  SimulatedEdge edge({.limits = "queue-bytes = \"128KiB\""});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  const std::string path = Value(Register(edge, alice, kOutboundContact), "Path");
+  const auto send = [&edge, &path](const std::string& branch, size_t body_bytes) {
+    RequestText request{.uri = "sip:alice@192.0.2.9:5061;transport=tls;ob",
+                        .via = kRegistrar,
+                        .branch = branch,
+                        .from = "<sip:bob@edge.example>;tag=7",
+                        .to = "<sip:alice@a.example>",
+                        .headers = "Route: " + path + "\r\n"};
+    request.body = std::string(body_bytes, 'x');
+    edge.NextHopSend(request.Text());
+    edge.Settle();
+  };
+  alice.connection().set_reading(false);
+  for (int i = 0; i < 50; ++i) send("b" + std::to_string(i), 10'000);
+  int refused = 0;
+  while (const auto answer = edge.NextHopTake()) {
+    if (StartLine(*answer) == "SIP/2.0 503 Service Unavailable") ++refused;
+  }
+  EXPECT_GT(refused, 20);
+  EXPECT_LT(refused, 50);
+  alice.connection().set_reading(true);
+  edge.Settle();
+  EXPECT_EQ(SplitMessages(alice.Take()).size(), 50U - static_cast<size_t>(refused));
+  send("after", 10);
+  EXPECT_EQ(SplitMessages(alice.Take()).size(), 1U);
+  EXPECT_FALSE(alice.connection().saw_end() || alice.connection().saw_reset());
+}
+
 // RFC 3261 §16.4: our name makes a Route value ours. Its user is another element's affair (an IMS
 // core writes "orig") and gives no right.
 TEST(FlowSimulationTest, Rfc3261_16_4_RouteThatNamesUsGoesWhateverItsUser) {

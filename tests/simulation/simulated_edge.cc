@@ -91,6 +91,22 @@ tls::MacKey Key(uint8_t fill) {
   return key;
 }
 
+constexpr uint32_t kMailboxBytes = 64 * 1024;
+
+// The test runs the edge's turns itself.
+class NoWaker final : public core::Waker {
+ public:
+  void WakeParty(int) override {}
+};
+
+class MailTaker final : public core::MailHandler {
+ public:
+  void OnMail(uint32_t, uint32_t kind, std::span<const std::byte> record) override {
+    mail.push_back({kind, {reinterpret_cast<const char*>(record.data()), record.size()}});
+  }
+  std::vector<SimulatedEdge::Mail> mail;
+};
+
 // The keys that a shard gets beside its snapshot.
 ProxyKeys ShardKeys() { return {Key(1), Key(2), Key(3), Key(4)}; }
 
@@ -281,7 +297,7 @@ SimulatedEdge::SimulatedEdge(const SimulatedEdgeOptions& options)
       inside_(Address(options.inside)),
       next_hop_(Address("127.0.0.1:5080")),
       network_(options.seed),
-      mail_(1, 65536),
+      mail_(options.shards, kMailboxBytes),
       quiet_points_(1),
       backend_(std::make_unique<core::SimulatedBackend>(network_)),
       log_descriptor_(options.keeps_log ? memfd_create("log", MFD_CLOEXEC)
@@ -389,6 +405,18 @@ bool SimulatedEdge::PumpOnce() {
     next_hop_connection_ = network_.Accept(next_hop_);
   }
   return shard_->reactor().counters().completions != before || shard_->reactor().steps_queued() > 0;
+}
+
+void SimulatedEdge::PostAs(uint32_t shard, uint32_t kind, std::string_view record) {
+  NoWaker waker;
+  CHECK(mail_.Post(shard, 0, kind, std::as_bytes(std::span(record)), waker));
+}
+
+std::vector<SimulatedEdge::Mail> SimulatedEdge::TakeMailOf(uint32_t shard) {
+  MailTaker taker;
+  while (mail_.Deliver(shard, 1000, taker)) {
+  }
+  return std::move(taker.mail);
 }
 
 std::vector<std::string> SimulatedEdge::TakeLog() {

@@ -141,6 +141,7 @@ struct SimulatedEdgeOptions {
   std::optional<tls::Secret> secret = {};  // Shared by instances; missing: one of its own.
   uint64_t boot_epoch = 7;                 // Each start of an instance has another.
   bool keeps_log = false;                  // For TakeLog.
+  uint32_t shards = 1;                     // The edge is shard 0; the test plays the others.
 };
 
 class SimulatedEdge {
@@ -196,6 +197,14 @@ class SimulatedEdge {
   std::optional<std::string> NextHopTake();
   void NextHopSend(std::string_view message);
   core::RemoteConnection* next_hop_connection();
+
+  // The test as another shard.
+  struct Mail {
+    uint32_t kind = 0;
+    std::string record;
+  };
+  void PostAs(uint32_t shard, uint32_t kind, std::string_view record);
+  std::vector<Mail> TakeMailOf(uint32_t shard);
 
   // Lines of the log, as JSON, since the last call. Only with keeps_log.
   std::vector<std::string> TakeLog();

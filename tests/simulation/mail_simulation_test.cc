@@ -1,0 +1,110 @@
+// The edge as one of two shards; the test is the other one, so it sees and writes what they mail.
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "sip/proxy/branch.h"
+#include "sip/proxy/edge_snapshot.h"
+#include "sip/proxy/endpoint_pool.h"
+#include "sip/proxy/mail_kinds.h"
+#include "sip/proxy/message_source.h"
+#include "tests/simulation/simulated_edge.h"
+#include "tests/simulation/simulated_texts.h"
+
+namespace sallyport::sip::test {
+namespace {
+
+constexpr uint32_t kOther = 1;  // The test's shard.
+
+template <typename Header>
+std::string RecordOf(const Header& header, std::string_view message) {
+  std::string record(sizeof header, '\0');
+  std::memcpy(record.data(), &header, sizeof header);
+  return record.append(message);
+}
+
+template <typename Header>
+Header HeaderOf(const SimulatedEdge::Mail& mail) {
+  Header header;
+  std::memcpy(&header, mail.record.data(), sizeof header);
+  return header;
+}
+
+RequestText Cancel(const std::string& id, const std::string& domain = "a.example") {
+  return {
+      .method = "CANCEL", .branch = id, .from = "<sip:alice@" + domain + ">;tag=1", .call_id = id};
+}
+
+// A CANCEL without an INVITE goes to the other shard, and its mail names the connection.
+ConnectionId ConnectionOf(SimulatedEdge& edge, SimulatedPeer& peer) {
+  edge.TakeMailOf(kOther);
+  peer.Send(Cancel("who").Text());
+  edge.Settle();
+  for (const SimulatedEdge::Mail& mail : edge.TakeMailOf(kOther)) {
+    if (mail.kind == kMailCancel) return HeaderOf<CancelMail>(mail).source.connection;
+  }
+  ADD_FAILURE() << "no mail";
+  return {};
+}
+
+// Its shard hears of a request for which a connection of ours has no room, and the connection
+// stays.
+TEST(MailSimulationTest, BurstOfAnotherShardEndsNoConnectionAndIsToldBack) {
+  SimulatedEdge edge({.limits = "queue-bytes = \"128KiB\"", .shards = 2});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  FlowMail mail;
+  mail.flow = ConnectionOf(edge, alice);
+  mail.from_shard = kOther;
+  mail.is_refusable = true;
+  alice.connection().set_reading(false);
+  const std::string body(10'000, 'x');
+  size_t refused = 0;
+  for (uint32_t i = 0; i < 50; ++i) {
+    RequestText request{.branch = absl::StrCat("b", i)};
+    request.body = body;
+    mail.transaction = {i, 1};
+    edge.PostAs(kOther, kMailFlowRequest, RecordOf(mail, request.Text()));
+    edge.Settle();
+    for (const SimulatedEdge::Mail& told : edge.TakeMailOf(kOther)) {
+      ASSERT_EQ(told.kind, kMailFlowFull);
+      EXPECT_EQ(HeaderOf<FlowMail>(told).transaction, mail.transaction);
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 20U);
+  EXPECT_LT(refused, 50U);
+  alice.connection().set_reading(true);
+  edge.Settle();
+  EXPECT_EQ(SplitMessages(alice.Take()).size(), 50 - refused);
+  EXPECT_FALSE(alice.connection().saw_end() || alice.connection().saw_reset());
+}
+
+// The other way round: the shard that owns the connection tells ours, and the sender hears it.
+TEST(MailSimulationTest, RequestThatFoundNoRoomOnAnotherShardIsRefused) {
+  const tls::Secret secret = SimulatedSecret({1});
+  SimulatedEdge edge({.secret = secret, .shards = 2});
+  const EdgeSnapshot snapshot(edge.config(), 1, {.secret = secret, .boot_epoch = 7});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  alice.Send(RequestText{}.Text());
+  edge.Settle();
+  const auto branch = snapshot.branches.Read(TopBranch(edge.NextHopTake().value_or("")));
+  ASSERT_TRUE(branch.has_value());
+  FlowMail mail;
+  mail.attempt = branch->attempt;
+  mail.transaction = {branch->slot, branch->generation + 1};  // Another one's has gone.
+  edge.PostAs(kOther, kMailFlowFull, RecordOf(mail, ""));
+  edge.Settle();
+  EXPECT_EQ(alice.Take(), "");
+  mail.transaction.generation = branch->generation;
+  edge.PostAs(kOther, kMailFlowFull, RecordOf(mail, ""));
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice.Take()), "SIP/2.0 503 Service Unavailable");
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kOverload)), 1U);
+}
+
+}  // namespace
+}  // namespace sallyport::sip::test
