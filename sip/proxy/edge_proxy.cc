@@ -28,6 +28,8 @@ namespace {
 // Of a Request-URI's host in a cause; a DNS name has 253 at most.
 constexpr size_t kRelayHostBytesMax = 253;
 constexpr size_t kRelayCauseBytes = 320;
+// A CANCEL between shards.
+constexpr size_t kMailedCancelBytesMax = 4096;
 
 // Of a plain connection, or a datagram, from outside: it proves nothing.
 const PeerStanding& Nobody() {
@@ -660,7 +662,10 @@ void EdgeProxy::OnCancelMail(CancelMail mail) {
 }
 
 bool EdgeProxy::MailCancel(uint32_t shard, const CancelMail& mail) {
-  return context_.PostMessage(shard, kMailCancel, mail, view_.bytes(),
+  std::array<char, kMailedCancelBytesMax> lines;
+  const size_t size = WriteMailedCancel(view_, lines);
+  if (size == 0) return false;
+  return context_.PostMessage(shard, kMailCancel, mail, {lines.data(), size},
                               mail.state == CancelMail::State::kWanted
                                   ? core::MailPriority::kLow
                                   : core::MailPriority::kNormal);

@@ -1,6 +1,7 @@
 #include "sip/proxy/forwarding.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "sip/message/params.h"
@@ -175,6 +176,20 @@ size_t WriteHopByHop(const HopByHop& parts, const MessageView& sent, std::span<c
   text.Add(parts.method);
   text.Add("\r\n");
   text.Add(parts.headers);
+  text.Add("Content-Length: 0\r\n\r\n");
+  return text.size();
+}
+
+size_t WriteMailedCancel(const MessageView& cancel, std::span<char> out) {
+  Appender text(out);
+  text.Add(cancel.bytes().substr(0, cancel.bytes().find("\r\n")));
+  text.Add("\r\n");
+  for (const HeaderId id : {HeaderId::kVia, HeaderId::kMaxForwards, HeaderId::kFrom, HeaderId::kTo,
+                            HeaderId::kCallId, HeaderId::kCSeq}) {
+    text.AddLines(cancel, id);
+  }
+  std::array<char, kMailedReasonBytesMax> reason;
+  text.Add({reason.data(), CopyLines(cancel, HeaderId::kReason, reason)});
   text.Add("Content-Length: 0\r\n\r\n");
   return text.size();
 }

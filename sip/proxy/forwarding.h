@@ -59,6 +59,12 @@ struct HopByHop {
 [[nodiscard]] size_t WriteHopByHop(const HopByHop& parts, const MessageView& sent,
                                    std::span<char> out);
 
+// What another shard needs of a CANCEL to find its transaction, and to answer it: the start line,
+// Via, Max-Forwards, From, To, Call-ID, CSeq, and Reason unless its lines are longer than
+// kMailedReasonBytesMax. Returns the bytes written, 0 if they do not fit. `cancel` parsed kOk.
+inline constexpr size_t kMailedReasonBytesMax = 512;
+[[nodiscard]] size_t WriteMailedCancel(const MessageView& cancel, std::span<char> out);
+
 // The lines of that name, one behind the other. Returns the bytes written, 0 if there are none or
 // they do not fit.
 [[nodiscard]] size_t CopyLines(const MessageView& message, HeaderId id, std::span<char> out);

@@ -16,7 +16,7 @@ enum MailKind : uint32_t {
   kMailFlowLost,                 // FlowMail: that flow is gone.
   kMailFlowFull,                 // FlowMail of a request: it found no room and was not sent.
   kMailHealth,                   // HealthMail: what the prober found.
-  kMailCancel,                   // CancelMail, then the bytes of a CANCEL.
+  kMailCancel,                   // CancelMail, then what is needed of a CANCEL.
 };
 
 // Which target the prober has heard of. Of a configuration, so that indices mean the same.

@@ -51,6 +51,49 @@ ConnectionId ConnectionOf(SimulatedEdge& edge, SimulatedPeer& peer) {
   return {};
 }
 
+// Every shard must be able to find the INVITE, and the home shard to answer; a body helps neither.
+TEST(MailSimulationTest, CancelTravelsWithoutWhatNoShardNeeds) {
+  SimulatedEdge edge({.shards = 2});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  RequestText cancel = Cancel("c");
+  cancel.headers = "Subject: " + std::string(3000, 's') + "\r\nReason: SIP;cause=200\r\n";
+  cancel.body = std::string(60'000, 'x');
+  for (const CancelMail::State state : {CancelMail::State::kFound, CancelMail::State::kNowhere}) {
+    alice.Send(cancel.Text());
+    edge.Settle();
+    const std::vector<SimulatedEdge::Mail> mails = edge.TakeMailOf(kOther);
+    ASSERT_EQ(mails.size(), 1U);
+    ASSERT_EQ(mails[0].kind, kMailCancel);
+    EXPECT_LT(mails[0].record.size(), 600U);
+    const std::string lines = mails[0].record.substr(sizeof(CancelMail));
+    EXPECT_EQ(Value(lines, "Reason"), "SIP;cause=200");
+    CancelMail answer = HeaderOf<CancelMail>(mails[0]);
+    answer.state = state;
+    edge.PostAs(kOther, kMailCancel, RecordOf(answer, lines));
+    edge.Settle();
+    const std::string got = alice.Take();
+    EXPECT_EQ(StartLine(got), state == CancelMail::State::kFound
+                                  ? "SIP/2.0 200 OK"
+                                  : "SIP/2.0 481 Call/Transaction Does Not Exist");
+    EXPECT_EQ(Value(got, "Via"), Value(cancel.Text(), "Via") + ";received=127.0.0.1");
+    for (const char* name : {"From", "Call-ID", "CSeq"}) {
+      EXPECT_EQ(Value(got, name), Value(cancel.Text(), name)) << name;
+    }
+  }
+}
+
+TEST(MailSimulationTest, CancelWithLongReasonTravelsWithoutIt) {
+  SimulatedEdge edge({.shards = 2});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  RequestText cancel = Cancel("c");
+  cancel.headers = "Reason: SIP;cause=200;text=\"" + std::string(500, 'x') + "\"\r\n";
+  alice.Send(cancel.Text());
+  edge.Settle();
+  const std::vector<SimulatedEdge::Mail> mails = edge.TakeMailOf(kOther);
+  ASSERT_EQ(mails.size(), 1U);
+  EXPECT_EQ(Values(mails[0].record, "Reason").size(), 0U);
+}
+
 // Its shard hears of a request for which a connection of ours has no room, and the connection
 // stays.
 TEST(MailSimulationTest, BurstOfAnotherShardEndsNoConnectionAndIsToldBack) {
