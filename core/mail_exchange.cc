@@ -12,6 +12,7 @@ namespace sallyport::core {
 
 MailExchange::MailExchange(uint32_t shards, uint32_t mailbox_bytes)
     : shards_(shards),
+      mailbox_bytes_(mailbox_bytes),
       boxes_(size_t{parties()} * parties()),
       parties_(std::make_unique<Party[]>(parties())),
       control_event_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {

@@ -44,6 +44,7 @@ class MailExchange {
 
   uint32_t shards() const { return shards_; }
   uint32_t control() const { return shards_; }  // The control thread's index.
+  uint32_t mailbox_bytes() const { return mailbox_bytes_; }
 
   // Before any mail goes to that shard: what Waker::WakeParty takes (IoBackend::wake_name).
   void SetWakeName(uint32_t shard, int wake_name);
@@ -52,6 +53,11 @@ class MailExchange {
   [[nodiscard]] bool Post(uint32_t from, uint32_t to, uint32_t kind,
                           std::span<const std::byte> record, Waker& waker,
                           MailPriority priority = MailPriority::kNormal);
+
+  // On the thread of `from`: how far its mailbox at `to` is.
+  [[nodiscard]] MailboxProgress progress(uint32_t from, uint32_t to) {
+    return Box(from, to).progress();
+  }
 
   // On the thread of `party`. Before a wait that may block; false: there is mail, do not.
   [[nodiscard]] bool PrepareToSleep(uint32_t party);
@@ -76,6 +82,7 @@ class MailExchange {
   uint32_t parties() const { return shards_ + 1; }
 
   const uint32_t shards_;
+  const uint32_t mailbox_bytes_;
   std::vector<std::unique_ptr<Mailbox>> boxes_;  // [from][to]; nullptr on the diagonal.
   std::unique_ptr<Party[]> parties_;
   int control_event_fd_ = -1;

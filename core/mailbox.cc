@@ -49,6 +49,11 @@ bool Mailbox::Push(uint32_t kind, std::span<const std::byte> record, MailPriorit
   return true;
 }
 
+MailboxProgress Mailbox::progress() const {
+  // Pairs with Drain's release store. written_ is the producer's own.
+  return {written_.load(std::memory_order_relaxed), read_.load(std::memory_order_acquire)};
+}
+
 uint32_t Mailbox::Drain(uint32_t records_max, MailHandler& handler) {
   const uint64_t written = written_.load(std::memory_order_acquire);  // Pairs with Push.
   uint64_t read = read_.load(std::memory_order_relaxed);              // Our own.
@@ -62,7 +67,8 @@ uint32_t Mailbox::Drain(uint32_t records_max, MailHandler& handler) {
       ++delivered;
     }
     read += Aligned(kHeaderBytes + header.bytes);
-    read_.store(read, std::memory_order_release);  // Pairs with Push's acquire load.
+    // Pairs with the acquire loads in Push and progress.
+    read_.store(read, std::memory_order_release);
   }
   return delivered;
 }

@@ -7,7 +7,8 @@
 // where it would wrap, a filler record takes the rest of the ring.
 //   - written_: release store in Push pairs with the acquire load in Drain and empty: whoever sees
 //     the count sees the bytes.
-//   - read_: release store in Drain pairs with the acquire load in Push: whoever sees the space
+//   - read_: release store in Drain pairs with the acquire load in Push and progress: whoever sees
+//   the space
 //   free
 //     has the consumer's last read of it behind it.
 #pragma once
@@ -23,6 +24,12 @@ namespace sallyport::core {
 
 // kLow leaves half of the mailbox to others: what a peer may send as much of as it likes.
 enum class MailPriority : uint8_t { kNormal, kLow };
+
+// Bytes since the beginning, records' headers and fillers included.
+struct MailboxProgress {
+  uint64_t written = 0;
+  uint64_t read = 0;
+};
 
 // Receives records in Drain.
 class MailHandler {
@@ -47,6 +54,9 @@ class Mailbox {
   // Producer. False: no room now (or the record is longer than record_bytes_max); nothing changed.
   [[nodiscard]] bool Push(uint32_t kind, std::span<const std::byte> record,
                           MailPriority priority = MailPriority::kNormal);
+
+  // Producer. What it has written, and how far the consumer has come.
+  [[nodiscard]] MailboxProgress progress() const;
 
   // Consumer. Delivers at most `records_max`; returns how many.
   uint32_t Drain(uint32_t records_max, MailHandler& handler);

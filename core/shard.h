@@ -94,6 +94,10 @@ class Shard final : private TurnHooks, private MailHandler, private Waker {
   [[nodiscard]] bool Post(uint32_t to, uint32_t kind, std::span<const std::byte> record,
                           MailPriority priority = MailPriority::kNormal);
 
+  // Of the mailbox at another shard that this one fills.
+  [[nodiscard]] MailboxProgress progress_of_mail(uint32_t to) { return mail_.progress(index_, to); }
+  [[nodiscard]] uint32_t mailbox_bytes() const { return mail_.mailbox_bytes(); }
+
   void SetApplication(std::unique_ptr<ShardApplication> application);
   ShardApplication* application() { return application_.get(); }
 
