@@ -197,6 +197,7 @@ EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
       branches_before_(context.snapshot->branches),
       loop_key_(options.keys.loop),
       local_tag_(options.keys.to_tag),
+      mail_shares_(context),
       transactions_(options.transactions_max, options.keys.transaction),
       endpoints_(context, connections, *this,
                  {options.endpoints_max, options.outbound_connections_max}),
@@ -628,8 +629,24 @@ void EdgeProxy::OnCancel(const MessageSource& source) {
   mail.source = ResponseSourceOf(source);
   mail.listener = source.listener;
   const uint32_t next = (context_.shard.index() + 1) % context_.shard.shards();
-  if (next != context_.shard.index() && MailCancel(next, mail)) return;
-  Answer(source, 481, "Call/Transaction Does Not Exist", {}, true);
+  if (next == context_.shard.index()) mail.state = CancelMail::State::kNowhere;
+  if (mail.state == CancelMail::State::kWanted) {
+    if (MailCancel(next, mail)) return;
+    mail.state = CancelMail::State::kNoRoom;
+  }
+  AnswerLostCancel(source, mail.state);
+}
+
+// Its INVITE was not found, or not looked for on every shard.
+void EdgeProxy::AnswerLostCancel(const MessageSource& source, CancelMail::State state) {
+  constexpr uint16_t kStatus = 481;
+  constexpr std::string_view kPhrase = "Call/Transaction Does Not Exist";
+  if (state != CancelMail::State::kNoRoom) return Answer(source, kStatus, kPhrase, {}, true);
+  RefusalDetail detail;
+  detail.phrase = kPhrase;
+  detail.cause = "no room between shards";
+  detail.status = kStatus;
+  Refuse(source, ReasonCode::kOverload, detail);
 }
 
 // The CANCEL in view_.
@@ -643,7 +660,7 @@ void EdgeProxy::OnCancelMail(CancelMail mail) {
     const MessageSource source{mail.source.zone, mail.source.address, mail.listener, connection,
                                socket};
     if (mail.state == CancelMail::State::kFound) return Answer(source, 200, "OK", {}, true);
-    return Answer(source, 481, "Call/Transaction Does Not Exist", {}, true);
+    return AnswerLostCancel(source, mail.state);
   }
   Transaction* const transaction =
       transactions_.FindByKey(transactions_.KeyOf(mail.source.peer, view_));
@@ -655,20 +672,25 @@ void EdgeProxy::OnCancelMail(CancelMail mail) {
   }
   const bool goes_on = mail.state == CancelMail::State::kWanted;
   if (goes_on && MailCancel(next, mail)) return;
-  // There is no room: 481 is better than silence.
-  if (goes_on) mail.state = CancelMail::State::kNowhere;
+  // 481 is better than silence.
+  if (goes_on) mail.state = CancelMail::State::kNoRoom;
   static_cast<void>(MailCancel(home, mail));
   if (mail.state == CancelMail::State::kFound) CancelTransaction(*transaction);
 }
 
+uint64_t EdgeProxy::MailSenderOf(const ResponseSource& source) const {
+  return source.peer > kAnonymousPeer ? source.peer : admission_.KeyOf(source.address);
+}
+
+// On its way home it is the answer to one that found room.
 bool EdgeProxy::MailCancel(uint32_t shard, const CancelMail& mail) {
-  std::array<char, kMailedCancelBytesMax> lines;
-  const size_t size = WriteMailedCancel(view_, lines);
+  std::array<char, kMailedCancelBytesMax> room;
+  const size_t size = WriteMailedCancel(view_, room);
   if (size == 0) return false;
-  return context_.PostMessage(shard, kMailCancel, mail, {lines.data(), size},
-                              mail.state == CancelMail::State::kWanted
-                                  ? core::MailPriority::kLow
-                                  : core::MailPriority::kNormal);
+  const std::string_view lines(room.data(), size);
+  return mail.state == CancelMail::State::kWanted
+             ? mail_shares_.Post(MailSenderOf(mail.source), shard, kMailCancel, mail, lines)
+             : context_.PostMessage(shard, kMailCancel, mail, lines);
 }
 
 // RFC 3326 §2: why the call is not wanted any more, which the callee's telephone may show. Without

@@ -30,6 +30,7 @@
 #include "sip/proxy/forwarding.h"
 #include "sip/proxy/local_response.h"
 #include "sip/proxy/located_name.h"
+#include "sip/proxy/mail_shares.h"
 #include "sip/proxy/message_source.h"
 #include "sip/proxy/party_directory.h"
 #include "sip/proxy/record_route.h"
@@ -230,8 +231,12 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] bool IsExpected(const Endpoint& endpoint, const ResponseSource& source) const;
   // The response in view_ has the Via values below ours that the request left with.
   [[nodiscard]] bool KnowsItsWayBack(const Transaction& transaction) const;
+  // False: no room; or, of a CANCEL, its lines are too long.
   [[nodiscard]] bool MailResponse(uint32_t shard, const ResponseSource& source);
   [[nodiscard]] bool MailCancel(uint32_t shard, const CancelMail& mail);
+  // The share of a mailbox that it takes: of its peer, or of its address if that proves nothing.
+  [[nodiscard]] uint64_t MailSenderOf(const ResponseSource& source) const;
+  void AnswerLostCancel(const MessageSource& source, CancelMail::State state);
   void OnCancelMail(CancelMail mail);
   void OnLateResponse(const ResponseSource& source, Transaction& transaction, Endpoint& endpoint);
   void AbandonAttempt(Transaction& transaction);
@@ -342,6 +347,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   BranchSigner branches_before_;
   const tls::MacKey loop_key_;
   const LocalTag local_tag_;
+  MailShares mail_shares_;
   TransactionTable transactions_;
   EndpointPool endpoints_;
   ServerLocator locator_;

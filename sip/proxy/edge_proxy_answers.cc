@@ -67,13 +67,15 @@ void EdgeProxy::Refuse(const MessageSource& source, ReasonCode reason,
   }
   if (is_answered) {
     std::array<char, kRefusalHeaderBytesMax> storage;
-    const std::string_view headers = RefusalHeaders(
-        reason, view_,
-        {.edge = context_.snapshot->config.domain,
-         .retry_after_seconds = text.retry_after ? admission_.RetryAfterSeconds() : 0,
-         .cause = detail.cause,
-         .sips_required = detail.sips_required},
-        storage);
+    // Another status than the table's is not for now only.
+    const bool tells_time = text.retry_after && detail.status == 0;
+    const std::string_view headers =
+        RefusalHeaders(reason, view_,
+                       {.edge = context_.snapshot->config.domain,
+                        .retry_after_seconds = tells_time ? admission_.RetryAfterSeconds() : 0,
+                        .cause = detail.cause,
+                        .sips_required = detail.sips_required},
+                       storage);
     Answer(source, status, detail.phrase.empty() ? text.phrase : detail.phrase, headers,
            detail.parsed);
   }

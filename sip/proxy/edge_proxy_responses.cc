@@ -177,11 +177,11 @@ bool EdgeProxy::KnowsItsWayBack(const Transaction& transaction) const {
                              : HashOfVias(view_, loop_key_) == transaction.kept_vias;
 }
 
-// Any peer outside that has ever seen a branch of ours can send this: not before other mail.
+// Any peer outside that has ever seen a branch of ours can send as much of this as it likes.
 bool EdgeProxy::MailResponse(uint32_t shard, const ResponseSource& source) {
-  return context_.PostMessage(
-      shard, kMailResponse, source, view_.bytes(),
-      source.zone == Zone::kOutside ? core::MailPriority::kLow : core::MailPriority::kNormal);
+  return source.zone == Zone::kOutside
+             ? mail_shares_.Post(MailSenderOf(source), shard, kMailResponse, source, view_.bytes())
+             : context_.PostMessage(shard, kMailResponse, source, view_.bytes());
 }
 
 // From the outside a response counts on the connection that the request left on, or on one that

@@ -73,6 +73,7 @@ std::string_view RefusalHeaders(ReasonCode reason, const MessageView& request,
                     Width(edge), edge.data(), context.sips_required ? "Required" : "Not Allowed");
     case ReasonCode::kOverload:
     case ReasonCode::kLimit:
+      if (context.retry_after_seconds == 0) return {};
       return Format(storage, "Retry-After: %u\r\n", context.retry_after_seconds);
     case ReasonCode::kNextHopUnreachable:
     case ReasonCode::kNextHopTls:

@@ -39,7 +39,7 @@ struct ResponseSource {
 // A CANCEL that the shard it came to cannot place: the INVITE may have come on another connection
 // of the peer. It asks one shard after the other and comes home with what to answer.
 struct CancelMail {
-  enum class State : uint8_t { kWanted, kFound, kNowhere };
+  enum class State : uint8_t { kWanted, kFound, kNowhere, kNoRoom };
 
   ResponseSource source;  // `shard` is home.
   uint32_t listener = 0;

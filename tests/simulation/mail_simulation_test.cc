@@ -149,5 +149,68 @@ TEST(MailSimulationTest, RequestThatFoundNoRoomOnAnotherShardIsRefused) {
   EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kOverload)), 1U);
 }
 
+// How many of that kind have gone to the other shard, by the Call-ID in them.
+size_t MailedOf(const std::vector<SimulatedEdge::Mail>& mails, MailKind kind,
+                const std::string& call_id) {
+  size_t count = 0;
+  for (const SimulatedEdge::Mail& mail : mails) {
+    if (mail.kind == kind && Value(mail.record, "Call-ID").starts_with(call_id)) ++count;
+  }
+  return count;
+}
+
+// The other shard reads nothing meanwhile.
+TEST(MailSimulationTest, CancelsOfOnePeerLeaveRoomForThoseOfOthers) {
+  SimulatedEdge edge({.shards = 2});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  SimulatedPeer& carol = edge.Connect("c.example");
+  for (int i = 0; i < 500; ++i) alice.Send(Cancel(absl::StrCat("flood", i)).Text());
+  for (int turns = 0; turns < 50; ++turns) edge.Settle();
+  for (int i = 0; i < 5; ++i) carol.Send(Cancel(absl::StrCat("carol", i), "c.example").Text());
+  edge.Settle();
+  const std::vector<SimulatedEdge::Mail> mails = edge.TakeMailOf(kOther);
+  const size_t flood = MailedOf(mails, kMailCancel, "flood");
+  EXPECT_GT(flood, 20U);
+  EXPECT_LT(flood, 100U);
+  EXPECT_EQ(MailedOf(mails, kMailCancel, "carol"), 5U);
+  EXPECT_EQ(carol.Take(), "");
+  const std::vector<std::string> refused = SplitMessages(alice.Take());
+  EXPECT_EQ(refused.size(), 500 - flood);
+  for (const std::string& answer : refused) {
+    EXPECT_EQ(StartLine(answer), "SIP/2.0 481 Call/Transaction Does Not Exist");
+    EXPECT_EQ(Value(answer, "Retry-After"), "");
+  }
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kOverload)),
+            refused.size());
+}
+
+// Any peer that has seen a branch of another shard can send answers to it.
+TEST(MailSimulationTest, ResponsesOfOnePeerLeaveRoomForThoseOfOthers) {
+  const tls::Secret secret = SimulatedSecret({1});
+  SimulatedEdge edge({.secret = secret, .shards = 2});
+  const EdgeSnapshot snapshot(edge.config(), 1, {.secret = secret, .boot_epoch = 7});
+  std::string branch(BranchSigner::kTextBytes, '\0');
+  snapshot.branches.Write({.shard = kOther, .slot = 1, .generation = 1}, branch.data());
+  SimulatedPeer& alice = edge.Connect("a.example");
+  SimulatedPeer& carol = edge.Connect("c.example");
+  const auto answer = [&branch](const std::string& call_id, size_t body_bytes) {
+    return absl::StrCat("SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS edge.example:5061;branch=", branch,
+                        "\r\nVia: SIP/2.0/TCP 127.0.0.1:5080;branch=z9hG4bK1\r\n",
+                        "From: <sip:b@edge.example>;tag=1\r\nTo: <sip:x@a.example>;tag=2\r\n",
+                        "Call-ID: ", call_id, "\r\nCSeq: 1 MESSAGE\r\nContent-Length: ", body_bytes,
+                        "\r\n\r\n", std::string(body_bytes, 'x'));
+  };
+  for (int i = 0; i < 100; ++i) alice.Send(answer("flood", 1000));
+  for (int turns = 0; turns < 20; ++turns) edge.Settle();
+  for (int i = 0; i < 3; ++i) carol.Send(answer("carol", 1000));
+  edge.Settle();
+  const std::vector<SimulatedEdge::Mail> mails = edge.TakeMailOf(kOther);
+  const size_t flood = MailedOf(mails, kMailResponse, "flood");
+  EXPECT_GT(flood, 5U);
+  EXPECT_EQ(MailedOf(mails, kMailResponse, "carol"), 3U);
+  EXPECT_EQ(edge.Counter(edge.metrics().sip_responses_dropped.Slot(ResponseDropReason::kOverload)),
+            100 - flood);
+}
+
 }  // namespace
 }  // namespace sallyport::sip::test
