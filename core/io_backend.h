@@ -62,7 +62,7 @@ class IoBackend {
   virtual ~IoBackend() = default;
 
   // -- Sockets. Synchronous, never blocking. All sockets are close-on-exec; TCP sockets have
-  // TCP_NODELAY (accepted ones inherit it); IPv6 sockets are IPv6 only.
+  // TCP_NODELAY and TCP_NOTSENT_LOWAT (accepted ones inherit both); IPv6 sockets are IPv6 only.
   virtual absl::StatusOr<int> OpenListener(const SocketAddress& address,
                                            const ListenerOptions& options) = 0;
   virtual absl::StatusOr<int> OpenDatagram(const SocketAddress& address,

@@ -22,6 +22,16 @@ bool SetOption(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
+// What the kernel takes of a stream that it has not sent yet. Left alone it takes megabytes, and
+// makes room again seldom and much at once: a queue of ours in front of it then stands still for
+// seconds, and nothing is known of what waits behind it.
+constexpr int kUnsentInKernelBytesMax = 512 * 1024;
+
+bool SetStreamOptions(int fd) {
+  return SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+         SetOption(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentInKernelBytesMax);
+}
+
 // What an operator can do about it.
 absl::Status Failed(const char* action, const SocketAddress& address, int error) {
   const char* remedy = "";
@@ -56,8 +66,8 @@ absl::StatusOr<int> OpenBound(const SocketAddress& address, int type, bool reuse
   if (fd < 0) return Failed("open a socket for", address, errno);
   // REUSEADDR on TCP: a restart need not wait for TIME_WAIT. Never on UDP, where it would let
   // another process steal the port.
-  bool ok = type != SOCK_STREAM || (SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-                                    SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1));
+  bool ok =
+      type != SOCK_STREAM || (SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1) && SetStreamOptions(fd));
   ok = ok && (!reuse_port || SetOption(fd, SOL_SOCKET, SO_REUSEPORT, 1));
   ok = ok && (!address.is_ipv6() || SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
   sockaddr_storage storage;
@@ -105,7 +115,7 @@ absl::StatusOr<int> OpenDatagramSocket(const SocketAddress& address,
 int OpenConnectSocket(AddressFamily family, const std::optional<SocketAddress>& local) {
   const int fd = socket(FamilyOf(family), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
-  bool ok = SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  bool ok = SetStreamOptions(fd);
   if (ok && local.has_value()) {
     // With port 0 the kernel may share local ports between different peers.
     if (local->port() == 0) static_cast<void>(SetOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1));

@@ -197,7 +197,7 @@ TEST_F(UringBackendTest, EchoesAndClosesWhenThePeerDoes) {
   EXPECT_TRUE(connections_[0]->peer_closed);
 }
 
-TEST_F(UringBackendTest, AcceptedSocketsHaveNoDelay) {
+TEST_F(UringBackendTest, AcceptedSocketsHaveNoDelayAndHoldLittle) {
   Start({});
   Listen();
   const Client client(address_);
@@ -206,6 +206,9 @@ TEST_F(UringBackendTest, AcceptedSocketsHaveNoDelay) {
   socklen_t length = sizeof(no_delay);
   ASSERT_EQ(getsockopt(accepted_fd_, IPPROTO_TCP, TCP_NODELAY, &no_delay, &length), 0);
   EXPECT_NE(no_delay, 0);
+  int unsent_max = 0;
+  ASSERT_EQ(getsockopt(accepted_fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, &length), 0);
+  EXPECT_EQ(unsent_max, 512 * 1024);
   EXPECT_NE(fcntl(accepted_fd_, F_GETFD) & FD_CLOEXEC, 0);
 }
 
