@@ -13,25 +13,27 @@ CountTable::CountTable(uint32_t keys_max)
       memory_((place_mask_ + 1) * sizeof(Place)) {}
 
 bool CountTable::Increment(uint64_t key, uint32_t count_max) {
+  return Amount(key) < count_max && Add(key, 1);
+}
+
+bool CountTable::Add(uint64_t key, uint64_t amount) {
+  if (amount == 0) return true;
   Place& place = places()[Find(key)];
-  if (place.count >= count_max) return false;
   if (place.count == 0) {
     if (keys_ == keys_max_) return false;
     ++keys_;
     place.key = key;
   }
-  ++place.count;
+  place.count += amount;
   return true;
 }
 
-void CountTable::Decrement(uint64_t key) {
+void CountTable::Subtract(uint64_t key, uint64_t amount) {
+  if (amount == 0) return;
   const size_t index = Find(key);
-  CHECK(places()[index].count > 0);
-  if (--places()[index].count == 0) Remove(index);
-}
-
-uint32_t CountTable::Count(uint64_t key) const {
-  return static_cast<uint32_t>(places()[Find(key)].count);
+  CHECK(places()[index].count >= amount);
+  places()[index].count -= amount;
+  if (places()[index].count == 0) Remove(index);
 }
 
 // Its place, or the empty one where it would go: there is one, since half of them are.

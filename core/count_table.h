@@ -26,9 +26,14 @@ class CountTable {
   // False, and nothing changes: `key` has `count_max` already, or keys_max others have some.
   [[nodiscard]] bool Increment(uint64_t key, uint32_t count_max);
   // Takes back one that Increment granted.
-  void Decrement(uint64_t key);
+  void Decrement(uint64_t key) { Subtract(key, 1); }
 
-  [[nodiscard]] uint32_t Count(uint64_t key) const;
+  // The same for amounts, such as bytes. False, and nothing changes: keys_max others have some.
+  [[nodiscard]] bool Add(uint64_t key, uint64_t amount);
+  void Subtract(uint64_t key, uint64_t amount);
+
+  [[nodiscard]] uint32_t Count(uint64_t key) const { return static_cast<uint32_t>(Amount(key)); }
+  [[nodiscard]] uint64_t Amount(uint64_t key) const { return places()[Find(key)].count; }
   uint32_t keys() const { return keys_; }  // Whose count is not zero.
 
  private:

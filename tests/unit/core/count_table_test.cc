@@ -44,6 +44,20 @@ TEST(CountTableTest, KeyWithNothingLeftIsForgotten) {
   EXPECT_EQ(table.keys(), 0U);
 }
 
+TEST(CountTableTest, AmountsAddUpAndAreForgottenAtZero) {
+  CountTable table(1);
+  EXPECT_TRUE(table.Add(5, uint64_t{1} << 40));
+  EXPECT_TRUE(table.Add(5, 3));
+  EXPECT_TRUE(table.Add(6, 0)) << "nothing needs no place";
+  EXPECT_FALSE(table.Add(6, 1));
+  EXPECT_EQ(table.Amount(5), (uint64_t{1} << 40) + 3);
+  table.Subtract(5, uint64_t{1} << 40);
+  EXPECT_EQ(table.Amount(5), 3U);
+  table.Subtract(5, 3);
+  table.Subtract(6, 0);
+  EXPECT_EQ(table.keys(), 0U);
+}
+
 TEST(CountTableTest, UnknownKeyHasNone) {
   CountTable table(0);
   EXPECT_EQ(table.Count(0), 0U);
