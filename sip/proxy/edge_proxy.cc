@@ -174,6 +174,13 @@ AdmissionSource AdmissionSourceOf(const MessageSource& source) {
                                       : AdmissionSource{source.zone, source.address};
 }
 
+// Tells an address inside from the same one outside.
+constexpr uint64_t kInsideHolder = 0x1D51DE1D51DE1D51;
+
+ShareUse UseOf(const MessageView& request) {
+  return request.to().tag.empty() ? ShareUse::kNew : ShareUse::kInDialog;
+}
+
 // Some causes name the host that was asked for.
 std::string_view CauseOf(const RouteDecision& decision, const MessageView& request,
                          std::span<char> room) {
@@ -198,6 +205,7 @@ EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
       loop_key_(options.keys.loop),
       local_tag_(options.keys.to_tag),
       mail_shares_(context),
+      slot_shares_(options.transactions_max, options.transactions_max),
       transactions_(options.transactions_max, options.keys.transaction),
       endpoints_(context, connections, *this,
                  {options.endpoints_max, options.outbound_connections_max}),
@@ -529,12 +537,24 @@ bool EdgeProxy::PassesSips(const MessageSource& source) {
   return true;
 }
 
+// What it proves, else its address. The inside counts by address, too: one element there that gets
+// no answers must not take the table from the others, nor from the outside.
+uint64_t EdgeProxy::HolderOf(const MessageSource& source) const {
+  const AdmissionSource from = AdmissionSourceOf(source);
+  if (from.zone == Zone::kInside) return admission_.KeyOf(from.address) ^ kInsideHolder;
+  return from.identity != 0 ? from.identity : admission_.KeyOf(from.address);
+}
+
+bool EdgeProxy::HasSlotFor(const MessageSource& source) const {
+  return !transactions_.full() && slot_shares_.HasRoom(HolderOf(source), 1, UseOf(view_));
+}
+
 bool EdgeProxy::PassesLimits(const MessageSource& source) {
   if (draining_ && view_.to().tag.empty()) {
     Refuse(source, ReasonCode::kOverload);
     return false;
   }
-  if (transactions_.full()) {
+  if (!HasSlotFor(source)) {
     Refuse(source, ReasonCode::kLimit);
     return false;
   }
@@ -606,7 +626,7 @@ void EdgeProxy::ForwardAck(const RequestContext& request) {
     return DropAck(AckDropReason::kNoTransaction, source,
                    cause.empty() ? CodeText(decision.reason) : cause);
   }
-  if (transactions_.full()) {
+  if (!HasSlotFor(source)) {
     return DropAck(AckDropReason::kNoTransaction, source, "too many transactions");
   }
   Transaction* const transaction = CreateTransaction(request, decision, 0);
@@ -748,6 +768,8 @@ Transaction* EdgeProxy::CreateTransaction(const RequestContext& request,
   transaction->owner = this;
   transaction->reply = ReplyPathOf(source);
   transaction->peer = source.peer();
+  transaction->slot_share.Begin(slot_shares_, HolderOf(source));
+  transaction->slot_share.Set(1);
   transaction->reply_is_reliable = source.connection != nullptr;
   transaction->method = view_.method();
   transaction->is_ack = view_.method() == Method::kAck;

@@ -33,6 +33,7 @@
 #include "sip/proxy/mail_shares.h"
 #include "sip/proxy/message_source.h"
 #include "sip/proxy/party_directory.h"
+#include "sip/proxy/peer_shares.h"
 #include "sip/proxy/record_route.h"
 #include "sip/proxy/request_log.h"
 #include "sip/proxy/route_decision.h"
@@ -125,6 +126,10 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void RefuseRoute(const MessageSource& source, const RouteDecision& decision);
   void NoteAlias(const MessageSource& source);
   [[nodiscard]] bool PassesSips(const MessageSource& source);
+  // Under which key its transactions count against what all share.
+  [[nodiscard]] uint64_t HolderOf(const MessageSource& source) const;
+  // The request in view_ may begin a transaction.
+  [[nodiscard]] bool HasSlotFor(const MessageSource& source) const;
   [[nodiscard]] bool PassesLimits(const MessageSource& source);
   void OnRetransmission(const MessageSource& source, Transaction& transaction);
   void OnAck(const RequestContext& request);
@@ -348,6 +353,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   const tls::MacKey loop_key_;
   const LocalTag local_tag_;
   MailShares mail_shares_;
+  PeerShares slot_shares_;  // Of `transactions_`, by HolderOf.
   TransactionTable transactions_;
   EndpointPool endpoints_;
   ServerLocator locator_;

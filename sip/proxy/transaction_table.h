@@ -24,6 +24,7 @@
 #include "sip/proxy/dialog_token.h"
 #include "sip/proxy/endpoint_id.h"
 #include "sip/proxy/listener_config.h"
+#include "sip/proxy/peer_shares.h"
 #include "sip/proxy/server_transaction.h"
 #include "tls/keyed_mac.h"
 
@@ -103,7 +104,8 @@ struct Transaction : core::ListLink {
   uint64_t key = 0;  // 0: not in the index.
   uint32_t next_in_bucket = 0;
   ReplyPath reply;
-  PeerKey peer = 0;  // The peer that began it; 0: the inside.
+  PeerKey peer = 0;              // The peer that began it; 0: the inside.
+  PeerShares::Share slot_share;  // Of limits.transactions, under the holder that began it.
 
   ServerState server = ServerState::kTrying;
   ClientState client = ClientState::kTrying;

@@ -162,6 +162,61 @@ TEST(LimitsSimulationTest, SourceOverItsHandshakesIsClosedAtOnceAndComesBack) {
   EXPECT_FALSE(fourth->saw_reset());
 }
 
+// -- Transactions ------------------------------------------------------------------------------
+
+// Requests that the inside does not answer stay for half a minute.
+TEST(LimitsSimulationTest, TransactionsOfOneIdentityLeaveRoomForOthers) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "transactions = 64"});
+  Sender alice(edge.Connect("a.example"), "a.example");
+  SimulatedPeer& alice_again = edge.Connect("a.example");
+  Sender bob(edge.Connect("b.example"), "b.example");
+  alice.Send("MESSAGE", 100);
+  edge.Settle();
+  EXPECT_EQ(alice.TakeRefused(), 68);
+  EXPECT_EQ(Arrived(edge).size(), 32U);
+  bob.Send("MESSAGE", 8);
+  edge.Settle();
+  EXPECT_EQ(bob.TakeRefused(), 0);
+  EXPECT_EQ(Arrived(edge).size(), 8U);
+  // What ends a call passes for longer, and no connection of its own gives a peer more.
+  alice_again.Send(RequestText{.branch = "again"}.Text());
+  alice.Send("BYE", 1, ";tag=uas");
+  bob.Send("BYE", 1, ";tag=uas");
+  bob.Send("ACK", 1, ";tag=uas");
+  edge.Settle();
+  EXPECT_EQ(StartLine(alice_again.Take()), "SIP/2.0 503 Service Unavailable");
+  EXPECT_EQ(alice.TakeRefused() + bob.TakeRefused(), 0);
+  EXPECT_EQ(Arrived(edge).size(), 3U);
+  edge.Run(absl::Seconds(40), absl::Seconds(1));
+  EXPECT_EQ(Transactions(edge), 0U);
+  alice.Send("MESSAGE", 32);
+  edge.Settle();
+  EXPECT_EQ(Transactions(edge), 32U);
+}
+
+TEST(LimitsSimulationTest, TransactionsFromInsideAndOutsideLeaveRoomForEachOther) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "transactions = 64"});
+  Sender alice(edge.Connect("a.example"), "a.example");
+  alice.Send("MESSAGE", 100);
+  edge.Settle();
+  EXPECT_EQ(Transactions(edge), 32U);
+  for (int i = 0; i < 100; ++i) {
+    edge.InsideSend("127.0.0.9:5090", RequestText{.via = "SIP/2.0/UDP 127.0.0.9:5090",
+                                                  .branch = "i" + std::to_string(i),
+                                                  .from = "<sip:carol@edge.example>;tag=c",
+                                                  .call_id = "i" + std::to_string(i)}
+                                          .Text());
+  }
+  edge.Settle();
+  EXPECT_EQ(Transactions(edge), 32U + 16U);
+  edge.InsideSend("127.0.0.8:5090", RequestText{.via = "SIP/2.0/UDP 127.0.0.8:5090",
+                                                .branch = "other",
+                                                .from = "<sip:dave@edge.example>;tag=c"}
+                                        .Text());
+  edge.Settle();
+  EXPECT_EQ(Transactions(edge), 32U + 16U + 1U);
+}
+
 // A shard that never gets to the end of what has arrived.
 void FallBehind(SimulatedEdge& edge, absl::Duration duration) {
   constexpr absl::Duration kTurn = absl::Milliseconds(20);
