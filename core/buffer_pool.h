@@ -67,6 +67,9 @@ class BufferPool {
   // exhausted: the caller sheds work.
   [[nodiscard]] BufferLease Lease(uint32_t bytes);
 
+  // What a lease of `bytes` (<= kBlockBytesMax) takes of the pool.
+  static uint32_t BlockBytesFor(uint32_t bytes) { return BlockBytes(ClassOf(bytes)); }
+
   // The same without RAII, for chains that hold their blocks themselves. nullptr if exhausted;
   // `block_bytes` is the real capacity, which Free wants again.
   [[nodiscard]] std::byte* Allocate(uint32_t bytes, uint32_t* block_bytes);

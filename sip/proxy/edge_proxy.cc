@@ -206,6 +206,7 @@ EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
       local_tag_(options.keys.to_tag),
       mail_shares_(context),
       slot_shares_(options.transactions_max, options.transactions_max),
+      byte_shares_(context.reactor().buffers().bytes_max() / 2, options.transactions_max),
       transactions_(options.transactions_max, options.keys.transaction),
       endpoints_(context, connections, *this,
                  {options.endpoints_max, options.outbound_connections_max}),
@@ -549,6 +550,12 @@ bool EdgeProxy::HasSlotFor(const MessageSource& source) const {
   return !transactions_.full() && slot_shares_.HasRoom(HolderOf(source), 1, UseOf(view_));
 }
 
+bool EdgeProxy::MayKeep(const Transaction& transaction, size_t bytes, ShareUse use) {
+  return bytes <= core::BufferPool::kBlockBytesMax &&
+         transaction.byte_share.MayGrow(
+             core::BufferPool::BlockBytesFor(static_cast<uint32_t>(bytes)), use);
+}
+
 bool EdgeProxy::PassesLimits(const MessageSource& source) {
   if (draining_ && view_.to().tag.empty()) {
     Refuse(source, ReasonCode::kOverload);
@@ -717,11 +724,12 @@ bool EdgeProxy::MailCancel(uint32_t shard, const CancelMail& mail) {
 // memory for it the CANCEL goes out without it: that it ends the call matters more.
 void EdgeProxy::KeepCancelReason(Transaction& transaction) {
   const size_t bytes = CopyLines(view_, HeaderId::kReason, context_.send_scratch);
-  if (bytes == 0) return;
+  if (bytes == 0 || !MayKeep(transaction, bytes, ShareUse::kInDialog)) return;
   transaction.cancel_reason = context_.reactor().buffers().Lease(static_cast<uint32_t>(bytes));
   if (!transaction.cancel_reason) return;
   std::memcpy(transaction.cancel_reason.data(), context_.send_scratch.data(), bytes);
   transaction.cancel_reason_bytes = static_cast<uint32_t>(bytes);
+  NoteLeases(transaction);
 }
 
 void EdgeProxy::CancelTransaction(Transaction& transaction) {
@@ -768,8 +776,10 @@ Transaction* EdgeProxy::CreateTransaction(const RequestContext& request,
   transaction->owner = this;
   transaction->reply = ReplyPathOf(source);
   transaction->peer = source.peer();
-  transaction->slot_share.Begin(slot_shares_, HolderOf(source));
+  const uint64_t holder = HolderOf(source);
+  transaction->slot_share.Begin(slot_shares_, holder);
   transaction->slot_share.Set(1);
+  transaction->byte_share.Begin(byte_shares_, holder);
   transaction->reply_is_reliable = source.connection != nullptr;
   transaction->method = view_.method();
   transaction->is_ack = view_.method() == Method::kAck;
@@ -918,6 +928,7 @@ bool EdgeProxy::WithholdVias(const ForwardedRequest& forwarded, Transaction& tra
   if (bytes == 0 || !transaction.withheld_vias) return false;
   std::memcpy(transaction.withheld_vias.data(), context_.send_scratch.data(), bytes);
   transaction.withheld_vias_bytes = static_cast<uint32_t>(bytes);
+  NoteLeases(transaction);
   return true;
 }
 
@@ -961,9 +972,11 @@ std::optional<ReasonCode> EdgeProxy::StoreRequest(const RequestContext& request,
   if (!edit_.ok() || edit_.size() + kHeadBytesMax > core::BufferPool::kBlockBytesMax) {
     return ReasonCode::kTooLarge;
   }
-  transaction.request =
-      context_.reactor().buffers().Lease(static_cast<uint32_t>(edit_.size() + kHeadRoomBytes));
+  const auto bytes = static_cast<uint32_t>(edit_.size() + kHeadRoomBytes);
+  if (!MayKeep(transaction, bytes, UseOf(view_))) return ReasonCode::kLimit;
+  transaction.request = context_.reactor().buffers().Lease(bytes);
   if (!transaction.request) return ReasonCode::kOverload;
+  NoteLeases(transaction);
   const std::span<std::byte> room = transaction.request.bytes();
   transaction.request_bytes =
       static_cast<uint32_t>(edit_.CopyTo({reinterpret_cast<char*>(room.data()), room.size()}));

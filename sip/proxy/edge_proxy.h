@@ -130,6 +130,12 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   [[nodiscard]] uint64_t HolderOf(const MessageSource& source) const;
   // The request in view_ may begin a transaction.
   [[nodiscard]] bool HasSlotFor(const MessageSource& source) const;
+  // Its peer may have a lease of `bytes` more for it.
+  [[nodiscard]] static bool MayKeep(const Transaction& transaction, size_t bytes, ShareUse use);
+  // After each change of what it has leased.
+  static void NoteLeases(Transaction& transaction) {
+    transaction.byte_share.Set(transaction.leased_bytes());
+  }
   [[nodiscard]] bool PassesLimits(const MessageSource& source);
   void OnRetransmission(const MessageSource& source, Transaction& transaction);
   void OnAck(const RequestContext& request);
@@ -354,6 +360,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   const LocalTag local_tag_;
   MailShares mail_shares_;
   PeerShares slot_shares_;  // Of `transactions_`, by HolderOf.
+  PeerShares byte_shares_;  // Of half the buffer pool, likewise.
   TransactionTable transactions_;
   EndpointPool endpoints_;
   ServerLocator locator_;

@@ -425,6 +425,7 @@ void EdgeProxy::KeepBroughtRoutes(Transaction& transaction) {
   transaction.brought_routes = context_.reactor().buffers().Lease(static_cast<uint32_t>(bytes));
   if (!transaction.brought_routes) return;
   auto* const out = reinterpret_cast<char*>(transaction.brought_routes.data());
+  NoteLeases(transaction);
   for_each([&](std::string_view value) {
     uint32_t& used = transaction.brought_routes_bytes;
     if (used > 0) used += static_cast<uint32_t>(std::string_view(", ").copy(out + used, 2));
@@ -480,11 +481,13 @@ bool EdgeProxy::SendToParty(const Transaction& transaction, std::string_view res
 }
 
 bool EdgeProxy::KeepResponse(Transaction& transaction, std::string_view response) {
-  if (response.empty() || response.size() > core::BufferPool::kBlockBytesMax) return false;
+  if (response.empty()) return false;
   if (response.size() > transaction.response.capacity()) {
+    if (!MayKeep(transaction, response.size(), ShareUse::kInDialog)) return false;
     transaction.response =
         context_.reactor().buffers().Lease(static_cast<uint32_t>(response.size()));
     transaction.response_bytes = 0;
+    NoteLeases(transaction);
     if (!transaction.response) return false;
   }
   std::memcpy(transaction.response.data(), response.data(), response.size());
@@ -673,6 +676,7 @@ void EdgeProxy::SettleTransaction(Transaction& transaction) {
     transaction.request_bytes = 0;
     transaction.cancel_reason.Reset();
     transaction.cancel_reason_bytes = 0;
+    NoteLeases(transaction);
   }
   if (transaction.client == ClientState::kTerminated &&
       transaction.server == ServerState::kTerminated && !transaction.awaits_reply_path &&

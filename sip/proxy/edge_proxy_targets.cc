@@ -974,7 +974,7 @@ bool EdgeProxy::WriteHead(Transaction& transaction, Endpoint& endpoint) {
   const size_t total = transaction.start_line_bytes + size + rest_bytes;
   core::BufferLease moved;
   if (total > transaction.request.capacity()) {
-    if (total > core::BufferPool::kBlockBytesMax) return false;
+    if (!MayKeep(transaction, total, ShareUse::kInDialog)) return false;
     moved = context_.reactor().buffers().Lease(static_cast<uint32_t>(total));
     if (!moved) return false;
     std::memcpy(moved.data(), transaction.request.data(), transaction.start_line_bytes);
@@ -984,6 +984,7 @@ bool EdgeProxy::WriteHead(Transaction& transaction, Endpoint& endpoint) {
                rest_bytes);
   std::memcpy(to + transaction.start_line_bytes, head.data(), size);
   if (moved) transaction.request = std::move(moved);
+  NoteLeases(transaction);
   transaction.request_bytes = static_cast<uint32_t>(total);
   transaction.head_bytes = static_cast<uint32_t>(size);
   transaction.head_endpoint = endpoint.id;

@@ -99,6 +99,11 @@ struct Transaction : core::ListLink {
     return false;
   }
   bool has_untried() const { return next_target < target_count; }
+  // What it has of the shard's pool.
+  uint64_t leased_bytes() const {
+    return uint64_t{request.capacity()} + withheld_vias.capacity() + cancel_reason.capacity() +
+           brought_routes.capacity() + response.capacity();
+  }
 
   TransactionId id;
   uint64_t key = 0;  // 0: not in the index.
@@ -106,6 +111,7 @@ struct Transaction : core::ListLink {
   ReplyPath reply;
   PeerKey peer = 0;              // The peer that began it; 0: the inside.
   PeerShares::Share slot_share;  // Of limits.transactions, under the holder that began it.
+  PeerShares::Share byte_share;  // leased_bytes, of what transactions may have of the pool.
 
   ServerState server = ServerState::kTrying;
   ClientState client = ClientState::kTrying;

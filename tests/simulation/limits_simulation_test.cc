@@ -217,6 +217,39 @@ TEST(LimitsSimulationTest, TransactionsFromInsideAndOutsideLeaveRoomForEachOther
   EXPECT_EQ(Transactions(edge), 32U + 16U + 1U);
 }
 
+// The pool has 8 MiB here, of which transactions have half.
+TEST(LimitsSimulationTest, LargeRequestsOfOneIdentityLeaveMemoryForOthers) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp});
+  SimulatedPeer& alice = edge.Connect("a.example");
+  Sender bob(edge.Connect("b.example"), "b.example");
+  int arrived = 0, refused = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::string id = std::to_string(i);
+    alice.Send(RequestText{.branch = id, .call_id = id, .body = std::string(60000, 'a')}.Text());
+    edge.Settle();
+    arrived += static_cast<int>(Arrived(edge).size());
+    refused += StartLine(alice.Take()) == "SIP/2.0 503 Service Unavailable" ? 1 : 0;
+  }
+  EXPECT_EQ(arrived, 32) << "64 KiB each";
+  EXPECT_EQ(refused, 200 - arrived);
+  EXPECT_EQ(edge.Counter(edge.metrics().requests_rejected.Slot(ReasonCode::kLimit)),
+            static_cast<uint64_t>(refused));
+  bob.Send("BYE", 1, ";tag=uas");
+  SimulatedPeer& carol = edge.Connect("c.example");
+  EXPECT_TRUE(carol.connected());
+  carol.Send(
+      RequestText{.from = "<sip:carol@c.example>;tag=1", .body = std::string(60000, 'c')}.Text());
+  edge.Settle();
+  EXPECT_EQ(Arrived(edge).size(), 2U);
+  EXPECT_EQ(bob.TakeRefused(), 0);
+  EXPECT_EQ(edge.shard().reactor().buffers().exhausted(), 0U);
+  edge.Run(absl::Seconds(40), absl::Seconds(1));
+  EXPECT_EQ(Transactions(edge), 0U);
+  alice.Send(RequestText{.branch = "later", .body = std::string(60000, 'a')}.Text());
+  edge.Settle();
+  EXPECT_EQ(Transactions(edge), 1U);
+}
+
 // A shard that never gets to the end of what has arrived.
 void FallBehind(SimulatedEdge& edge, absl::Duration duration) {
   constexpr absl::Duration kTurn = absl::Milliseconds(20);
