@@ -61,6 +61,26 @@ TEST(ByteSharesTest, APartMovesToAnotherHolderAndToOtherShares) {
   EXPECT_EQ(messages.total(), 0U);
 }
 
+TEST(ByteSharesTest, OfMoreTheOldestIdlePartOfTheGreatestHolderLoses) {
+  ByteShares shares;
+  Part a1(nullptr), a2(nullptr), a3(nullptr), b1(nullptr), b2(nullptr);
+  const auto idle = [](const Part&) { return true; };
+  const auto busy = [](const Part&) { return false; };
+  EXPECT_EQ(shares.LoserOfMore(1, 1, idle), nullptr);
+  shares.Set(b1, 2, 1);
+  EXPECT_EQ(shares.LoserOfMore(3, 1, idle), nullptr) << "it would have as many";
+  for (Part* const part : {&a1, &a2, &a3}) shares.Set(*part, 1, 1);
+  EXPECT_EQ(a2.holder_bytes(), 3U);
+  EXPECT_EQ(shares.LoserOfMore(3, 1, idle), &a1);
+  EXPECT_EQ(shares.LoserOfMore(2, 1, idle), &a1);
+  EXPECT_EQ(shares.LoserOfMore(3, 1, busy), &a1) << "being busy is no way to keep all";
+  EXPECT_EQ(shares.LoserOfMore(3, 1, [&a1](const Part& part) { return &part != &a1; }), &a2);
+  EXPECT_EQ(shares.LoserOfMore(1, 1, busy), nullptr);
+  EXPECT_NE(shares.LoserOfMore(1, 1, idle), nullptr) << "one of its own";
+  shares.Set(b2, 2, 1);
+  EXPECT_EQ(shares.LoserOfMore(2, 1, idle), &b1) << "it would have as many as the other";
+}
+
 TEST(ByteSharesTest, SumsStayTrueAndTheLoserHasAboutTheMost) {
   std::mt19937_64 random(1);
   ByteShares shares;
