@@ -82,6 +82,7 @@ Connection::~Connection() {
 
 bool Connection::Accept(int fd) {
   if (!stream_.Adopt(fd)) return false;
+  NotePlace();
   if (is_tls()) {
     state_ = State::kHandshaking;
     context_.Count(
@@ -306,6 +307,7 @@ void Connection::BeginOpen() {
   dialling_.reset();
   ScheduleIdle();
   handler_.OnConnectionOpen(*this);
+  NotePlace();
 }
 
 std::span<const std::byte> Connection::Decrypt(std::span<const std::byte> ciphertext) {
@@ -479,6 +481,12 @@ bool Connection::GrowPartial(size_t bytes) {
   return true;
 }
 
+// Connections from inside are few and carry the calls of all: none of them gives way.
+void Connection::NotePlace() {
+  if (is_dialled() || zone_ == Zone::kInside) return;
+  context_.connection_shares.Set(place_, ShareHolder(), 1);
+}
+
 void Connection::NoteShare() {
   const uint64_t bytes = partial_.capacity() + backlog_.size();
   ByteShares& shares =
@@ -510,24 +518,26 @@ bool Connection::MakeRoom(size_t bytes) {
 
 // Others need the room now; it ends in its next step, outside of what the caller does.
 void Connection::LoseShare() {
-  const core::LogAdmission admission =
-      context_.log_limits.Admit(static_cast<uint32_t>(ReasonCode::kLimit), ShareHolder(),
-                                context_.reactor().now().nanoseconds);
-  if (admission.write) {
-    context_.log.Write(
-        core::LogLevel::kWarning, "connection-shed",
-        "partial-bytes is full, and its peer holds the most",
-        {{"address", peer_.ToString()},
-         {"identities", standing_ == nullptr ? std::string() : standing_->identities.List()},
-         {"bytes", share_.bytes()},
-         {"suppressed", admission.suppressed}});
-  }
+  LogShed("partial-bytes is full, and its peer holds the most", "bytes", share_.bytes());
   partial_.Reset();
   partial_used_ = 0;
   backlog_.Consume(backlog_.size());
   share_.Release();
   is_overrun_ = true;
   context_.reactor().QueueDeferred(*this);
+}
+
+void Connection::LogShed(std::string_view why, core::LogName unit, uint64_t held) {
+  const core::LogAdmission admission =
+      context_.log_limits.Admit(static_cast<uint32_t>(ReasonCode::kLimit), ShareHolder(),
+                                context_.reactor().now().nanoseconds);
+  if (!admission.write) return;
+  context_.log.Write(
+      core::LogLevel::kWarning, "connection-shed", why,
+      {{"address", peer_.ToString()},
+       {"identities", standing_ == nullptr ? std::string() : standing_->identities.List()},
+       {unit, held},
+       {"suppressed", admission.suppressed}});
 }
 
 void Connection::ReleasePartial() {
@@ -650,6 +660,13 @@ void Connection::Close(ConnectionCloseReason reason) {
 void Connection::Abort(ConnectionCloseReason reason) {
   EnterClosing(reason);
   stream_.Abort();
+}
+
+void Connection::GiveWay() {
+  LogShed("connections is full, and its peer holds the most", "connections", place_.holder_bytes());
+  gave_way_ = true;
+  place_.Release();
+  Abort(ConnectionCloseReason::kOverload);
 }
 
 void Connection::EnterClosing(ConnectionCloseReason reason) {

@@ -112,6 +112,9 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void Close(ConnectionCloseReason reason);
   // At once. Idempotent.
   void Abort(ConnectionCloseReason reason);
+  // It ends at once because others need its place among all connections.
+  void GiveWay();
+  bool gave_way() const { return gave_way_; }
 
   ConnectionId id() const { return id_; }
   State state() const { return state_; }
@@ -214,12 +217,15 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   void KeepForLater(std::span<const std::byte> bytes);
   // Makes room for `bytes` more in the partial buffer. False: a bound was reached; closing.
   bool GrowPartial(size_t bytes);
+  // Tells that it holds one of limits.connections, under its source or identity.
+  void NotePlace();
   // Tells what it holds of the shared bound, under its source or identity (byte_shares.h).
   void NoteShare();
   [[nodiscard]] uint64_t ShareHolder() const;
   // Others may have to give way. False: there is no room for `bytes` more.
   [[nodiscard]] bool MakeRoom(size_t bytes);
   void LoseShare();
+  void LogShed(std::string_view why, core::LogName unit, uint64_t held);
   void ReleasePartial();
   bool KeepPartial(std::string_view rest);
   bool TakesMessages() const {
@@ -252,6 +258,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   const ConnectionId id_;
   const uint32_t listener_;
   Framer framer_;
+  ByteShares::Part place_{this};  // Accepted, from outside: among all connections.
   ByteShares::Part share_{this};  // Of `partial_` and `backlog_`.
   core::BufferLease partial_;
   std::unique_ptr<QueueShares> queue_shares_;  // While the output is long.
@@ -277,6 +284,7 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool peer_closed_ = false;  // A FIN came while bytes waited for their turn.
   bool is_deferred_ = false;  // The handler stopped serving; goes on in the next turn.
   bool was_left_by_peer_ = false;
+  bool gave_way_ = false;
   bool had_share_ = false;   // Something was served since it came or was resumed.
   bool is_overrun_ = false;  // Its peer reads too slowly: nothing more is sent, it ends next turn.
 };

@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "sip/proxy/mail_kinds.h"
 #include "sip/proxy/peer_standing.h"
+#include "sip/proxy/source_key.h"
 
 namespace sallyport::sip {
 namespace {
@@ -31,6 +32,11 @@ uint32_t PerShard(uint64_t total, uint32_t shards) {
 
 // Most certificates prove one or two.
 size_t PartiesMax(uint32_t connections_max) { return size_t{4} * connections_max; }
+
+// Connections that were aborted for others and have not gone yet, beyond limits.connections.
+constexpr uint32_t kGivingWayMax = 256;
+// A connection with traffic since then is not idle.
+constexpr absl::Duration kIdleAfter = absl::Seconds(1);
 
 uint32_t OutboundMax(const EdgeConfig& config, uint32_t shards) {
   return PerShard(config.limits.outbound_connections_max, shards);
@@ -157,11 +163,12 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
                .mail_scratch = {mail_scratch_.get(), kMailScratchBytes}},
       resolver_(std::move(resolver)),
       accepted_max_(PerShard(material_.snapshot->config.limits.connections_max, shard.shards())),
-      connections_(accepted_max_ + 2 * OutboundMax(material_.snapshot->config, shard.shards())),
+      connections_(accepted_max_ + kGivingWayMax +
+                   2 * OutboundMax(material_.snapshot->config, shard.shards())),
       own_parties_(PartiesMax(accepted_max_)),
       parties_(options.parties == nullptr ? own_parties_ : *options.parties),
-      admission_(options.keys.transaction, accepted_max_, material_.snapshot->config.limits,
-                 shard.reactor().now()),
+      admission_(options.keys.transaction, accepted_max_ + kGivingWayMax,
+                 material_.snapshot->config.limits, shard.reactor().now()),
       proxy_(context_, connections_,
              {.keys = options.keys,
               .transactions_max =
@@ -274,13 +281,14 @@ std::optional<ConnectionRejectReason> EdgeShard::RejectionOf(
 void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress& peer) {
   const ListenerConfig& config = context_.snapshot->config.listeners[listener];
   std::optional<ConnectionRejectReason> rejection = RejectionOf(config, peer);
-  if (!rejection.has_value() && (accepted_ == accepted_max_ || connections_.full())) {
-    rejection = ConnectionRejectReason::kLimit;
-  }
   const AdmissionSource source{config.zone, peer};
   if (!rejection.has_value()) {
     rejection = admission_.MayConnect(source, config.transport == TransportProtocol::kTls,
                                       context_.reactor().now());
+    if (!rejection.has_value() && !MakeRoomFor(peer)) {
+      rejection = ConnectionRejectReason::kLimit;
+      admission_.OnConnectionClosed(source);
+    }
   }
   if (rejection.has_value()) {
     context_.Count(context_.metrics.connections_rejected.Slot(*rejection));
@@ -301,6 +309,28 @@ void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress&
     LogRejection(config, peer, ConnectionRejectReason::kDescriptors);
     context_.reactor().io().CloseWithReset(fd);
   }
+}
+
+// A newcomer has proved nothing yet, so it counts by its address; those that have proved who they
+// are do not count there. The one that gives way is gone a turn or two later.
+bool EdgeShard::MakeRoomFor(const core::SocketAddress& peer) {
+  if (connections_.full()) return false;
+  if (accepted_ - giving_way_ < accepted_max_) return true;
+  if (giving_way_ == kGivingWayMax) return false;
+  const ByteShares::Part* const loser = context_.connection_shares.LoserOfMore(
+      SourceKey(context_.peer_key, peer), 1, [this](const ByteShares::Part& part) {
+        return IsIdle(*static_cast<const Connection*>(part.owner()));
+      });
+  if (loser == nullptr) return false;
+  ++giving_way_;
+  static_cast<Connection*>(loser->owner())->GiveWay();
+  return true;
+}
+
+bool EdgeShard::IsIdle(const Connection& connection) {
+  if (connection.state() == Connection::State::kClosing) return true;
+  return context_.reactor().now() - connection.last_activity() >= kIdleAfter &&
+         !proxy_.IsInUse(connection);
 }
 
 void EdgeShard::LogRejection(const ListenerConfig& listener, const core::SocketAddress& peer,
@@ -355,6 +385,7 @@ void EdgeShard::OnConnectionClosing(Connection& connection) {
 
 void EdgeShard::OnConnectionClosed(Connection& connection) {
   --accepted_;
+  if (connection.gave_way()) --giving_way_;
   admission_.OnConnectionClosed(AdmissionSourceOf(connection));
   connections_.Erase(connection.id());
 }

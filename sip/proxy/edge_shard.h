@@ -84,6 +84,9 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   [[nodiscard]] FlowRef FlowOf(const Connection& connection) const;
 
   void OnAccepted(uint32_t listener, int fd, const core::SocketAddress& peer);
+  // For one more accepted connection; another may have to go.
+  [[nodiscard]] bool MakeRoomFor(const core::SocketAddress& peer);
+  [[nodiscard]] bool IsIdle(const Connection& connection);
   [[nodiscard]] std::optional<ConnectionRejectReason> RejectionOf(
       const ListenerConfig& listener, const core::SocketAddress& peer) const;
   void OnConnectionOpen(Connection& connection) override;
@@ -112,6 +115,7 @@ class EdgeShard final : public core::ShardApplication, private ConnectionHandler
   std::unique_ptr<core::Resolver> resolver_;  // Null where options name another.
   const uint32_t accepted_max_;
   uint32_t accepted_ = 0;
+  uint32_t giving_way_ = 0;  // Of `accepted_`: aborted for others, not gone yet.
   ConnectionTable connections_;
   PartyDirectory own_parties_;
   PartyDirectory& parties_;

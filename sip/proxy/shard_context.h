@@ -47,6 +47,8 @@ struct ShardContext {
   // Leased for handshakes, and for incomplete messages and what waits for its turn.
   ByteShares handshake_shares{};
   ByteShares message_shares{};
+  // One for each accepted connection from outside, closing ones included, of limits.connections.
+  ByteShares connection_shares{};
   // Of the turn `wall_turn`.
   mutable uint64_t wall_turn = ~uint64_t{0};
   mutable int64_t wall_seconds = 0;

@@ -84,27 +84,32 @@ class DeadlineTest(scene.SceneTest):
 
 
 class ConnectionLimitTest(scene.SceneTest):
-    config = {"limits": {"connections": 6}}
+    config = {"edge": {"shards": 1}, "limits": {"connections": 6}}
 
-    def test_connections_beyond_the_limit_are_closed_at_once(self):
-        opened, refused = [], 0
-        before = self.edge.metrics().value("connections_rejected_total", reason="limit")
-        for _ in range(16):
-            try:
-                client = tls_client.TlsClient(self.edge.port, self.context())
-                opened.append(client)
-            except (tls_client.Closed, ConnectionError):
-                refused += 1
-        # Each shard has its part of the limit, rounded up.
-        self.assertTrue(1 <= len(opened) <= 8, len(opened))
-        self.edge.wait_metric("connections_rejected_total", before + refused, reason="limit")
-        for client in opened:
+    def test_connections_beyond_the_limit_cost_the_holder_of_most_its_oldest(self):
+        other = self.client("URI:sip:b.example")
+        with self.counted("connections_closed_total", 11, direction="in", reason="overload"):
+            opened = [self.client() for _ in range(16)]
+        for client in opened[:11]:
+            with self.assertRaises((tls_client.Closed, ConnectionError)):
+                client.exchange(request())
+        for client in opened[11:]:
             self.assertEqual(client.exchange(request()).status, 200)
-        for client in opened:
-            client.close()
-        self.edge.wait_metric("connections_active", 0)
-        with tls_client.TlsClient(self.edge.port, self.context()) as client:
-            self.assertEqual(client.exchange(request()).status, 200)
+        self.assertEqual(other.exchange(request(sender="<sip:v@b.example>;tag=1")).status, 200)
+
+
+class EachHasOneConnectionTest(scene.SceneTest):
+    config = {"edge": {"shards": 1}, "limits": {"connections": 2}}
+
+    def test_newcomer_is_closed_where_nobody_has_more(self):
+        clients = [self.client(), self.client("URI:sip:b.example")]
+        with self.counted("connections_rejected_total", 1, reason="limit"), self.assertRaises(
+                (tls_client.Closed, ConnectionError)):
+            self.client("URI:sip:c.example")
+        self.assertEqual(clients[0].exchange(request()).status, 200)
+        clients[0].close()
+        self.edge.wait_metric("connections_active", 1)
+        self.assertEqual(self.client().exchange(request()).status, 200)
 
 
 class SourceConnectionsTest(scene.SceneTest):

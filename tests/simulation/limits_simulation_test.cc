@@ -162,6 +162,73 @@ TEST(LimitsSimulationTest, SourceOverItsHandshakesIsClosedAtOnceAndComesBack) {
   EXPECT_FALSE(fourth->saw_reset());
 }
 
+// -- Accepted connections ----------------------------------------------------------------------
+
+bool IsGone(SimulatedPeer& peer) {
+  return peer.connection().saw_reset() || peer.connection().saw_end();
+}
+
+// All come from one address, as behind a balancer.
+TEST(LimitsSimulationTest, ConnectionsOfOneIdentityMakeRoomForOthers) {
+  SimulatedEdge edge({.next_hop = NextHopKind::kTcp, .limits = "connections = 8"});
+  SimulatedPeer& bob = edge.ConnectFrom("192.0.2.1:1000", "b.example");
+  std::vector<SimulatedPeer*> crowd;
+  for (int i = 0; i < 7; ++i) crowd.push_back(&edge.ConnectFrom("192.0.2.1:1001", "a.example"));
+  Sender busy(*crowd[0], "a.example");
+  busy.Send("MESSAGE", 1);  // It waits for its answer.
+  edge.Run(absl::Seconds(2));
+  SimulatedPeer& carol = edge.ConnectFrom("192.0.2.1:1002", "c.example");
+  EXPECT_TRUE(carol.connected());
+  EXPECT_FALSE(IsGone(*crowd[0])) << "it is in use";
+  EXPECT_TRUE(IsGone(*crowd[1])) << "the oldest idle one";
+  EXPECT_FALSE(IsGone(bob));
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(edge.ConnectFrom("192.0.2.1:1003", "a.example").connected());
+    edge.Run(absl::Seconds(2));
+  }
+  EXPECT_FALSE(IsGone(bob));
+  EXPECT_FALSE(IsGone(carol));
+  EXPECT_EQ(edge.Counter(edge.metrics().connections_closed.Slot(MetricDirection::kIn,
+                                                                ConnectionCloseReason::kOverload)),
+            21U);
+  static_cast<void>(Arrived(edge));
+  Sender(bob, "b.example").Send("MESSAGE", 1);
+  edge.Settle();
+  EXPECT_EQ(Arrived(edge).size(), 1U);
+}
+
+// That all its connections are in use keeps no peer from losing one.
+TEST(LimitsSimulationTest, BusyConnectionsOfOneIdentityMakeRoomForOthers) {
+  SimulatedEdge edge({.limits = "connections = 8"});
+  std::vector<SimulatedPeer*> crowd;
+  for (int i = 0; i < 8; ++i) {
+    crowd.push_back(&edge.Connect("a.example"));
+    crowd.back()->Send(
+        RequestText{.branch = std::to_string(i), .call_id = std::to_string(i)}.Text());
+  }
+  edge.Settle();
+  EXPECT_TRUE(edge.Connect("b.example").connected());
+  EXPECT_TRUE(IsGone(*crowd[0])) << "the oldest";
+  EXPECT_EQ(std::count_if(crowd.begin(), crowd.end(), [](auto* one) { return IsGone(*one); }), 1);
+}
+
+// A telephone's connection is all that it has: nobody loses the only one.
+TEST(LimitsSimulationTest, WhereEachHasOneConnectionTheNewcomerIsClosed) {
+  SimulatedEdge edge({.limits = "connections = 4"});
+  std::vector<SimulatedPeer*> all;
+  for (const char* const domain : {"a.example", "b.example", "c.example", "d.example"}) {
+    all.push_back(&edge.Connect(domain));
+  }
+  edge.Run(absl::Seconds(2));
+  core::RemoteConnection* const fifth =
+      edge.network().Connect(all[0]->connection().backend_address());
+  edge.Settle();
+  EXPECT_TRUE(fifth->saw_reset());
+  EXPECT_EQ(std::count_if(all.begin(), all.end(), [](auto* one) { return IsGone(*one); }), 0);
+  EXPECT_EQ(edge.Counter(edge.metrics().connections_rejected.Slot(ConnectionRejectReason::kLimit)),
+            1U);
+}
+
 // -- Transactions ------------------------------------------------------------------------------
 
 // Requests that the inside does not answer stay for half a minute.
