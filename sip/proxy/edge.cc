@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -38,6 +39,18 @@ std::vector<std::string> NamesOf(const std::vector<NextHopConfig>& next_hops) {
   std::vector<std::string> names;
   for (const NextHopConfig& next_hop : next_hops) names.push_back(next_hop.name);
   return names;
+}
+
+// Besides connections: listeners, files, pipes, rings, the admin page, connections going away.
+constexpr uint64_t kOtherDescriptors = 512;
+
+// How many accepted connections the process has descriptors for, and as many as it may dial.
+uint32_t ConnectionsWithDescriptors(const LimitsConfig& limits) {
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return UINT32_MAX;
+  const uint64_t all = descriptors.rlim_cur;
+  const uint64_t kept = std::min(limits.outbound_connections_max + kOtherDescriptors, all / 2);
+  return static_cast<uint32_t>(std::clamp<uint64_t>(all - kept, 1, UINT32_MAX));
 }
 
 tls::MacKey RandomMacKey() {
@@ -213,6 +226,12 @@ absl::Status Edge::StartShards() {
   options.reactor.steps_per_turn_max = limits.handshakes_per_turn_max;
   options.uring.stream_buffers = limits.receive_buffers;
   parties_ = std::make_unique<PartyDirectory>(size_t{4} * limits.connections_max);
+  const uint32_t connections_max = ConnectionsWithDescriptors(limits);
+  if (connections_max < limits.connections_max) {
+    log().Write(core::LogLevel::kWarning, "connections-lowered",
+                "there are too few file descriptors for limits.connections; raise LimitNOFILE",
+                {{"wanted", limits.connections_max}, {"connections", connections_max}});
+  }
   std::once_flag identities_made;
   auto group = core::ShardGroup::Start(options, [&](core::Shard& shard) {
     std::call_once(identities_made, [&] {
@@ -228,6 +247,7 @@ absl::Status Edge::StartShards() {
                              .progress = progress_[shard.index()].get(),
                              .all_progress = progress_,
                              .keys = keys_,
+                             .connections_max = connections_max,
                              .parties = parties_.get()},
                             std::move((*material)[shard.index()]));
   });

@@ -162,7 +162,9 @@ EdgeShard::EdgeShard(core::Shard& shard, const EdgeShardOptions& options, ShardM
                .send_scratch = {send_scratch_.get(), kSendScratchBytes},
                .mail_scratch = {mail_scratch_.get(), kMailScratchBytes}},
       resolver_(std::move(resolver)),
-      accepted_max_(PerShard(material_.snapshot->config.limits.connections_max, shard.shards())),
+      accepted_max_(PerShard(
+          std::min(material_.snapshot->config.limits.connections_max, options.connections_max),
+          shard.shards())),
       connections_(accepted_max_ + kGivingWayMax +
                    2 * OutboundMax(material_.snapshot->config, shard.shards())),
       own_parties_(PartiesMax(accepted_max_)),

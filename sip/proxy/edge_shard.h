@@ -57,8 +57,10 @@ struct EdgeShardOptions {
   ShardProgress* progress;
   std::span<const std::unique_ptr<ShardProgress>> all_progress = {};  // Of every shard.
   ProxyKeys keys;
-  PartyDirectory* parties = nullptr;  // Of the process; null: one of the shard's own.
-  core::DnsQuerier* dns = nullptr;    // Instead of the shard's own resolver (simulation).
+  uint32_t connections_max = UINT32_MAX;  // Accepted ones, of all shards; the configuration's bound
+                                          // holds as well.
+  PartyDirectory* parties = nullptr;      // Of the process; null: one of the shard's own.
+  core::DnsQuerier* dns = nullptr;        // Instead of the shard's own resolver (simulation).
 };
 
 class EdgeShard final : public core::ShardApplication, private ConnectionHandler {
