@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -138,7 +139,12 @@ bool ReadExactly(int fd, std::string& text) {
   size_t have = 0;
   while (have < text.size()) {
     const ssize_t got = recv(fd, text.data() + have, text.size() - have, 0);
-    if (got <= 0) return false;
+    // A socket with a timeout is not restarted behind a signal or the work of a ring.
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      ADD_FAILURE() << "after " << have << " bytes: " << (got == 0 ? "end" : strerror(errno));
+      return false;
+    }
     have += static_cast<size_t>(got);
   }
   return true;
