@@ -43,7 +43,8 @@ class PeerShares {
     }
     // From now on it is so much. The caller has asked HasRoom where it can do without.
     void Set(uint64_t amount) {
-      if (shares_ != nullptr) shares_->Change(peer_, std::exchange(amount_, amount), amount);
+      if (amount == amount_ || shares_ == nullptr) return;
+      shares_->Change(peer_, std::exchange(amount_, amount), amount);
     }
     // `amount` more than it has now.
     [[nodiscard]] bool MayGrow(uint64_t amount, ShareUse use) const {
