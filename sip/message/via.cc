@@ -113,6 +113,18 @@ bool Keep(KnownParameter known, const Param& param, Via& via) {
   UNREACHABLE();
 }
 
+// Of those that IsPlainVia takes, the ones that nearly all Via values have.
+bool HasUsualTransport(const Via& via) {
+  return via.version == "2.0" &&
+         (via.transport == "TLS" || via.transport == "TCP" || via.transport == "UDP");
+}
+
+bool IsUsual(const Param& param) {
+  const bool begins_with_a = ToLower(param.name.front()) == 'a';  // "a" and "alias": no value.
+  return param.has_value ? param.value_is_token && !begins_with_a
+                         : !EqualsIgnoreCase(param.name, "branch");
+}
+
 bool EndsParam(const char* at, const Bounds& in) {
   at = SkipLws(at, in.end);
   return at == in.end || *at == ';' || *at == ',';
@@ -141,11 +153,13 @@ const char* ReadVia(const char* begin, const Bounds& in, Via& via) {
   if (value_end == nullptr) return nullptr;
   at = SkipLws(value_end, in.end);
   const char* const params = at;
+  bool is_plain = at == value_end && HasUsualTransport(via);
   Param param;
   unsigned seen = 0;
   while (at != in.end && *at == ';') {
     const char* end = ReadParam(at, in, param);
     if (end == nullptr || !EndsParam(end, in)) {
+      is_plain = false;
       end = SkipOddParam(at, in);
       if (end == nullptr) return nullptr;
       if (end != SkipLws(at + 1, in.end)) value_end = end;  // A last ';' alone is no part of it.
@@ -156,10 +170,12 @@ const char* ReadVia(const char* begin, const Bounds& in, Via& via) {
     const KnownParameter known = ClassifyParameter(param.name, in);
     if ((seen & known) != 0 || !Keep(known, param, via)) return nullptr;
     seen |= known;
+    is_plain = is_plain && IsUsual(param);
     at = SkipLws(value_end, in.end);
   }
   if (value_end > params) via.params = Between(params, value_end);
   via.whole = Between(begin, value_end);
+  via.is_plain = is_plain && at == value_end;
   return at;
 }
 

@@ -27,6 +27,7 @@ struct Via {
   uint16_t port = 0;                // 0: absent.
   bool has_rport = false;
   bool has_alias = false;  // RFC 5923 §4.
+  bool is_plain = false;   // IsPlainVia, as far as that is seen at once.
 
   void Clear() {  // As Uri::Clear.
     whole = {};
@@ -45,6 +46,7 @@ struct Via {
     port = 0;
     has_rport = false;
     has_alias = false;
+    is_plain = false;
   }
 };
 

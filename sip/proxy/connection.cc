@@ -112,7 +112,8 @@ int Connection::Dial(absl::Duration timeout, DialOptions options) {
 }
 
 void Connection::OnConnected(int error) {
-  connect_error_ = error;
+  failure_ = std::make_unique<Failure>();
+  failure_->connect_error = error;
   if (error != 0 || state_ != State::kConnecting) return;  // OnClosed follows.
   begun_ = context_.reactor().now();
   last_activity_ = begun_;
@@ -210,8 +211,9 @@ std::string_view Connection::PlaceName() const {
 }
 
 void Connection::CountHandshakeFailure(tls::FailureReason reason, std::string_view text) {
-  tls_failure_ = reason;
-  tls_failure_text_ = text;
+  failure_ = std::make_unique<Failure>();
+  failure_->tls = reason;
+  failure_->tls_text = text;
   context_.Count(context_.metrics.tls_handshake_failures.Slot(direction(), reason));
 }
 
@@ -225,7 +227,7 @@ void Connection::NoteLateRefusal() {
 // Nobody refused anybody: a balancer's probe, or a peer that gave up.
 void Connection::LoseHandshake() {
   CountHandshakeFailure(tls::FailureReason::kNone, "the peer closed in mid-handshake");
-  context_.log.Write(core::LogLevel::kDebug, "handshake-lost", tls_failure_text_,
+  context_.log.Write(core::LogLevel::kDebug, "handshake-lost", tls_failure_text(),
                      {{PlaceKey(), PlaceName()}, {"address", peer_.ToString()}});
   EnterClosing(ConnectionCloseReason::kPeer);
   stream_.Close(context_.snapshot->config.timeouts.close);
@@ -491,7 +493,9 @@ void Connection::NoteShare() {
   const uint64_t bytes = partial_.capacity() + backlog_.size();
   ByteShares& shares =
       state_ == State::kHandshaking ? context_.handshake_shares : context_.message_shares;
-  shares.Set(share_, bytes == 0 ? 0 : ShareHolder(), bytes);
+  if (bytes == 0) return share_.reset();
+  if (share_ == nullptr) share_ = std::make_unique<ByteShares::Part>(this);
+  shares.Set(*share_, ShareHolder(), bytes);
 }
 
 uint64_t Connection::ShareHolder() const {
@@ -510,7 +514,7 @@ bool Connection::MakeRoom(size_t bytes) {
              bytes >
          (is_handshake ? bound / 2 : bound)) {
     ByteShares::Part* const loser = shares.Loser(ShareHolder(), bytes);
-    if (loser == nullptr || loser == &share_) return false;
+    if (loser == nullptr || loser == share_.get()) return false;
     static_cast<Connection*>(loser->owner())->LoseShare();
   }
   return true;
@@ -518,11 +522,12 @@ bool Connection::MakeRoom(size_t bytes) {
 
 // Others need the room now; it ends in its next step, outside of what the caller does.
 void Connection::LoseShare() {
-  LogShed("partial-bytes is full, and its peer holds the most", "bytes", share_.bytes());
+  LogShed("partial-bytes is full, and its peer holds the most", "bytes",
+          share_ == nullptr ? 0 : share_->bytes());
   partial_.Reset();
   partial_used_ = 0;
   backlog_.Consume(backlog_.size());
-  share_.Release();
+  share_.reset();
   is_overrun_ = true;
   context_.reactor().QueueDeferred(*this);
 }

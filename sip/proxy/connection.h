@@ -123,13 +123,18 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool has_opened() const { return has_opened_; }
   bool was_left_by_peer() const { return was_left_by_peer_; }  // It closes because of a FIN.
   bool is_dialled() const { return listener_ == kNoListener; }
-  bool is_deferred() const { return is_deferred_; }     // Whole messages may be waiting.
-  int connect_error() const { return connect_error_; }  // errno of a dial that failed; else 0.
+  bool is_deferred() const { return is_deferred_; }  // Whole messages may be waiting.
+  // errno of a dial that failed; else 0.
+  int connect_error() const { return failure_ == nullptr ? 0 : failure_->connect_error; }
   // Why the TLS handshake failed. The text is static and empty unless it did; kNone with a text:
   // the connection went away in the middle of it. kAlert also where a server that we dialled
   // refused us after it (RFC 8446 §4.4.2.4), before it said anything else.
-  tls::FailureReason tls_failure() const { return tls_failure_; }
-  std::string_view tls_failure_text() const { return tls_failure_text_; }
+  tls::FailureReason tls_failure() const {
+    return failure_ == nullptr ? tls::FailureReason::kNone : failure_->tls;
+  }
+  std::string_view tls_failure_text() const {
+    return failure_ == nullptr ? std::string_view() : failure_->tls_text;
+  }
   // A session was offered to the server. If the handshake failed, one without may succeed.
   bool offered_resumption() const { return session_ != nullptr && session_->offered_resumption(); }
   core::MonotonicTime last_activity() const { return last_activity_; }  // Of the peer.
@@ -258,8 +263,8 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   const ConnectionId id_;
   const uint32_t listener_;
   Framer framer_;
-  ByteShares::Part place_{this};  // Accepted, from outside: among all connections.
-  ByteShares::Part share_{this};  // Of `partial_` and `backlog_`.
+  ByteShares::Part place_{this};             // Accepted, from outside: among all connections.
+  std::unique_ptr<ByteShares::Part> share_;  // Of `partial_` and `backlog_`, while they hold any.
   core::BufferLease partial_;
   std::unique_ptr<QueueShares> queue_shares_;  // While the output is long.
   uint32_t partial_used_ = 0;
@@ -278,11 +283,14 @@ class Connection final : private core::StreamHandler, private core::StepNode {
   bool used_by_other_shards_ = false;
   uint32_t flow_listener_ = kNoListener;
   uint16_t alias_port_ = 0;
-  tls::FailureReason tls_failure_ = tls::FailureReason::kNone;
-  int connect_error_ = 0;
-  std::string_view tls_failure_text_;
-  bool peer_closed_ = false;  // A FIN came while bytes waited for their turn.
-  bool is_deferred_ = false;  // The handler stopped serving; goes on in the next turn.
+  struct Failure {
+    tls::FailureReason tls = tls::FailureReason::kNone;
+    int connect_error = 0;
+    std::string_view tls_text;
+  };
+  std::unique_ptr<Failure> failure_;  // Null: it has not failed.
+  bool peer_closed_ = false;          // A FIN came while bytes waited for their turn.
+  bool is_deferred_ = false;          // The handler stopped serving; goes on in the next turn.
   bool was_left_by_peer_ = false;
   bool gave_way_ = false;
   bool had_share_ = false;   // Something was served since it came or was resumed.

@@ -109,6 +109,21 @@ IdentityCheckResult LabelOf(const IdentityDecision& decision) {
                                                     : IdentityCheckResult::kMismatch;
 }
 
+std::string_view CauseOf(const IdentityDecision& decision) {
+  if (decision.has_expired) return "the certificate has expired";
+  if (decision.reason == ReasonCode::kNoIdentity) {
+    return "the certificate names nothing that counts; a wildcard is no identity";
+  }
+  switch (decision.verdict) {
+    case FromVerdict::kNotCovered:
+      return "the certificate speaks for another host, or for another user of this host";
+    case FromVerdict::kNamesNoDomain:
+      return "it names no domain: tel, another scheme, or an IP address";
+    default:
+      return {};
+  }
+}
+
 // Those whose Record-Route becomes the route set of a dialog (RFC 3261 §12.1, §16.6 step 4).
 bool FormsDialog(const MessageView& request) {
   if (!request.to().tag.empty()) return false;
@@ -205,8 +220,8 @@ EdgeProxy::EdgeProxy(ShardContext& context, ConnectionTable& connections,
       loop_key_(options.keys.loop),
       local_tag_(options.keys.to_tag),
       mail_shares_(context),
-      slot_shares_(options.transactions_max, options.transactions_max),
-      byte_shares_(context.reactor().buffers().bytes_max() / 2, options.transactions_max),
+      slot_shares_(options.transactions_max),
+      byte_shares_(context.reactor().buffers().bytes_max() / 2),
       transactions_(options.transactions_max, options.keys.transaction),
       endpoints_(context, connections, *this,
                  {options.endpoints_max, options.outbound_connections_max}),
@@ -280,7 +295,9 @@ void EdgeProxy::OnBadFrame(const MessageSource& source, const Frame& frame,
     return;
   }
   Refuse(source, is_too_large ? ReasonCode::kTooLarge : ReasonCode::kFraming,
-         {.closes = closes, .parsed = false});
+         {.cause = is_too_large ? "header-bytes or body-bytes" : std::string_view(),
+          .closes = closes,
+          .parsed = false});
 }
 
 ResponseSource EdgeProxy::ResponseSourceOf(const MessageSource& source) const {
@@ -493,7 +510,7 @@ bool EdgeProxy::PassesJudgement(RequestContext& request) {
   request.drops_referred_by = decision.drops_referred_by;
   if (decision.accepted) return true;
   RefusalDetail detail = is_subscription_lost ? SubscriptionLost() : RefusalDetail();
-  if (decision.has_expired) detail.cause = "the certificate has expired";
+  detail.cause = CauseOf(decision);
   detail.closes = decision.has_expired;
   Refuse(request.source, decision.reason, detail);
   return false;
@@ -558,17 +575,19 @@ bool EdgeProxy::MayKeep(const Transaction& transaction, size_t bytes, ShareUse u
 
 bool EdgeProxy::PassesLimits(const MessageSource& source) {
   if (draining_ && view_.to().tag.empty()) {
-    Refuse(source, ReasonCode::kOverload);
+    Refuse(source, ReasonCode::kOverload, {.cause = "draining"});
     return false;
   }
   if (!HasSlotFor(source)) {
-    Refuse(source, ReasonCode::kLimit);
+    Refuse(source, ReasonCode::kLimit, {.cause = "transactions"});
     return false;
   }
   const auto reason = admission_.RefusalOf(AdmissionSourceOf(source), ClassOf(view_),
                                            AdmissionTurnOf(context_.reactor()));
-  if (reason.has_value()) Refuse(source, *reason);
-  return !reason.has_value();
+  if (!reason.has_value()) return true;
+  const bool is_rate = *reason == ReasonCode::kLimit;
+  Refuse(source, *reason, {.cause = is_rate ? "messages-per-second" : "queue-delay"});
+  return false;
 }
 
 void EdgeProxy::OnRetransmission(const MessageSource& source, Transaction& transaction) {

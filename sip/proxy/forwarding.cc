@@ -106,6 +106,9 @@ class Appender {
 }  // namespace
 
 bool HasPlainVias(const MessageView& request) {
+  const bool is_alone =
+      request.Count(HeaderId::kVia) == 1 && request.top_via_rest().data() == nullptr;
+  if (is_alone && request.top_via().is_plain) return true;
   std::string_view value;
   for (const HeaderField* field = request.First(HeaderId::kVia); field != nullptr;
        field = request.NextSame(field)) {

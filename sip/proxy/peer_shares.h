@@ -4,14 +4,16 @@
 // ByteShares is for what can be taken away again; an open transaction is never given up, so here
 // only the next one is refused.
 //
-// Cost: one cache line of a table when a share begins, changes and ends; no allocation.
-// Shard: one thread. All memory is reserved by the constructor.
+// Cost: one lookup when a share begins. Allocates only for more peers than have ever held something
+// at once. Shard: one thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
-#include "core/count_table.h"
+#include "absl/container/flat_hash_map.h"
 
 namespace sallyport::sip {
 
@@ -22,9 +24,11 @@ enum class ShareUse : uint8_t {
 };
 
 class PeerShares {
+ private:
+  struct Holder;
+
  public:
-  // `holders_max`: peers that hold something at once, at most.
-  PeerShares(uint64_t bound, uint32_t holders_max) : bound_(bound), held_(holders_max) {}
+  explicit PeerShares(uint64_t bound) : bound_(bound) {}
   PeerShares(const PeerShares&) = delete;
   PeerShares& operator=(const PeerShares&) = delete;
 
@@ -34,26 +38,33 @@ class PeerShares {
     Share() = default;
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
-    ~Share() { Set(0); }
+    ~Share() {
+      if (shares_ != nullptr) shares_->End(*this);
+    }
 
     // Once, before Set: whose share it is. Without that it counts nowhere.
     void Begin(PeerShares& shares, uint64_t peer) {
       shares_ = &shares;
-      peer_ = peer;
+      holder_ = &shares.HolderOf(peer);
+      ++holder_->shares;
     }
     // From now on it is so much. The caller has asked HasRoom where it can do without.
     void Set(uint64_t amount) {
-      if (amount == amount_ || shares_ == nullptr) return;
-      shares_->Change(peer_, std::exchange(amount_, amount), amount);
+      if (shares_ == nullptr) return;
+      const uint64_t before = std::exchange(amount_, amount);
+      shares_->total_ += amount - before;
+      holder_->amount += amount - before;
     }
     // `amount` more than it has now.
     [[nodiscard]] bool MayGrow(uint64_t amount, ShareUse use) const {
-      return shares_ == nullptr || shares_->HasRoom(peer_, amount, use);
+      return shares_ == nullptr || shares_->HasRoomOf(holder_, amount, use);
     }
 
    private:
+    friend class PeerShares;
+
     PeerShares* shares_ = nullptr;
-    uint64_t peer_ = 0;
+    Holder* holder_ = nullptr;
     uint64_t amount_ = 0;
   };
 
@@ -61,11 +72,21 @@ class PeerShares {
   [[nodiscard]] uint64_t total() const { return total_; }
 
  private:
-  void Change(uint64_t peer, uint64_t before, uint64_t after);
+  struct Holder {
+    uint64_t amount = 0;
+    uint32_t shares = 0;
+  };
+  // So many that hold nothing at the moment stay in the map: most will soon hold something again.
+  static constexpr size_t kIdleMax = 1024;
+
+  [[nodiscard]] Holder& HolderOf(uint64_t peer);
+  [[nodiscard]] bool HasRoomOf(const Holder* holder, uint64_t amount, ShareUse use) const;
+  void End(Share& share);
 
   const uint64_t bound_;
   uint64_t total_ = 0;
-  core::CountTable held_;
+  size_t idle_ = 0;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Holder>> holders_;
 };
 
 }  // namespace sallyport::sip

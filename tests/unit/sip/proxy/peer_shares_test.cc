@@ -27,7 +27,7 @@ uint64_t TakeAll(PeerShares& shares, std::list<Share>& taken, uint64_t peer, uin
 }
 
 TEST(PeerSharesTest, OnePeerGetsHalfAndTheNextHalfOfTheRest) {
-  PeerShares shares(100, 100);
+  PeerShares shares(100);
   std::list<Share> taken;
   EXPECT_EQ(TakeAll(shares, taken, 1, 1), 50U);
   EXPECT_EQ(TakeAll(shares, taken, 2, 1), 25U);
@@ -39,7 +39,7 @@ TEST(PeerSharesTest, OnePeerGetsHalfAndTheNextHalfOfTheRest) {
 }
 
 TEST(PeerSharesTest, WithinDialogsAPeerMayHoldTwiceWhatIsFree) {
-  PeerShares shares(90, 90);
+  PeerShares shares(90);
   std::list<Share> taken;
   EXPECT_EQ(TakeAll(shares, taken, 1, 1), 45U);
   EXPECT_EQ(TakeAll(shares, taken, 1, 1, ShareUse::kInDialog), 15U);
@@ -47,7 +47,7 @@ TEST(PeerSharesTest, WithinDialogsAPeerMayHoldTwiceWhatIsFree) {
 }
 
 TEST(PeerSharesTest, PeersThatTakeInTurnsHoldTheSameAndLeaveAsMuch) {
-  PeerShares shares(1000, 1000);
+  PeerShares shares(1000);
   std::list<Share> taken;
   std::map<uint64_t, int> held;
   for (bool grew = true; grew;) {
@@ -66,7 +66,7 @@ TEST(PeerSharesTest, PeersThatTakeInTurnsHoldTheSameAndLeaveAsMuch) {
 }
 
 TEST(PeerSharesTest, TheBoundHoldsWhateverGrows) {
-  PeerShares shares(100, 10);
+  PeerShares shares(100);
   Share one, other;
   one.Begin(shares, 1);
   other.Begin(shares, 2);
@@ -80,6 +80,22 @@ TEST(PeerSharesTest, TheBoundHoldsWhateverGrows) {
   EXPECT_FALSE(other.MayGrow(71, ShareUse::kNew));
 }
 
+// More peers than are remembered without a share.
+TEST(PeerSharesTest, PeersThatHoldNothingAreForgotten) {
+  PeerShares shares(100);
+  for (uint64_t peer = 1; peer <= 5000; ++peer) {
+    Share share;
+    share.Begin(shares, peer % 3000);
+    share.Set(60);
+  }
+  EXPECT_EQ(shares.total(), 0U);
+  Share share;
+  share.Begin(shares, 1);
+  share.Set(60);
+  EXPECT_FALSE(shares.HasRoom(1, 1, ShareUse::kNew));
+  EXPECT_TRUE(shares.HasRoom(2, 1, ShareUse::kNew));
+}
+
 TEST(PeerSharesTest, AShareWithoutAPeerCountsNowhere) {
   Share share;
   share.Set(7);
@@ -89,7 +105,7 @@ TEST(PeerSharesTest, AShareWithoutAPeerCountsNowhere) {
 TEST(PeerSharesTest, SumsStayTrue) {
   std::mt19937_64 random(1);
   constexpr size_t kShares = 50;
-  PeerShares shares(1000, kShares);
+  PeerShares shares(1000);
   std::vector<Share> all(kShares);
   std::vector<uint64_t> amounts(kShares);
   for (size_t i = 0; i < kShares; ++i) all[i].Begin(shares, i % 7);
