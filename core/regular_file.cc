@@ -131,6 +131,7 @@ absl::StatusOr<std::vector<std::string>> ListFolder(const std::string& path,
 std::string WritersBesideOwner(const std::string& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return {};
+  if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return {};
   if (S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0) return {};
   if ((status.st_mode & S_IWOTH) != 0) return "everybody";
   if ((status.st_mode & S_IWGRP) != 0) return "the group";

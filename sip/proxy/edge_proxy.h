@@ -301,8 +301,6 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   void FinishAsked(EndpointId suspect, ProbeAnswer answer, absl::Duration retry_after);
   void ApplyProbe(size_t next_hop, size_t target, bool is_alive);
   void NoteHealth(Endpoint& endpoint, HealthChange change);
-  void LogHealth(HealthChange change, std::string_view next_hop, std::string_view target,
-                 TransportProtocol transport);
 
   // -- Answers.
   struct RefusalDetail {

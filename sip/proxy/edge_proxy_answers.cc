@@ -315,7 +315,9 @@ uint64_t EdgeProxy::HealthyNextHops() const {
     const bool is_healthy =
         std::any_of(pinned_[i].begin(), pinned_[i].end(), [this, now](const PinnedTarget& target) {
           const TargetHealth* const health = HealthOf(target);
-          return health == nullptr || health->IsUsable(now);
+          // A trial does not make it healthy; its answer does.
+          return health == nullptr ||
+                 (health->state() == HealthState::kUp && health->IsUsable(now));
         });
     if (is_healthy) healthy |= uint64_t{1} << i;
   }
@@ -346,24 +348,11 @@ const TargetHealth* EdgeProxy::HealthOf(const PinnedTarget& target) const {
 void EdgeProxy::NoteHealth(Endpoint& endpoint, HealthChange change) {
   if (change == HealthChange::kNone) return;
   if (change == HealthChange::kSuspected) return Ask(endpoint);
-  LogHealth(change, NextHopNameOf(&endpoint, *context_.snapshot), endpoint.key.address.ToString(),
-            endpoint.key.transport);
+  LogHealth(context_, change, NextHopNameOf(&endpoint, *context_.snapshot),
+            endpoint.key.address.ToString(), endpoint.key.transport);
   if (change != HealthChange::kWentDown) return;
   // Requests that wait for it may be served by another.
   endpoints_.GiveUp(endpoint, {ReasonCode::kNextHopUnreachable, "the next hop does not answer"});
-}
-
-void EdgeProxy::LogHealth(HealthChange change, std::string_view next_hop, std::string_view target,
-                          TransportProtocol transport) {
-  const bool came_up = change == HealthChange::kCameUp;
-  context_.log.Write(came_up ? core::LogLevel::kInfo : core::LogLevel::kWarning, "next-hop-health",
-                     came_up                            ? "the target takes requests again"
-                     : change == HealthChange::kHeldOff ? "the target asked to be left alone"
-                                                        : "the target does not answer",
-                     {{"state", came_up ? "up" : "down"},
-                      {"next_hop", next_hop},
-                      {"target", target},
-                      {"transport", TransportName(transport)}});
 }
 
 void EdgeProxy::ProbeTargets() {
@@ -511,7 +500,7 @@ void EdgeProxy::ApplyProbe(size_t next_hop, size_t target, bool is_alive) {
     const HealthChange change = pinned.health->OnProbe(now, is_alive);
     const NextHopConfig& config = context_.snapshot->config.next_hops[next_hop];
     if (change == HealthChange::kNone) return;
-    return LogHealth(change, config.name, config.targets[target].host,
+    return LogHealth(context_, change, config.name, config.targets[target].host,
                      config.targets[target].transport);
   }
   Endpoint* const endpoint = endpoints_.Find(pinned.endpoint);

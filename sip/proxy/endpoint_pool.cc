@@ -22,6 +22,7 @@ constexpr FailureCause kLost{ReasonCode::kNextHopUnreachable,
                              "the connection to the next hop was lost"};
 constexpr FailureCause kLeft{ReasonCode::kNextHopUnreachable,
                              "the next hop closed the connection without an answer", true};
+constexpr FailureCause kStopped{ReasonCode::kOverload, "the edge stops"};
 constexpr FailureCause kFlowGone{ReasonCode::kFlowGone, "the flow is gone"};
 
 uint64_t HashOf(const EndpointKey& key) {
@@ -74,6 +75,19 @@ std::string_view NextHopNameOf(const Endpoint* endpoint, const EdgeSnapshot& sna
   const bool is_claimed = endpoint != nullptr && endpoint->pinned == snapshot.version &&
                           endpoint->next_hop < next_hops.size();
   return is_claimed ? std::string_view(next_hops[endpoint->next_hop].name) : std::string_view();
+}
+
+void LogHealth(const ShardContext& context, HealthChange change, std::string_view next_hop,
+               std::string_view target, TransportProtocol transport) {
+  const bool came_up = change == HealthChange::kCameUp;
+  context.log.Write(came_up ? core::LogLevel::kInfo : core::LogLevel::kWarning, "next-hop-health",
+                    came_up                            ? "the target takes requests again"
+                    : change == HealthChange::kHeldOff ? "the target asked to be left alone"
+                                                       : "the target does not answer",
+                    {{"state", came_up ? "up" : "down"},
+                     {"next_hop", next_hop},
+                     {"target", target},
+                     {"transport", TransportName(transport)}});
 }
 
 EndpointPool::EndpointPool(ShardContext& context, ConnectionTable& connections,
@@ -481,7 +495,7 @@ void EndpointPool::OnConnectionClosing(Connection& connection) {
         endpoint->health->OnFailure(now, TargetFailure::kLost, now) == HealthChange::kSuspected;
   }
   const EndpointId id = endpoint->id;
-  const FailureCause& lost = connection.was_left_by_peer() ? kLeft : kLost;
+  const FailureCause& lost = stopping_ ? kStopped : connection.was_left_by_peer() ? kLeft : kLost;
   LoseAll(*endpoint, was_open && !is_refused ? lost : endpoint->failure);
   if (!is_suspect || stopping_) return;
   if (Endpoint* const suspect = Find(id)) handler_.OnEndpointSuspected(*suspect);
@@ -500,8 +514,12 @@ void EndpointPool::NoteFailure(Endpoint& endpoint, const FailureCause& cause,
   const TargetFailure failure = result == ConnectResult::kTimeout ? TargetFailure::kConnectTimeout
                                 : result == ConnectResult::kTls   ? TargetFailure::kTls
                                                                   : TargetFailure::kRefused;
-  static_cast<void>(
-      endpoint.health->OnFailure(context_.reactor().now(), failure, endpoint.dialled));
+  const HealthChange change =
+      endpoint.health->OnFailure(context_.reactor().now(), failure, endpoint.dialled);
+  if (change == HealthChange::kWentDown && !endpoint.key.is_probing) {
+    LogHealth(context_, change, NextHopNameOf(&endpoint, *context_.snapshot),
+              endpoint.key.address.ToString(), endpoint.key.transport);
+  }
   context_.Count(context_.metrics.outbound_connects.Slot(endpoint.label, result));
   context_.log.Write(core::LogLevel::kWarning, "next-hop-unreachable",
                      "could not connect to next hop",

@@ -103,6 +103,10 @@ struct Endpoint {
 [[nodiscard]] std::string_view NextHopNameOf(const Endpoint* endpoint,
                                              const EdgeSnapshot& snapshot);
 
+// A target went down, came up or asked to be left alone: one line.
+void LogHealth(const ShardContext& context, HealthChange change, std::string_view next_hop,
+               std::string_view target, TransportProtocol transport);
+
 class EndpointHandler {
  public:
   // One frame from a connection that we dialled; the endpoint may have forgotten it (nullptr).
