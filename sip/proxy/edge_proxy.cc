@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "core/check.h"
 #include "sip/message/content_length.h"
 #include "sip/message/message_writer.h"
@@ -559,12 +560,13 @@ bool EdgeProxy::PassesSips(const MessageSource& source) {
 // no answers must not take the table from the others, nor from the outside.
 uint64_t EdgeProxy::HolderOf(const MessageSource& source) const {
   const AdmissionSource from = AdmissionSourceOf(source);
-  if (from.zone == Zone::kInside) return admission_.KeyOf(from.address) ^ kInsideHolder;
+  if (from.zone == Zone::kInside) return absl::HashOf(kInsideHolder, from.address.WithPort(0));
   return from.identity != 0 ? from.identity : admission_.KeyOf(from.address);
 }
 
 bool EdgeProxy::HasSlotFor(const MessageSource& source) const {
-  return !transactions_.full() && slot_shares_.HasRoom(HolderOf(source), 1, UseOf(view_));
+  return !transactions_.full() &&
+         (slot_shares_.HasPlenty(1) || slot_shares_.HasRoom(HolderOf(source), 1, UseOf(view_)));
 }
 
 bool EdgeProxy::MayKeep(const Transaction& transaction, size_t bytes, ShareUse use) {

@@ -3,13 +3,13 @@
 namespace sallyport::sip {
 
 bool PeerShares::HasRoom(uint64_t peer, uint64_t amount, ShareUse use) const {
-  if (total_ + amount <= bound_ / 2) return true;  // No peer has more than what is free.
+  if (HasPlenty(amount)) return true;
   const auto found = holders_.find(peer);
   return HasRoomOf(found == holders_.end() ? nullptr : found->second.get(), amount, use);
 }
 
 bool PeerShares::HasRoomOf(const Holder* holder, uint64_t amount, ShareUse use) const {
-  if (total_ + amount <= bound_ / 2) return true;
+  if (HasPlenty(amount)) return true;
   if (total_ + amount > bound_) return false;
   const uint64_t held = holder == nullptr ? 0 : holder->amount;
   const uint64_t free = bound_ - total_;

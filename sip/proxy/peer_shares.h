@@ -69,6 +69,8 @@ class PeerShares {
   };
 
   [[nodiscard]] bool HasRoom(uint64_t peer, uint64_t amount, ShareUse use) const;
+  // Whatever the peer: less than half is taken, so none holds more than what is free.
+  [[nodiscard]] bool HasPlenty(uint64_t amount) const { return total_ + amount <= bound_ / 2; }
   [[nodiscard]] uint64_t total() const { return total_; }
 
  private:
