@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -201,10 +202,37 @@ class World {
     agent.via = "SIP/2.0/TLS sip." + domain;
     agent.uri = "sip:bob@" + domain;
     agent.contact = "sip:bob@" + place + ";transport=tls";
-    agent.send = [&server](std::string_view message) { server.Send(message); };
-    agent.take = [&server] { return server.TakeMessages(); };
-    agent.connection = [&server] { return server.connection(); };
+    BeServer(server, agent);
     dialled_.push_back(&agent);
+  }
+
+  static bool IsAsking(const std::string& message) {
+    return Value(message, "User-Agent") == "Sallyport";
+  }
+
+  // The edge's own OPTIONS have a connection of their own, are answered there, and tell nothing to
+  // the agent. The newest other connection is the agent's.
+  static void BeServer(SimulatedServer& server, Agent& agent) {
+    const auto used = std::make_shared<std::optional<size_t>>();
+    agent.send = [&server, used](std::string_view message) {
+      if (used->has_value()) return server.SendOn(**used, message);
+      server.Send(message);
+    };
+    agent.take = [&server, used] {
+      std::vector<std::string> messages;
+      for (auto& [connection, message] : server.TakeArrivals()) {
+        if (IsAsking(message)) {
+          server.SendOn(connection, ResponseText(message, 200, "OK"));
+          continue;
+        }
+        *used = std::max(used->value_or(0), connection);
+        messages.push_back(std::move(message));
+      }
+      return messages;
+    };
+    agent.connection = [&server, used] {
+      return used->has_value() ? server.connection(**used) : server.connection();
+    };
   }
 
   void MakeAgents() {
@@ -229,7 +257,13 @@ class World {
     udp.send = [this](std::string_view message) { edge_.NextHopSend(message); };
     udp.take = [this] {
       std::vector<std::string> messages;
-      while (auto message = edge_.NextHopTake()) messages.push_back(*message);
+      while (auto message = edge_.NextHopTake()) {
+        if (IsAsking(*message)) {
+          edge_.NextHopSend(ResponseText(*message, 200, "OK"));
+        } else {
+          messages.push_back(*message);
+        }
+      }
       return messages;
     };
     udp.connection = [] { return nullptr; };
@@ -258,9 +292,7 @@ class World {
         agent.connection = [connection] { return connection; };
         tcp_ = &agent;
       } else {
-        agent.send = [&listener](std::string_view message) { listener.Send(message); };
-        agent.take = [&listener] { return listener.TakeMessages(); };
-        agent.connection = [&listener] { return listener.connection(); };
+        BeServer(listener, agent);
       }
     }
   }

@@ -92,6 +92,7 @@ class SimulatedServer {
   core::RemoteConnection* connection() {
     return sessions_.empty() ? nullptr : sessions_.back().connection;
   }
+  core::RemoteConnection* connection(size_t number) { return sessions_.at(number).connection; }
   // Ends every connection, and refuses new ones.
   void Die();
   // From the next connection on.
