@@ -1,9 +1,14 @@
 #include "sip/proxy/edge_sockets.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "core/listening_sockets.h"
 
 namespace sallyport::sip {
@@ -39,6 +44,16 @@ std::string CannotListen(const ListenerConfig& listener, const absl::Status& sta
                       std::string(TransportName(listener.transport)), "): ", status.message());
 }
 
+// The kernel lets go of the sockets of a process that was killed a little after it is gone.
+constexpr int kAttemptsMax = 6;
+constexpr absl::Duration kBetweenAttempts = absl::Milliseconds(200);
+
+bool IsInUse(const EdgeSockets& sockets) {
+  return std::any_of(sockets.errors.begin(), sockets.errors.end(), [](const std::string& error) {
+    return absl::StrContains(error, std::strerror(EADDRINUSE));
+  });
+}
+
 void OpenAdmin(const core::SocketAddress& address, EdgeSockets& sockets) {
   if (address.family() == core::AddressFamily::kNone) return;
   auto opened = core::OpenListeningSockets(address, core::SocketKind::kStream, 1, false);
@@ -50,9 +65,7 @@ void OpenAdmin(const core::SocketAddress& address, EdgeSockets& sockets) {
   }
 }
 
-}  // namespace
-
-EdgeSockets OpenEdgeSockets(const EdgeConfig& config, uint32_t shards) {
+EdgeSockets TryToOpen(const EdgeConfig& config, uint32_t shards) {
   const std::vector<ListenerConfig>& listeners = config.listeners;
   EdgeSockets sockets;
   sockets.by_shard.resize(shards);
@@ -74,6 +87,18 @@ EdgeSockets OpenEdgeSockets(const EdgeConfig& config, uint32_t shards) {
     if (!error.empty()) sockets.errors.push_back(std::move(error));
   }
   OpenAdmin(config.admin, sockets);
+  return sockets;
+}
+
+}  // namespace
+
+EdgeSockets OpenEdgeSockets(const EdgeConfig& config, uint32_t shards) {
+  EdgeSockets sockets = TryToOpen(config, shards);
+  for (int attempt = 1; attempt < kAttemptsMax && IsInUse(sockets); ++attempt) {
+    sockets = {};  // What was opened would be in the way.
+    absl::SleepFor(kBetweenAttempts);
+    sockets = TryToOpen(config, shards);
+  }
   return sockets;
 }
 

@@ -19,7 +19,8 @@ struct EdgeSockets {
   std::vector<std::string> errors;
 };
 
-// Takes every address for this process alone (core/listening_sockets.h).
+// Takes every address for this process alone (core/listening_sockets.h). Waits up to a second where
+// one is in use: a process that was killed may be about to let go of it.
 EdgeSockets OpenEdgeSockets(const EdgeConfig& config, uint32_t shards);
 
 }  // namespace sallyport::sip
