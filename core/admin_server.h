@@ -1,6 +1,6 @@
 // The read-only HTTP page of an operator: GET /metrics, /livez, /readyz and / (a status page).
 // Content comes from callbacks that run on the server's own thread and so may read snapshots only.
-// A request whose Host is not one of ours is refused: a page of another site that has its name
+// A request with a Host that is not ours is refused: a page of another site that has its name
 // resolved to our address (DNS rebinding) reads nothing.
 #pragma once
 

@@ -28,7 +28,7 @@ absl::StatusOr<std::vector<std::string>> ListFolder(const std::string& path,
                                                     size_t names_max);
 
 // Which others than the owner may change the file or folder: "the group", "everybody", or empty;
-// also empty if there is none, if it is a device or the like, whose mode the system needs, or if the
+// also empty if there is none, if it is a device or the like, which the system sets up, or if the
 // sticky bit keeps them from what is not theirs.
 std::string WritersBesideOwner(const std::string& path);
 

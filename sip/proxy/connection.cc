@@ -112,8 +112,10 @@ int Connection::Dial(absl::Duration timeout, DialOptions options) {
 }
 
 void Connection::OnConnected(int error) {
-  failure_ = std::make_unique<Failure>();
-  failure_->connect_error = error;
+  if (error != 0) {
+    failure_ = std::make_unique<Failure>();
+    failure_->connect_error = error;
+  }
   if (error != 0 || state_ != State::kConnecting) return;  // OnClosed follows.
   begun_ = context_.reactor().now();
   last_activity_ = begun_;

@@ -945,8 +945,9 @@ bool EdgeProxy::WithholdVias(const ForwardedRequest& forwarded, Transaction& tra
   if (transaction.is_ack) return true;  // Nothing answers it.
   const size_t bytes =
       WriteMarkedVias(view_, forwarded.received, forwarded.rport, context_.send_scratch);
+  if (bytes == 0 || !MayKeep(transaction, bytes, UseOf(view_))) return false;
   transaction.withheld_vias = context_.reactor().buffers().Lease(static_cast<uint32_t>(bytes));
-  if (bytes == 0 || !transaction.withheld_vias) return false;
+  if (!transaction.withheld_vias) return false;
   std::memcpy(transaction.withheld_vias.data(), context_.send_scratch.data(), bytes);
   transaction.withheld_vias_bytes = static_cast<uint32_t>(bytes);
   NoteLeases(transaction);
@@ -1005,7 +1006,8 @@ std::optional<ReasonCode> EdgeProxy::StoreRequest(const RequestContext& request,
                               transaction.request_bytes);
   transaction.start_line_bytes = static_cast<uint32_t>(text.find("\r\n") + 2);
   transaction.head_bytes = 0;
-  transaction.via_lines = static_cast<uint8_t>(view_.Count(HeaderId::kVia));
+  transaction.via_lines =
+      forwarded.withholds_vias ? 1 : static_cast<uint8_t>(view_.Count(HeaderId::kVia));
   return std::nullopt;
 }
 

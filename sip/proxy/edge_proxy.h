@@ -143,7 +143,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   // By the CANCEL in view_.
   void CancelTransaction(Transaction& transaction);
   void KeepCancelReason(Transaction& transaction);
-  // False: no memory for the lines.
+  // False: no memory for the lines, or its peer holds too much.
   [[nodiscard]] bool WithholdVias(const ForwardedRequest& forwarded, Transaction& transaction);
   [[nodiscard]] ResponseSource ResponseSourceOf(const MessageSource& source) const;
   void Begin(const RequestContext& request, const RouteDecision& decision, uint64_t key,
@@ -375,6 +375,7 @@ class EdgeProxy final : private EndpointHandler, private LocationHandler {
   static constexpr size_t kNamedInsideMax = 1024;
   absl::flat_hash_set<core::SocketAddress> named_inside_;
   core::MonotonicTime learn_at_;  // LearnInsideHosts; zero: at the next tick.
+  uint32_t learning_ = 0;         // Names that DNS has not answered for it yet.
   uint32_t unanswered_ = 0;
   bool draining_ = false;
 

@@ -643,7 +643,7 @@ void EdgeProxy::AddLocations(Transaction& transaction, std::span<const Location>
 
 // DNS of the outside must not lead to an inside target before anything has been sent to it.
 void EdgeProxy::LearnInsideHosts() {
-  if (context_.reactor().now() < learn_at_) return;
+  if (learning_ > 0 || context_.reactor().now() < learn_at_) return;
   learn_at_ = context_.reactor().now() + kLearnInterval;
   for (const NextHopConfig& next_hop : context_.snapshot->config.next_hops) {
     if (next_hop.zone != Zone::kInside) continue;
@@ -652,6 +652,7 @@ void EdgeProxy::LearnInsideHosts() {
       // One that DNS does not know now is asked for again, here and when it is needed.
       const LocationOutcome outcome =
           locator_.Locate(RequestFor(next_hop, target), locations_, kLearning);
+      if (outcome.status == LocationStatus::kPending) ++learning_;
       if (outcome.status != LocationStatus::kReady) continue;
       for (const Location& location : locations_.view()) NoteInsideHost(location.address);
     }
@@ -676,6 +677,7 @@ bool EdgeProxy::ChecksName(const EndpointKey& key) const {
 void EdgeProxy::OnLocated(LocationCookie cookie, LocationFailure failure,
                           std::span<const Location> locations) {
   if (cookie == kLearning) {
+    --learning_;
     for (const Location& location : locations) NoteInsideHost(location.address);
     return;
   }

@@ -313,8 +313,9 @@ void EdgeShard::OnAccepted(uint32_t listener, int fd, const core::SocketAddress&
   }
 }
 
-// A newcomer has proved nothing yet, so it counts by its address; those that have proved who they
-// are do not count there. The one that gives way is gone a turn or two later.
+// A newcomer has proved nothing yet, so it counts by its address, beside others that have not.
+// Connections with a proved identity count by that. The one that gives way is gone a turn or two
+// later.
 bool EdgeShard::MakeRoomFor(const core::SocketAddress& peer) {
   if (connections_.full()) return false;
   if (accepted_ - giving_way_ < accepted_max_) return true;

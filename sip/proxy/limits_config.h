@@ -19,7 +19,7 @@ inline constexpr uint32_t kMessageBytesMax = 120 * 1024;
 struct LimitsConfig {
   // Of one message; together at most kMessageBytesMax.
   uint32_t header_bytes_max = 16384;           // header-bytes: start line and headers. Beyond: 513.
-  uint32_t body_bytes_max = 65536;             // body-bytes. Beyond: 513, close.
+  uint32_t body_bytes_max = 65536;             // body-bytes. Beyond: 513.
   uint32_t headers_max = kReceivedHeadersMax;  // headers: header fields of a message. Beyond: 513.
 
   // connections (R): accepted ones, all listeners together. Beyond: closed at once and counted.

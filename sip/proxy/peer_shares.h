@@ -42,7 +42,7 @@ class PeerShares {
       if (shares_ != nullptr) shares_->End(*this);
     }
 
-    // Once, before Set: whose share it is. Without that it counts nowhere.
+    // Once, before Set: the peer that it counts for. Without that it counts nowhere.
     void Begin(PeerShares& shares, uint64_t peer) {
       shares_ = &shares;
       holder_ = &shares.HolderOf(peer);

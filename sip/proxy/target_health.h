@@ -70,14 +70,14 @@ enum class HealthChange : uint8_t {
   kCameUp,
   kWentDown,
   kHeldOff,    // By Retry-After.
-  kSuspected,  // Ask it: an OPTIONS of ours, whose answer goes to OnAsked.
+  kSuspected,  // Ask it: an OPTIONS of ours; its answer goes to OnAsked.
 };
 
 // What came of an OPTIONS of ours.
 enum class ProbeAnswer : uint8_t {
   kAlive,
   kUnavailable,  // 503.
-  kSilent,       // Nothing in time on a connection that nobody else uses, none at all, or 408.
+  kSilent,       // Nothing in time on a connection for OPTIONS alone, none at all, or 408.
   kUnknown,      // It did not leave: other events say why.
 };
 
